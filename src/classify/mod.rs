@@ -1,0 +1,1 @@
+//! Classify: backfill classification.

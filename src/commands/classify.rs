@@ -1,0 +1,16 @@
+//! `rehearsal classify`
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use super::Context;
+use crate::cli;
+
+/// Runs the command.
+///
+/// # Errors
+/// Always, until it is built.
+pub fn run(_context: &Context, _args: &cli::Classify) -> Result<ExitCode> {
+    anyhow::bail!("under construction")
+}

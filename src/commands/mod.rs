@@ -1,0 +1,175 @@
+//! The commands: one short file each (open, analyse, render) and what they share.
+//!
+//! Input: parsed arguments. Output: an exit code, the answer on stdout or in `--output`.
+
+mod classify;
+mod cycles;
+mod demo;
+mod export;
+mod generate;
+mod growth;
+mod inspect;
+mod roots;
+mod sql;
+
+use std::fs;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::CommandFactory;
+
+use crate::cli::{Cli, Command, FailOn, Format, Global, Input};
+use crate::config::Config;
+use crate::render::{self, Target};
+use crate::report::{Outcome, Report, SnapshotRef};
+use crate::snapshot::{EngineOptions, LogColumns, OpenTable, Snapshot};
+use crate::ui::{self, Ui};
+
+/// Runs a parsed command line.
+///
+/// # Errors
+/// Whatever keeps the question from being answered; the caller prints it and exits with 2.
+pub fn run(cli: &Cli) -> Result<ExitCode> {
+    ui::catch_interrupts()?;
+    let context = Context::new(&cli.global)?;
+    match &cli.command {
+        Command::Demo(args) => demo::run(&context, args),
+        Command::Export(args) => export::run(&context, args),
+        Command::Inspect(args) => inspect::run(&context, args),
+        Command::Classify(args) => classify::run(&context, args),
+        Command::Roots(args) => roots::run(&context, args),
+        Command::Cycles(args) => cycles::run(&context, args),
+        Command::Growth(args) => growth::run(&context, args),
+        Command::Sql(args) => sql::run(&context, args),
+        Command::Generate(args) => generate::run(&context, args),
+        Command::Completions(args) => {
+            clap_complete::generate(args.shell, &mut Cli::command(), "rehearsal", &mut io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Man => {
+            clap_mangen::Man::new(Cli::command()).render(&mut io::stdout())?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// What every command needs: the options, the project's settings and the terminal.
+pub struct Context {
+    /// Options of every command.
+    pub global: Global,
+    /// `rehearsal.toml`.
+    pub config: Config,
+    /// The terminal.
+    pub ui: Ui,
+}
+
+impl Context {
+    fn new(global: &Global) -> Result<Self> {
+        Ok(Context {
+            global: global.clone(),
+            config: Config::load(global.config.as_deref())?,
+            ui: Ui::new(global.quiet, global.verbose, global.no_color, global.no_progress),
+        })
+    }
+
+    /// Opens a snapshot with the engine options of the command line.
+    ///
+    /// # Errors
+    /// As [`Snapshot::open`].
+    pub fn open(&self, source: &str) -> Result<Snapshot> {
+        let options = EngineOptions {
+            threads: self.global.threads.map(usize::from),
+            memory_limit: self.global.memory_limit.clone(),
+        };
+        Snapshot::open(source, &options)
+    }
+
+    /// Opens the snapshot of an analysis and lays the view `log` over its table.
+    ///
+    /// # Errors
+    /// As [`Snapshot::open`], [`Snapshot::table`] and [`Snapshot::open_log`].
+    pub fn open_log(&self, input: &Input, required: &[&str]) -> Result<(Snapshot, OpenTable, LogColumns)> {
+        let mut config = self.config.clone();
+        config.map_columns(&input.columns)?;
+        let snapshot = self.open(&input.snapshot)?;
+        let table = snapshot.table(input.table.as_deref().or(config.table.as_deref()))?.clone();
+        let columns = snapshot.open_log(&table, &config.columns, required)?;
+        Ok((snapshot, table, columns))
+    }
+
+    /// Writes a report where and how the user asked, and says how the run ends.
+    ///
+    /// # Errors
+    /// When the answer can't be written.
+    pub fn finish(&self, report: &dyn Report, snapshot: Option<&SnapshotRef>) -> Result<ExitCode> {
+        let outcome = self.outcome(report);
+        self.write(|out, target| render::write_report(out, report, snapshot, outcome, target))?;
+        Ok(if outcome == Outcome::Findings { ExitCode::from(1) } else { ExitCode::SUCCESS })
+    }
+
+    fn outcome(&self, report: &dyn Report) -> Outcome {
+        let threshold = self.global.fail_on.unwrap_or(FailOn::Error).threshold();
+        let hit = threshold.is_some_and(|t| report.findings().iter().any(|f| f.severity >= t));
+        if hit { Outcome::Findings } else { Outcome::Clean }
+    }
+
+    /// Runs `body` on stdout, or on `--output` (written whole or not at all).
+    ///
+    /// # Errors
+    /// What `body` returns, or a failure to write.
+    pub fn write(&self, body: impl FnOnce(&mut dyn Write, Target) -> Result<()>) -> Result<()> {
+        let format = self.global.format.unwrap_or(Format::Table);
+        match &self.global.output {
+            Some(path) => {
+                let target = Target { format, color: false, width: 120 };
+                write_whole(path, |out| body(out, target))
+            }
+            None => {
+                let target = Target { format, color: self.ui.color, width: terminal_width() };
+                let mut out = BufWriter::new(io::stdout().lock());
+                body(&mut out, target)?;
+                out.flush().map_err(Into::into)
+            }
+        }
+    }
+}
+
+/// Writes a file under a temporary name, syncs it, and renames it: whole or not at all.
+///
+/// # Errors
+/// What `body` returns, or a failure to write.
+pub fn write_whole(path: &Path, body: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let write = || -> Result<()> {
+        fs::create_dir_all(folder)?;
+        let mut file = tempfile::Builder::new().prefix(".rehearsal-").tempfile_in(folder)?;
+        {
+            let mut out = BufWriter::new(file.as_file_mut());
+            body(&mut out)?;
+            out.flush()?;
+        }
+        file.as_file().sync_all()?;
+        set_default_permissions(file.path())?;
+        file.persist(path)?;
+        Ok(())
+    };
+    write().with_context(|| format!("writing {}", path.display()))
+}
+
+#[cfg(unix)]
+fn set_default_permissions(path: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    Ok(fs::set_permissions(path, fs::Permissions::from_mode(0o644))?)
+}
+
+#[cfg(not(unix))]
+fn set_default_permissions(_path: &Path) -> Result<()> {
+    Ok(())
+}
+
+/// Columns to write for: the terminal's, or 100 where the answer goes to a pipe.
+fn terminal_width() -> usize {
+    console::Term::stdout().size_checked().map_or(100, |(_, columns)| usize::from(columns).clamp(60, 200))
+}

@@ -1,0 +1,16 @@
+//! `rehearsal sql`
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use super::Context;
+use crate::cli;
+
+/// Runs the command.
+///
+/// # Errors
+/// Always, until it is built.
+pub fn run(_context: &Context, _args: &cli::Sql) -> Result<ExitCode> {
+    anyhow::bail!("under construction")
+}

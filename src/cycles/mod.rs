@@ -1,0 +1,1 @@
+//! Cycles: every circular reference among jobs.

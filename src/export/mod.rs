@@ -1,0 +1,1 @@
+//! Export: PostgreSQL -> Arrow -> Parquet.

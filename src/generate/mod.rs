@@ -1,0 +1,1 @@
+//! Generate: synthetic archives of any size.

@@ -1,0 +1,215 @@
+//! Inspect: what does this snapshot hold, and is it intact?
+//!
+//! Input: an opened snapshot, whose file hashes were proven on opening. Output: the certificate, the schema, the sizes, and a
+//! count of the rows that are really there. Invariant: a row count that differs from the manifest's is an error, not a finding.
+
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::query::quote_identifier;
+use crate::report::{Block, Cell, Finding, Report, Table, View};
+use crate::snapshot::Snapshot;
+use crate::snapshot::manifest::{self, Manifest, RelationSizes, Source};
+
+/// The certificate of a snapshot.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct InspectReport {
+    /// The content's name.
+    pub id: String,
+    /// Files whose hash was compared with the manifest's; 0 for bare Parquet, which has none.
+    pub proven_files: u64,
+    /// The tables, in the manifest's order.
+    pub tables: Vec<InspectedTable>,
+    /// The whole manifest; absent for bare Parquet.
+    pub manifest: Option<Manifest>,
+}
+
+/// One table of the certificate.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct InspectedTable {
+    /// Its name.
+    pub table: String,
+    /// Rows counted by reading the files.
+    pub rows: u64,
+    /// Bytes of its Parquet files.
+    pub file_bytes: u64,
+    /// Bytes on the server at export, where known.
+    pub server_bytes: Option<RelationSizes>,
+    /// Columns in order.
+    pub columns: Vec<InspectedColumn>,
+}
+
+/// One column of the certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct InspectedColumn {
+    /// Its name.
+    pub name: String,
+    /// PostgreSQL's type, or DuckDB's for bare Parquet.
+    #[serde(rename = "type")]
+    pub type_name: String,
+    /// NOT NULL held on the server; absent for bare Parquet.
+    pub not_null: Option<bool>,
+}
+
+/// Counts every table's rows and gathers the certificate.
+///
+/// # Errors
+/// When a file can't be read to its end, or holds another number of rows than its footer or the manifest says.
+pub fn analyze(snapshot: &Snapshot) -> Result<InspectReport> {
+    let mut tables = Vec::new();
+    for table in &snapshot.tables {
+        let sql = format!(
+            "SELECT count(*) FROM (SELECT COLUMNS(*)::VARCHAR FROM {}) AS every_column",
+            quote_identifier(&table.name)
+        );
+        let rows: i64 = snapshot
+            .connection()
+            .query_row(&sql, [], |row| row.get(0))
+            .with_context(|| format!("reading table {} of {} to its end", table.name, snapshot.source))?;
+        if rows.unsigned_abs() != table.rows {
+            bail!("table {} has {rows} rows, and its files' footers say {}", table.name, table.rows);
+        }
+        let described = snapshot.manifest.as_ref().and_then(|m| m.tables.iter().find(|t| t.name == table.name));
+        tables.push(InspectedTable {
+            table: table.name.clone(),
+            rows: table.rows,
+            file_bytes: table.file_bytes,
+            server_bytes: described.and_then(|d| d.sizes),
+            columns: match described {
+                Some(described) => described
+                    .columns
+                    .iter()
+                    .map(|c| InspectedColumn {
+                        name: c.name.clone(),
+                        type_name: c.type_name.clone(),
+                        not_null: Some(c.not_null),
+                    })
+                    .collect(),
+                None => table
+                    .columns
+                    .iter()
+                    .map(|(name, ty)| InspectedColumn { name: name.clone(), type_name: ty.clone(), not_null: None })
+                    .collect(),
+            },
+        });
+    }
+    let manifest = snapshot.manifest.clone();
+    let proven_files = manifest.as_ref().map_or(0, |m| m.tables.iter().map(|t| t.files.len() as u64).sum());
+    Ok(InspectReport { id: snapshot.id.clone(), proven_files, tables, manifest })
+}
+
+impl Report for InspectReport {
+    fn name(&self) -> &'static str {
+        "inspect"
+    }
+
+    fn findings(&self) -> &[Finding] {
+        &[]
+    }
+
+    fn result(&self) -> Result<Value> {
+        Ok(serde_json::to_value(self)?)
+    }
+
+    fn view(&self) -> View {
+        let rows: u64 = self.tables.iter().map(|t| t.rows).sum();
+        let proven = if self.manifest.is_some() {
+            format!(
+                "intact: {} file(s) have the hashes and all {} rows the manifest vouches for",
+                self.proven_files,
+                crate::render::count(rows)
+            )
+        } else {
+            format!(
+                "readable: all {} rows; without a manifest there is nothing to compare them with",
+                crate::render::count(rows)
+            )
+        };
+        let mut blocks = Vec::new();
+        if let Some(manifest) = &self.manifest {
+            blocks.push(Block::Facts(source_facts(manifest)));
+        }
+        let mut sizes =
+            Table::new("Tables", &["table", "rows", "Parquet", "heap", "indexes", "TOAST", "on the server"]);
+        for table in &self.tables {
+            let part =
+                |of: fn(&RelationSizes) -> u64| table.server_bytes.as_ref().map_or(Cell::Empty, |s| Cell::Bytes(of(s)));
+            sizes.push(vec![
+                table.table.as_str().into(),
+                table.rows.into(),
+                Cell::Bytes(table.file_bytes),
+                part(|s| s.heap_bytes),
+                part(|s| s.index_bytes),
+                part(|s| s.toast_bytes),
+                part(|s| s.total_bytes),
+            ]);
+        }
+        blocks.push(Block::Table(sizes));
+        for table in &self.tables {
+            let mut columns = Table::new(format!("Columns of {}", table.table), &["column", "type", "not null"]);
+            for column in &table.columns {
+                columns.push(vec![
+                    column.name.as_str().into(),
+                    column.type_name.as_str().into(),
+                    column.not_null.map_or(Cell::Empty, Cell::Flag),
+                ]);
+            }
+            blocks.push(Block::Table(columns));
+            blocks.extend(self.catalog_blocks(&table.table));
+        }
+        View { title: format!("Snapshot {}", self.id), headline: vec![proven], blocks }
+    }
+}
+
+impl InspectReport {
+    /// Keys, constraints and indexes of a table, where the manifest has them.
+    fn catalog_blocks(&self, table: &str) -> Vec<Block> {
+        let Some(described) = self.manifest.as_ref().and_then(|m| m.tables.iter().find(|t| t.name == table)) else {
+            return vec![];
+        };
+        let mut blocks = Vec::new();
+        if !described.constraints.is_empty() {
+            let mut content = Table::new(format!("Constraints of {table}"), &["constraint", "kind", "definition"]);
+            for c in &described.constraints {
+                content.push(vec![c.name.as_str().into(), c.kind.as_str().into(), c.definition.as_str().into()]);
+            }
+            blocks.push(Block::Table(content));
+        }
+        if !described.indexes.is_empty() {
+            let mut content = Table::new(format!("Indexes of {table}"), &["index", "size", "definition"]);
+            for i in &described.indexes {
+                let size = i.size_bytes.map_or(Cell::Empty, Cell::Bytes);
+                content.push(vec![i.name.as_str().into(), size, i.definition.as_str().into()]);
+            }
+            blocks.push(Block::Table(content));
+        }
+        blocks
+    }
+}
+
+fn source_facts(manifest: &Manifest) -> Vec<(String, Cell)> {
+    let mut facts: Vec<(&str, Cell)> = vec![("captured at", manifest.captured_at.as_str().into())];
+    match &manifest.source {
+        Source::Synthetic { description } => facts.push(("synthetic", description.as_str().into())),
+        Source::Postgres(server) => facts.extend([
+            ("source", Cell::from(server.location.as_str())),
+            (
+                "server",
+                format!("PostgreSQL {}{}", server.version, if server.in_recovery { ", standby" } else { "" }).into(),
+            ),
+            ("server snapshot", server.snapshot.as_str().into()),
+            ("LSN", server.lsn.clone().map_or_else(|| Cell::from("not readable by this role"), Cell::Text)),
+            (
+                "encoding, collation",
+                format!("{}, {}", server.encoding, server.collation.as_deref().unwrap_or("unknown")).into(),
+            ),
+            ("time zone", server.time_zone.as_str().into()),
+        ]),
+    }
+    facts.push((
+        "written by",
+        format!("rehearsal {}, layout {}", manifest.tool_version, manifest::FORMAT_VERSION).into(),
+    ));
+    facts.into_iter().map(|(label, value)| (label.to_owned(), value)).collect()
+}

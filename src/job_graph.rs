@@ -1,0 +1,1 @@
+//! The graph of jobs: distinct (job, parent) edges, strongly connected components, ends of chains.

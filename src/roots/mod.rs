@@ -1,0 +1,1 @@
+//! Roots: root job resolution.

@@ -1,0 +1,196 @@
+//! Writing a snapshot: Parquet files under a temporary name, the manifest last, then one rename.
+//!
+//! Input: Arrow record batches in row order. Output: a folder that either is a whole snapshot or doesn't exist.
+//! Invariants: every file is synced before the folder gets its name; dropping the writer without [`SnapshotWriter::publish`]
+//! removes everything it wrote. Left out: where the rows come from.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+use super::manifest::{self, Column, DataFile, Manifest, hex};
+use super::types::PgType;
+
+/// Rows a row group holds: small enough to read in parallel and to bound memory, large enough to compress.
+pub const ROW_GROUP_ROWS: usize = 122_880;
+
+/// A snapshot in the making.
+pub struct SnapshotWriter {
+    target: PathBuf,
+    staging: TempDir,
+}
+
+impl SnapshotWriter {
+    /// Begins a snapshot that will appear at `target`. Nothing is visible there until [`SnapshotWriter::publish`].
+    ///
+    /// # Errors
+    /// When `target` exists already, or its parent can't be written to.
+    pub fn create(target: &Path) -> Result<Self> {
+        if target.symlink_metadata().is_ok() {
+            return Err(crate::ui::hinted(
+                anyhow::anyhow!("output {} exists already", target.display()),
+                "choose another --out, or remove it first: a snapshot is never overwritten",
+            ));
+        }
+        let parent = match target.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        fs::create_dir_all(parent).with_context(|| format!("creating the folder {}", parent.display()))?;
+        let name = target.file_name().and_then(|n| n.to_str()).unwrap_or("snapshot");
+        let staging = tempfile::Builder::new()
+            .prefix(&format!(".{name}.partial-"))
+            .tempdir_in(parent)
+            .with_context(|| format!("writing in {}", parent.display()))?;
+        Ok(SnapshotWriter { target: target.to_owned(), staging })
+    }
+
+    /// Begins the Parquet file `path` (below the snapshot folder) for a table with these columns.
+    ///
+    /// # Errors
+    /// When the file can't be created.
+    pub fn table_file(&self, path: &str, columns: &[Column], types: &[PgType]) -> Result<TableWriter> {
+        let full = self.staging.path().join(path);
+        let file = File::create(&full).with_context(|| format!("creating {}", self.shown(path)))?;
+        let schema = arrow_schema(columns, types);
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
+            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+            .set_statistics_enabled(EnabledStatistics::Chunk)
+            .set_created_by(format!("rehearsal {}", env!("CARGO_PKG_VERSION")))
+            .build();
+        let writer = ArrowWriter::try_new(BufWriter::with_capacity(1 << 20, file), schema.clone(), Some(properties))?;
+        Ok(TableWriter { path: path.to_owned(), full, shown: self.shown(path), schema, writer, rows: 0 })
+    }
+
+    /// Writes the manifest, syncs the folder and gives it its name.
+    ///
+    /// # Errors
+    /// When writing fails, or something has appeared at the target meanwhile; then nothing is left behind.
+    pub fn publish(self, mut manifest: Manifest) -> Result<Manifest> {
+        manifest.id =
+            Manifest::content_id(manifest.tables.iter().flat_map(|t| t.files.iter().map(|f| f.sha256.as_str())));
+        let path = self.staging.path().join(manifest::FILE_NAME);
+        let write = || -> std::io::Result<()> {
+            let mut file = File::create(&path)?;
+            file.write_all(manifest.to_json().map_err(std::io::Error::other)?.as_bytes())?;
+            file.sync_all()?;
+            File::open(self.staging.path())?.sync_all()
+        };
+        write().with_context(|| format!("writing {}", self.shown(manifest::FILE_NAME)))?;
+        if self.target.symlink_metadata().is_ok() {
+            bail!("output {} has appeared while the snapshot was written; nothing was replaced", self.target.display());
+        }
+        // tempfile makes folders private to their owner; a snapshot gets the permissions any new folder gets.
+        set_default_permissions(self.staging.path())?;
+        fs::rename(self.staging.path(), &self.target)
+            .with_context(|| format!("renaming the finished snapshot to {}", self.target.display()))?;
+        // The folder has moved: there is nothing left for the guard to remove.
+        let _ = self.staging.keep();
+        if let Some(parent) = self.target.parent().filter(|p| !p.as_os_str().is_empty()) {
+            File::open(parent).and_then(|d| d.sync_all()).with_context(|| format!("syncing {}", parent.display()))?;
+        }
+        Ok(manifest)
+    }
+
+    fn shown(&self, path: &str) -> String {
+        self.target.join(path).display().to_string()
+    }
+}
+
+#[cfg(unix)]
+fn set_default_permissions(path: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    // What mkdir would have given under the usual umask; reading the umask itself would need unsafe code.
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+        .with_context(|| format!("setting the permissions of {}", path.display()))
+}
+
+#[cfg(not(unix))]
+fn set_default_permissions(_path: &Path) -> Result<()> {
+    Ok(())
+}
+
+/// One Parquet file in the making.
+pub struct TableWriter {
+    path: String,
+    full: PathBuf,
+    shown: String,
+    schema: SchemaRef,
+    writer: ArrowWriter<BufWriter<File>>,
+    rows: u64,
+}
+
+impl TableWriter {
+    /// The Arrow schema batches must have.
+    pub fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    /// Rows written so far.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Appends a batch.
+    ///
+    /// # Errors
+    /// When the batch has another schema, or the disk is full or gone.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.writer.write(batch).with_context(|| format!("writing {}", self.shown))?;
+        self.rows += batch.num_rows() as u64;
+        Ok(())
+    }
+
+    /// Writes the footer, syncs the file and returns its manifest entry.
+    ///
+    /// # Errors
+    /// When writing or reading back fails.
+    pub fn finish(self) -> Result<DataFile> {
+        let finish = || -> Result<(String, u64)> {
+            let mut buffered = self.writer.into_inner()?;
+            buffered.flush()?;
+            let file = buffered.into_inner().map_err(|e| e.into_error())?;
+            file.sync_all()?;
+            hash_file(&self.full)
+        };
+        let (sha256, size_bytes) = finish().with_context(|| format!("writing {}", self.shown))?;
+        Ok(DataFile { path: self.path, rows: self.rows, size_bytes, sha256 })
+    }
+}
+
+/// The Arrow schema of a table's Parquet file.
+pub fn arrow_schema(columns: &[Column], types: &[PgType]) -> SchemaRef {
+    let fields: Vec<_> =
+        columns.iter().zip(types).map(|(column, ty)| ty.arrow_field(&column.name, !column.not_null)).collect();
+    Arc::new(Schema::new(fields))
+}
+
+/// SHA-256 (hexadecimal) and length in bytes of a file.
+///
+/// # Errors
+/// When it can't be read.
+pub fn hash_file(path: &Path) -> Result<(String, u64)> {
+    let mut file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0u8; 1 << 20];
+    let mut size_bytes = 0u64;
+    loop {
+        let read = file.read(&mut buffer).with_context(|| format!("reading {}", path.display()))?;
+        if read == 0 {
+            return Ok((hex(&hasher.finalize()), size_bytes));
+        }
+        hasher.update(&buffer[..read]);
+        size_bytes += read as u64;
+    }
+}

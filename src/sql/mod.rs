@@ -1,0 +1,1 @@
+//! Sql: ad-hoc SQL and named questions.

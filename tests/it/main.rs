@@ -1,0 +1,4 @@
+//! Integration tests that need no server. One binary, so that DuckDB is linked once.
+
+mod cli;
+mod support;
