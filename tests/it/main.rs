@@ -2,5 +2,6 @@
 
 mod cli;
 mod fixtures;
+mod generate;
 mod hostile;
 mod support;
