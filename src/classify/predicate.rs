@@ -7,7 +7,7 @@
 
 use anyhow::{Result, anyhow, bail};
 use pg_query::NodeEnum;
-use pg_query::protobuf::{self, AExpr, AExprKind, CoercionForm, FuncCall, Node, SelectStmt, a_const::Val};
+use pg_query::protobuf::{self, AExpr, AExprKind, FuncCall, Node, SelectStmt, a_const::Val};
 
 use crate::ui::hinted;
 
@@ -196,8 +196,7 @@ impl Reader {
         self.read_some(&mut expression.lexpr)?;
         match kind {
             AExprKind::AexprLike | AExprKind::AexprIlike => {
-                self.read_pattern(expression, kind == AExprKind::AexprIlike)?;
-                Ok(None)
+                self.read_pattern(expression, &operator, kind == AExprKind::AexprIlike)
             }
             AExprKind::AexprOp if ["~", "~*", "!~", "!~*"].contains(&operator.as_str()) => {
                 regular_expression(expression, &operator).map(Some)
@@ -221,17 +220,20 @@ impl Reader {
         }
     }
 
-    /// LIKE: PostgreSQL's default escape character is a backslash, DuckDB has none.
-    fn read_pattern(&mut self, expression: &mut AExpr, ignores_case: bool) -> Result<()> {
+    /// LIKE: PostgreSQL's default escape character is a backslash, DuckDB's LIKE has none, its `like_escape` has any.
+    fn read_pattern(&mut self, expression: &mut AExpr, operator: &str, ignores_case: bool) -> Result<Option<NodeEnum>> {
         let subject = expression.lexpr.as_deref().ok_or_else(|| anyhow!("LIKE without a left side"))?;
-        let pattern = expression.rexpr.as_deref_mut().ok_or_else(|| anyhow!("LIKE without a pattern"))?;
+        let pattern = expression.rexpr.as_deref().ok_or_else(|| anyhow!("LIKE without a pattern"))?;
         let Some(text) = string_constant(pattern) else {
             bail!("a LIKE pattern must be a string constant, and its escape character the default backslash");
         };
-        self.patterns.push(Pattern { subject_sql: expression_sql(subject)?, pattern: text, ignores_case });
-        let plain = pattern.clone();
-        *pattern = call(&["pg_catalog", "like_escape"], vec![plain, constant("\\")], CoercionForm::CoerceSqlSyntax);
-        Ok(())
+        self.patterns.push(Pattern { subject_sql: expression_sql(subject)?, pattern: text.clone(), ignores_case });
+        if !text.contains('\\') {
+            return Ok(None);
+        }
+        let negated = if operator.starts_with('!') { "not_" } else { "" };
+        let name = format!("{negated}{}like_escape", if ignores_case { "i" } else { "" });
+        Ok(call(&name, vec![subject.clone(), pattern.clone(), constant("\\")]).node)
     }
 
     fn note_comparison(&mut self, expression: &AExpr) {
@@ -257,11 +259,7 @@ fn regular_expression(expression: &mut AExpr, operator: &str) -> Result<NodeEnum
     }
     let subject = expression.lexpr.take().ok_or_else(|| anyhow!("{operator} without a left side"))?;
     let flags = if operator.ends_with('*') { "i" } else { "" };
-    let matches = call(
-        &["regexp_matches"],
-        vec![*subject, constant(&format!("(?s){pattern}")), constant(flags)],
-        CoercionForm::CoerceExplicitCall,
-    );
+    let matches = call("regexp_matches", vec![*subject, constant(&format!("(?s){pattern}")), constant(flags)]);
     if !operator.starts_with('!') {
         return matches.node.ok_or_else(|| anyhow!("an empty expression"));
     }
@@ -309,12 +307,15 @@ fn constant(text: &str) -> Node {
     }
 }
 
-fn call(function: &[&str], args: Vec<Node>, form: CoercionForm) -> Node {
-    let funcname = function
-        .iter()
-        .map(|part| Node { node: Some(NodeEnum::String(protobuf::String { sval: (*part).to_owned() })) })
-        .collect();
-    let call = FuncCall { funcname, args, funcformat: form as i32, location: -1, ..Default::default() };
+fn call(function: &str, args: Vec<Node>) -> Node {
+    let name = Node { node: Some(NodeEnum::String(protobuf::String { sval: function.to_owned() })) };
+    let call = FuncCall {
+        funcname: vec![name],
+        args,
+        funcformat: protobuf::CoercionForm::CoerceExplicitCall as i32,
+        location: -1,
+        ..Default::default()
+    };
     Node { node: Some(NodeEnum::FuncCall(Box::new(call))) }
 }
 
@@ -341,8 +342,9 @@ mod tests {
 
     #[test]
     fn like_gets_the_escape_character_it_has_on_the_server() {
-        check("operation LIKE 'a\\_b%'", "operation LIKE E'a\\\\_b%' ESCAPE E'\\\\'");
-        check("lower(operation) NOT ILIKE '%x%'", "lower(operation) NOT ILIKE '%x%' ESCAPE E'\\\\'");
+        check("operation LIKE 'a_b%'", "operation LIKE 'a_b%'");
+        check("operation LIKE 'a\\_b%'", "like_escape(operation, E'a\\\\_b%', E'\\\\')");
+        check("operation NOT ILIKE 'a\\_b%'", "not_ilike_escape(operation, E'a\\\\_b%', E'\\\\')");
     }
 
     #[test]
