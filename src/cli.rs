@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::render::Format;
 use crate::report::Severity;
 
 /// Rehearse data migrations offline.
@@ -65,19 +66,6 @@ pub struct Global {
     /// No progress bars
     #[arg(long, global = true)]
     pub no_progress: bool,
-}
-
-/// `--format`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// Tables for a terminal
-    Table,
-    /// The JSON envelope, for scripts
-    Json,
-    /// Markdown, for a pull request
-    Markdown,
-    /// Comma-separated values (`sql` only)
-    Csv,
 }
 
 /// `--fail-on`

@@ -20,9 +20,9 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::CommandFactory;
 
-use crate::cli::{Cli, Command, FailOn, Format, Global, Input};
+use crate::cli::{Cli, Command, FailOn, Global, Input};
 use crate::config::Config;
-use crate::render::{self, Target};
+use crate::render::{self, Format, Target};
 use crate::report::{Outcome, Report, SnapshotRef};
 use crate::snapshot::{EngineOptions, LogColumns, OpenTable, Snapshot};
 use crate::ui::{self, Ui};
