@@ -1,5 +1,7 @@
 //! Integration tests that need no server. One binary, so that DuckDB is linked once.
 
+mod bad_input;
+mod classify;
 mod cli;
 mod readme;
 mod support;
