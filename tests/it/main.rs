@@ -3,6 +3,7 @@
 mod bad_input;
 mod classify;
 mod cli;
+mod fixtures;
 mod readme;
 mod support;
 mod tidy;
