@@ -25,7 +25,14 @@ macro_rules! queries {
     };
 }
 
-queries! {}
+queries! {
+    /// Columns of the log in physical order.
+    GROWTH_COLUMNS = "duckdb/growth/columns";
+    /// Histogram of rows per album.
+    GROWTH_ROWS_PER_ALBUM = "duckdb/growth/rows_per_album";
+    /// Rows by day.
+    GROWTH_ROWS_PER_DAY = "duckdb/growth/rows_per_day";
+}
 
 impl Query {
     /// The question it answers: the first comment line.
