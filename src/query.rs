@@ -56,6 +56,12 @@ queries! {
     EXPORT_INDEXES = "postgres/export/indexes";
     /// Bytes of a relation.
     EXPORT_SIZES = "postgres/export/sizes";
+    /// Columns of the log in physical order.
+    GROWTH_COLUMNS = "duckdb/growth/columns";
+    /// Histogram of rows per album.
+    GROWTH_ROWS_PER_ALBUM = "duckdb/growth/rows_per_album";
+    /// Rows by day.
+    GROWTH_ROWS_PER_DAY = "duckdb/growth/rows_per_day";
 }
 
 impl Query {

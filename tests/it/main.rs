@@ -1,4 +1,9 @@
 //! Integration tests that need no server. One binary, so that DuckDB is linked once.
 
+mod bad_input;
+mod classify;
 mod cli;
+mod fixtures;
+mod readme;
 mod support;
+mod tidy;
