@@ -152,8 +152,8 @@ impl PgType {
             PgType::Enum { labels, .. } => format!("CAST({column} AS {})", enum_type(labels)),
             PgType::Array(element) => match element.as_ref() {
                 PgType::Enum { labels, .. } => format!("CAST({column} AS {}[])", enum_type(labels)),
-                PgType::Timestamptz(_) => format!("list_transform({column}, x -> {})", utc("x")),
-                PgType::Interval => format!("list_transform({column}, x -> {})", interval("x")),
+                PgType::Timestamptz(_) => format!("list_transform({column}, lambda x: {})", utc("x")),
+                PgType::Interval => format!("list_transform({column}, lambda x: {})", interval("x")),
                 _ => column,
             },
             PgType::Timestamptz(_) => utc(&column),
