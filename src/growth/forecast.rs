@@ -131,7 +131,8 @@ pub fn origins(days: usize, horizon: usize, first: usize) -> Vec<usize> {
 }
 
 /// The method with the smallest error on the windows of this history; the default where there are too few to tell.
-pub fn choose(history: &[u64]) -> Method {
+#[cfg(test)]
+pub(super) fn choose(history: &[u64]) -> Method {
     let rolling = Rolling::over(history);
     rolling.chosen(rolling.windows.len())
 }

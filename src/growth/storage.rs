@@ -125,19 +125,19 @@ impl Storage {
     }
 }
 
-/// Indexes that the log this tool was made for has; assumed where a file names none. `created_at` closes the range scans.
+/// Indexes that the log this tool was made for has; assumed, where their columns are there, if a file names none.
 const USUAL_INDEXES: [&[&str]; 11] = [
     &["id"],
     &["entity_type", "entity_id"],
-    &["artist_id", "created_at"],
-    &["album_id", "created_at"],
-    &["track_id", "created_at"],
+    &["artist_id"],
+    &["album_id"],
+    &["track_id"],
     &["status", "created_at"],
     &["is_root_job", "created_at"],
     &["operation"],
+    &["sources"],
     &["user_id"],
     &["parent_job_id"],
-    &["root_job_id"],
 ];
 
 /// Sizes the rows of `log`; `breakdowns` are SQL expressions over `log` whose values group the bytes.
@@ -229,7 +229,7 @@ fn array_payload(column: &str, element: &str) -> String {
         "INTEGER" | "DATE" | "FLOAT" | "ENUM" => format!("4 * len({column})"),
         "BIGINT" | "DOUBLE" | "TIMESTAMP" | "TIME" => format!("8 * len({column})"),
         _ => {
-            format!("list_sum(list_transform({column}, e -> (7 + coalesce(strlen(CAST(e AS VARCHAR)), -4)) // 4 * 4))")
+            format!("list_sum(list_transform({column}, lambda e: (7 + coalesce(strlen(CAST(e AS VARCHAR)), -4)) // 4 * 4))")
         }
     };
     format!("CASE WHEN len({column}) = 0 THEN 12 ELSE 20 + {elements} END")
