@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::render::Format;
 use crate::report::Severity;
 
 /// Rehearse data migrations offline.
@@ -32,14 +33,14 @@ pub struct Cli {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Everywhere")]
 pub struct Global {
-    /// How to print the answer [default: table]
-    #[arg(long, global = true, value_enum, value_name = "FORMAT")]
+    /// How to print the answer: table, json or markdown; for sql also csv [default: table]
+    #[arg(long, global = true, value_enum, value_name = "FORMAT", hide_possible_values = true)]
     pub format: Option<Format>,
     /// Write the answer to FILE instead of stdout
     #[arg(long, global = true, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Exit with 1 when a finding is at least this grave [default: error]
-    #[arg(long, global = true, value_enum, value_name = "SEVERITY")]
+    /// Exit with 1 when a finding is at least this grave: error, warning, note; or never [default: error]
+    #[arg(long, global = true, value_enum, value_name = "SEVERITY", hide_possible_values = true)]
     pub fail_on: Option<FailOn>,
     /// Sample rows shown for each finding
     #[arg(long, global = true, default_value_t = 5, value_name = "N")]
@@ -65,19 +66,6 @@ pub struct Global {
     /// No progress bars
     #[arg(long, global = true)]
     pub no_progress: bool,
-}
-
-/// `--format`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// Tables for a terminal
-    Table,
-    /// The JSON envelope, for scripts
-    Json,
-    /// Markdown, for a pull request
-    Markdown,
-    /// Comma-separated values (`sql` only)
-    Csv,
 }
 
 /// `--fail-on`

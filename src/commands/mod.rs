@@ -20,9 +20,9 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::CommandFactory;
 
-use crate::cli::{Cli, Command, FailOn, Format, Global, Input};
+use crate::cli::{Cli, Command, FailOn, Global, Input};
 use crate::config::Config;
-use crate::render::{self, Target};
+use crate::render::{self, Format, Target};
 use crate::report::{Outcome, Report, SnapshotRef};
 use crate::snapshot::{EngineOptions, LogColumns, OpenTable, Snapshot};
 use crate::ui::{self, Ui};
@@ -45,11 +45,14 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Sql(args) => sql::run(&context, args),
         Command::Generate(args) => generate::run(&context, args),
         Command::Completions(args) => {
-            clap_complete::generate(args.shell, &mut Cli::command(), "rehearsal", &mut io::stdout());
+            // Into memory first: the generator panics where a pipe is closed.
+            let mut script = Vec::new();
+            clap_complete::generate(args.shell, &mut Cli::command(), "rehearsal", &mut script);
+            context.write(|out, _| Ok(out.write_all(&script)?))?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Man => {
-            clap_mangen::Man::new(Cli::command()).render(&mut io::stdout())?;
+            context.write(|out, _| Ok(clap_mangen::Man::new(Cli::command()).render(&mut &mut *out)?))?;
             Ok(ExitCode::SUCCESS)
         }
     }

@@ -11,9 +11,22 @@ mod text;
 use std::io::Write;
 
 use anyhow::Result;
+use clap::ValueEnum;
 
-use crate::cli::Format;
 use crate::report::{Outcome, Report, SnapshotRef};
+
+/// `--format`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Tables for a terminal
+    Table,
+    /// The JSON envelope, for scripts
+    Json,
+    /// Markdown, for a pull request
+    Markdown,
+    /// Comma-separated values (`sql` only)
+    Csv,
+}
 
 /// Where and how to write.
 #[derive(Debug, Clone, Copy)]

@@ -75,13 +75,24 @@ impl OpenTable {
 /// Which of the canonical columns the view `log` has.
 #[derive(Debug, Clone)]
 pub struct LogColumns {
-    names: Vec<String>,
+    /// (canonical, actual), in the table's order.
+    names: Vec<(String, String)>,
 }
 
 impl LogColumns {
     /// Is the canonical column there?
     pub fn has(&self, column: &str) -> bool {
-        self.names.iter().any(|name| name == column)
+        self.names.iter().any(|(canonical, _)| canonical == column)
+    }
+
+    /// The canonical names, in the table's order.
+    pub fn names(&self) -> Vec<&str> {
+        self.names.iter().map(|(canonical, _)| canonical.as_str()).collect()
+    }
+
+    /// The table's own name of a canonical column.
+    pub fn actual(&self, column: &str) -> Option<&str> {
+        self.names.iter().find(|(canonical, _)| canonical == column).map(|(_, actual)| actual.as_str())
     }
 }
 
@@ -184,7 +195,7 @@ impl Snapshot {
             }
         }
         let mut selected = Vec::new();
-        let mut names: Vec<String> = Vec::new();
+        let mut names: Vec<(String, String)> = Vec::new();
         for name in &actual_names {
             let mapped = mapping.iter().filter(|(_, actual)| actual == name).map(|(canonical, _)| canonical.as_str());
             let mut mapped: Vec<&str> = mapped.collect();
@@ -194,7 +205,7 @@ impl Snapshot {
             }
             for canonical in mapped {
                 selected.push(format!("{} AS {}", quote_identifier(name), quote_identifier(canonical)));
-                names.push(canonical.to_owned());
+                names.push((canonical.to_owned(), (*name).to_owned()));
             }
         }
         let sql = format!(
@@ -204,6 +215,15 @@ impl Snapshot {
         );
         self.connection.execute_batch(&sql).with_context(|| format!("reading table {}", table.name))?;
         Ok(LogColumns { names })
+    }
+
+    /// Labels of a canonical column that is an enum on the server; `None` for any other column, and for bare Parquet.
+    pub fn enum_labels(&self, table: &OpenTable, columns: &LogColumns, column: &str) -> Option<Vec<String>> {
+        let actual = columns.actual(column)?;
+        let manifest = self.manifest.as_ref()?;
+        let described = manifest.tables.iter().find(|t| t.name == table.name)?;
+        let type_name = &described.columns.iter().find(|c| c.name == actual)?.type_name;
+        manifest.enum_labels().remove(type_name)
     }
 
     /// The envelope's `snapshot` object, for a report about `table` (or about everything).
@@ -296,7 +316,10 @@ fn open_folder(source: &str, folder: &Path, connection: Connection, unpacked: Op
             .columns
             .iter()
             .zip(&types)
-            .map(|(column, ty)| format!("{} AS {}", ty.duckdb_expression(&column.name), quote_identifier(&column.name)))
+            .map(|(column, ty)| {
+                let expression = ty.duckdb_expression(&column.name, column.numeric_extent.as_ref());
+                format!("{expression} AS {}", quote_identifier(&column.name))
+            })
             .collect();
         let paths: Vec<PathBuf> = table.files.iter().map(|f| folder.join(&f.path)).collect();
         let opened = create_view(&connection, &table.name, &columns.join(", "), &paths)?;
@@ -397,6 +420,21 @@ fn create_view(connection: &Connection, name: &str, columns: &str, files: &[Path
     opened()
         .with_context(|| format!("reading table {name} from {}", files[0].display()))
         .hint("it isn't a Parquet file, or it was cut short: copy it again, or export again")
+}
+
+/// Writes a query's result to a Parquet file (zstd), whole or not at all.
+///
+/// # Errors
+/// When DuckDB refuses the query, or the file can't be written.
+pub fn write_parquet(connection: &Connection, sql: &str, path: &Path) -> Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).with_context(|| format!("creating the folder {}", folder.display()))?;
+    let staging = tempfile::Builder::new().prefix(".rehearsal-").tempdir_in(folder)?;
+    let staged = staging.path().join("rows.parquet");
+    let target = quote_literal(&staged.display().to_string());
+    connection.execute_batch(&format!("COPY ({sql}) TO {target} (FORMAT parquet, COMPRESSION zstd)"))?;
+    std::fs::File::open(&staged)?.sync_all()?;
+    std::fs::rename(&staged, path).with_context(|| format!("renaming the finished file to {}", path.display()))
 }
 
 /// Names and DuckDB types of a query's columns.

@@ -1,7 +1,11 @@
 //! Integration tests that need no server. One binary, so that DuckDB is linked once.
 
+mod bad_input;
+mod classify;
 mod cli;
 mod fixtures;
 mod generate;
 mod hostile;
+mod readme;
 mod support;
+mod tidy;

@@ -42,3 +42,30 @@ pub fn json(folder: &Path, args: &[&str], code: i32) -> serde_json::Value {
     assert_eq!(output.status.code(), Some(code), "{args:?}\n{}", transcript(&output));
     serde_json::from_slice(&output.stdout).expect("JSON on stdout")
 }
+
+/// Writes the result of a DuckDB query to a Parquet file in `folder` and returns its path.
+pub fn parquet(folder: &Path, name: &str, sql: &str) -> String {
+    let path = folder.join(name).display().to_string();
+    let connection = duckdb::Connection::open_in_memory().expect("DuckDB");
+    connection.execute_batch(&format!("COPY ({sql}) TO '{path}' (FORMAT parquet)")).expect(sql);
+    path
+}
+
+/// A copy of the demo as a snapshot folder, to be damaged.
+pub fn demo_copy(folder: &Path) -> std::path::PathBuf {
+    let copy = folder.join("demo-copy");
+    std::fs::create_dir(&copy).expect("a new folder");
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/demo");
+    for name in ["manifest.json", "llama_logs.parquet"] {
+        std::fs::copy(fixture.join(name), copy.join(name)).expect("the fixture");
+    }
+    copy
+}
+
+/// Runs, expects exit 2 and nothing on stdout, and returns stderr with the folder's path taken out.
+pub fn refused(folder: &Path, args: &[&str]) -> String {
+    let output = rehearsal(folder, args);
+    assert_eq!(output.status.code(), Some(2), "{args:?}\n{}", transcript(&output));
+    assert_eq!(stdout(&output), "", "{args:?}");
+    stderr(&output).replace(&format!("{}/", folder.display()), "")
+}
