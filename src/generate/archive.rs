@@ -14,12 +14,33 @@ use super::calendar::Calendar;
 use super::draw::Draw;
 use super::shape::{EntityType, Row, Status, Text};
 use super::vocabulary::{self as v, Subject, Work};
-use crate::cli::Pathologies;
 
 /// Days that an archive covers; it ends when the demo does.
 const DAYS: usize = 270;
 /// The calendar's own stream of the seed; albums have theirs by number.
 const CALENDAR_STREAM: u64 = u64::MAX;
+
+/// How many albums' job chains have a defect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pathologies {
+    /// None.
+    None,
+    /// About one in a hundred.
+    Some,
+    /// About one in three.
+    All,
+}
+
+impl Pathologies {
+    /// The word the user writes (`--pathologies`).
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Pathologies::None => "none",
+            Pathologies::Some => "some",
+            Pathologies::All => "all",
+        }
+    }
+}
 
 /// A defect that an album's job chain can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
