@@ -105,7 +105,8 @@ impl Archive {
             Pathologies::Some => 100,
             Pathologies::All => 3,
         };
-        (bits.is_multiple_of(share) && self.tracked(album)).then(|| Defect::ALL[(bits >> 32) as usize % Defect::ALL.len()])
+        (bits.is_multiple_of(share) && self.tracked(album))
+            .then(|| Defect::ALL[(bits >> 32) as usize % Defect::ALL.len()])
     }
 
     /// Appends the rows that album number `album` brings into the log, by time.
@@ -464,6 +465,24 @@ mod tests {
             assert!(parents.contains_key(&row.parent_job_id.as_deref()), "{:?} is missing", row.parent_job_id);
             assert!(row.job_id.is_some() && !row.is_root_job);
         }
+    }
+
+    #[test]
+    fn deep_chains_reach_beyond_the_backfills_limit_and_end_at_25() {
+        let archive = Archive::new(5, 400, Pathologies::All);
+        let depths: Vec<usize> = (0..400)
+            .filter(|album| archive.defect(*album) == Some(Defect::DeepChain))
+            .map(|album| {
+                let mut rows = Vec::new();
+                archive.append_rows(album, &mut rows);
+                let parents: std::collections::BTreeMap<_, _> =
+                    rows.iter().filter_map(|row| Some((row.job_id.clone()?, row.parent_job_id.clone()?))).collect();
+                let depth = |job: &Text| std::iter::successors(parents.get(job), |parent| parents.get(*parent)).count();
+                parents.keys().map(depth).max().unwrap_or(0)
+            })
+            .collect();
+        assert!(depths.iter().all(|depth| (8..=25).contains(depth)), "{depths:?}");
+        assert!(depths.iter().any(|depth| *depth > 10), "{depths:?}");
     }
 
     #[test]

@@ -108,7 +108,7 @@ pub struct Row {
     pub entity_id: Option<Uuid>,
     /// `subject:verb:origin` or `service:call`; never NULL, at most 100 characters.
     pub operation: Text,
-    /// Services that gave data.
+    /// Services that were asked.
     pub sources: Option<Strings>,
     /// How it ended.
     pub status: Status,

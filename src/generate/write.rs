@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use anyhow::{Result, anyhow};
@@ -282,7 +282,7 @@ impl Report for GenerateReport {
             }
             blocks.push(Block::Table(table));
         }
-        View { title: format!("Archive {}", Path::new(&self.out).display()), headline: vec![headline], blocks }
+        View { title: "Synthetic archive".to_owned(), headline: vec![headline], blocks }
     }
 }
 
