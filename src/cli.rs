@@ -143,7 +143,7 @@ pub enum Command {
     Growth(Growth),
     /// Ad-hoc SQL over a snapshot: a query, a file, a named question, or a shell
     #[command(
-        after_help = "Examples:\n  rehearsal sql demo \"SELECT status, count(*) FROM llama_logs GROUP BY ALL ORDER BY ALL\"\n  rehearsal sql demo --named failures-by-error-code\n  rehearsal sql demo            (opens a shell; .help lists what it knows)"
+        after_help = "Examples:\n  rehearsal sql demo \"SELECT status, count(*) FROM llama_logs GROUP BY ALL ORDER BY ALL\"\n  rehearsal sql demo --named failures-by-error-code\n  rehearsal sql demo --file questions.sql --format csv --output answers.csv\n  rehearsal sql demo            (opens a shell; .help lists what it knows)\n\nTables go by their own names; `log` is the table with canonical column names, which the named questions read. Nothing that SQL\ndoes changes a snapshot: tables and views of your own live in memory."
     )]
     Sql(Sql),
     /// Make a synthetic archive of any size
@@ -266,8 +266,8 @@ pub struct Growth {
 #[derive(Debug, Args)]
 pub struct Sql {
     /// Snapshot folder, Parquet file, folder or glob of Parquet files, or `demo`
-    #[arg(value_name = "SNAP")]
-    pub snapshot: String,
+    #[arg(value_name = "SNAP", required_unless_present_any = ["list", "explain"])]
+    pub snapshot: Option<String>,
     /// SQL to run (DuckDB's dialect); `-` reads stdin; none opens a shell
     #[arg(value_name = "QUERY", conflicts_with_all = ["named", "file", "list"])]
     pub query: Option<String>,
@@ -287,8 +287,11 @@ pub struct Sql {
     #[arg(long, requires = "named")]
     pub explain: bool,
     /// Write the result to a Parquet file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["list", "explain", "output"])]
     pub parquet: Option<PathBuf>,
+    /// Let the SQL read this file or folder too (repeatable); it can read nothing else but the snapshot, and write nowhere
+    #[arg(long, value_name = "PATH")]
+    pub read: Vec<PathBuf>,
     /// Table that named questions read, where the snapshot holds several
     #[arg(long, value_name = "TABLE")]
     pub table: Option<String>,

@@ -62,6 +62,48 @@ queries! {
     GROWTH_ROWS_PER_ALBUM = "duckdb/growth/rows_per_album";
     /// Rows by day.
     GROWTH_ROWS_PER_DAY = "duckdb/growth/rows_per_day";
+    /// Named question: rows by what triggered them.
+    SQL_ACTIVITY_BY_TRIGGER = "duckdb/sql/activity-by-trigger";
+    /// Named question: albums whose tracks have no rows.
+    SQL_ALBUMS_WITHOUT_TRACK_LOGS = "duckdb/sql/albums-without-track-logs";
+    /// Named question: calls to other services by day.
+    SQL_API_CALLS_BY_DAY = "duckdb/sql/api-calls-by-day";
+    /// Named question: jobs by rows.
+    SQL_BUSIEST_JOBS = "duckdb/sql/busiest-jobs";
+    /// Named question: corrections by hand.
+    SQL_CORRECTIONS = "duckdb/sql/corrections";
+    /// Named question: entities with several creations.
+    SQL_CREATED_TWICE = "duckdb/sql/created-twice";
+    /// Named question: failures by error code.
+    SQL_FAILURES_BY_ERROR_CODE = "duckdb/sql/failures-by-error-code";
+    /// Named question: fields filled in.
+    SQL_FIELDS_ENRICHED = "duckdb/sql/fields-enriched";
+    /// Named question: first creation per entity.
+    SQL_FIRST_CREATED = "duckdb/sql/first-created";
+    /// Named question: first link per entity.
+    SQL_FIRST_LINKED = "duckdb/sql/first-linked";
+    /// Named question: links without a creation.
+    SQL_LINKED_NEVER_CREATED = "duckdb/sql/linked-never-created";
+    /// Named question: creations without enrichment.
+    SQL_NEVER_ENRICHED = "duckdb/sql/never-enriched";
+    /// Named question: rows without a job by month.
+    SQL_ORPHANS_BY_MONTH = "duckdb/sql/orphans-by-month";
+    /// Named question: data quality before and after.
+    SQL_QUALITY_CHANGES = "duckdb/sql/quality-changes";
+    /// Named question: retries by operation.
+    SQL_RETRIES = "duckdb/sql/retries";
+    /// Named question: rows by day.
+    SQL_ROWS_BY_DAY = "duckdb/sql/rows-by-day";
+    /// Named question: operations by duration.
+    SQL_SLOWEST_OPERATIONS = "duckdb/sql/slowest-operations";
+    /// Named question: sources asked by operation.
+    SQL_SOURCES_BY_OPERATION = "duckdb/sql/sources-by-operation";
+    /// Named question: how operations end.
+    SQL_STATUS_BY_OPERATION = "duckdb/sql/status-by-operation";
+    /// Named question: entities whose latest row failed.
+    SQL_STILL_FAILING = "duckdb/sql/still-failing";
+    /// Named question: the history of one entity.
+    SQL_TIMELINE = "duckdb/sql/timeline";
 }
 
 impl Query {

@@ -143,9 +143,9 @@ pub struct SnapshotRef {
     pub synthetic: bool,
 }
 
-/// The JSON document every command prints under `--format json`.
+/// The JSON document every command prints under `--format json`. `R` is a value, or what streams one.
 #[derive(Debug, Serialize)]
-pub struct Envelope<'a> {
+pub struct Envelope<'a, R = Value> {
     /// The command.
     pub report: &'static str,
     /// [`SCHEMA_VERSION`].
@@ -159,7 +159,7 @@ pub struct Envelope<'a> {
     /// All findings.
     pub findings: &'a [Finding],
     /// The report's own fields.
-    pub result: Value,
+    pub result: R,
 }
 
 /// A report as a person reads it, before any format: the answer first, then blocks in reading order.

@@ -209,6 +209,13 @@ pub fn interrupted() -> bool {
     INTERRUPTED.get().is_some_and(|flag| flag.load(Ordering::SeqCst))
 }
 
+/// Takes note of an interrupt that has been dealt with: a shell goes on.
+pub fn forget_interrupt() {
+    if let Some(flag) = INTERRUPTED.get() {
+        flag.store(false, Ordering::SeqCst);
+    }
+}
+
 /// An error once the user has asked to stop: call it in long loops.
 ///
 /// # Errors

@@ -363,7 +363,7 @@ mod tests {
     #[test]
     fn functions_keep_their_meaning() {
         check("btrim(operation) = 'a'", "\"trim\"(operation) = 'a'");
-        check("position('a' in operation) > 1", "position('a' IN operation) > 1");
+        check("position('a' in operation) > 1", "POSITION('a' IN operation) > 1");
     }
 
     #[test]

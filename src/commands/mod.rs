@@ -59,6 +59,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
 }
 
 /// What every command needs: the options, the project's settings and the terminal.
+#[derive(Clone)]
 pub struct Context {
     /// Options of every command.
     pub global: Global,
@@ -150,7 +151,7 @@ impl Context {
 ///
 /// # Errors
 /// What `body` returns, or a failure to write.
-pub fn write_whole(path: &Path, body: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+pub fn write_whole(path: &Path, body: impl FnOnce(&mut (dyn Write + Send)) -> Result<()>) -> Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let write = || -> Result<()> {
         fs::create_dir_all(folder)?;

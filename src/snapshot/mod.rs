@@ -63,6 +63,8 @@ pub struct OpenTable {
     pub file_bytes: u64,
     /// Columns in order, with DuckDB's type.
     pub columns: Vec<(String, String)>,
+    /// Its Parquet files.
+    pub files: Vec<PathBuf>,
 }
 
 impl OpenTable {
@@ -103,7 +105,8 @@ impl Snapshot {
     /// Nothing there, not a snapshot, a file that is truncated, changed or not Parquet: each named, with the way out.
     pub fn open(source: &str, options: &EngineOptions) -> Result<Snapshot> {
         let connection = engine(options)?;
-        if source == DEMO && !Path::new(source).exists() {
+        // A folder of that name is reached as ./demo.
+        if source == DEMO {
             return open_demo(connection);
         }
         let path = Path::new(source);
@@ -164,6 +167,33 @@ impl Snapshot {
                 })
             }
         }
+    }
+
+    /// Lets the engine open no file but the snapshot's and those in `readable` (files or folders), and fixes its settings:
+    /// for SQL from outside. There is no way back. What the engine may open it may also write; telling those apart is left to
+    /// the guard of the module `sql`.
+    ///
+    /// # Errors
+    /// When a readable path doesn't exist, or the engine refuses.
+    pub fn lock(&self, readable: &[PathBuf]) -> Result<()> {
+        let mut files: Vec<String> = Vec::new();
+        let mut folders: Vec<String> = Vec::new();
+        for path in self.tables.iter().flat_map(|t| &t.files).chain(readable) {
+            let real = path.canonicalize().with_context(|| format!("{} can't be read", path.display()))?;
+            let list = if real.is_dir() { &mut folders } else { &mut files };
+            // The engine compares paths as they are written: both as the views have them and as the user may.
+            list.push(quote_literal(&path.display().to_string()));
+            list.push(quote_literal(&real.display().to_string()));
+        }
+        for setting in [
+            format!("SET allowed_paths = [{}]", files.join(", ")),
+            format!("SET allowed_directories = [{}]", folders.join(", ")),
+            "SET enable_external_access = false".to_owned(),
+            "SET lock_configuration = true".to_owned(),
+        ] {
+            self.connection.execute_batch(&setting).context("locking the engine")?;
+        }
+        Ok(())
     }
 
     /// Lays the view `log` over `table`: its columns under canonical names, as `mapping` (canonical to actual) says.
@@ -415,7 +445,7 @@ fn create_view(connection: &Connection, name: &str, columns: &str, files: &[Path
             |row| row.get(0),
         )?;
         let file_bytes = files.iter().map(|f| std::fs::metadata(f).map_or(0, |m| m.len())).sum();
-        Ok(OpenTable { name: name.to_owned(), rows: rows.unsigned_abs(), file_bytes, columns })
+        Ok(OpenTable { name: name.to_owned(), rows: rows.unsigned_abs(), file_bytes, columns, files: files.to_vec() })
     };
     opened()
         .with_context(|| format!("reading table {name} from {}", files[0].display()))
