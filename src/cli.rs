@@ -33,14 +33,14 @@ pub struct Cli {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Everywhere")]
 pub struct Global {
-    /// How to print the answer [default: table]
-    #[arg(long, global = true, value_enum, value_name = "FORMAT")]
+    /// How to print the answer: table, json or markdown; for sql also csv [default: table]
+    #[arg(long, global = true, value_enum, value_name = "FORMAT", hide_possible_values = true)]
     pub format: Option<Format>,
     /// Write the answer to FILE instead of stdout
     #[arg(long, global = true, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Exit with 1 when a finding is at least this grave [default: error]
-    #[arg(long, global = true, value_enum, value_name = "SEVERITY")]
+    /// Exit with 1 when a finding is at least this grave: error, warning, note; or never [default: error]
+    #[arg(long, global = true, value_enum, value_name = "SEVERITY", hide_possible_values = true)]
     pub fail_on: Option<FailOn>,
     /// Sample rows shown for each finding
     #[arg(long, global = true, default_value_t = 5, value_name = "N")]

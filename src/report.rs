@@ -25,10 +25,12 @@ pub const FINDING_IDS: &[(&str, &str)] = &[
     ("ladder-disagreement", "Two ladders put the same row in different categories."),
     ("near-depth-limit", "A chain comes close to the depth at which the backfill stops."),
     ("null-category", "No rule takes a row, so its category stays NULL."),
+    ("null-created-at", "Rows have no time, so they are missing from rows per day."),
     ("plan-dependent", "The server's answer depends on its query plan."),
     ("replay-differs", "The migration's answer isn't what is true of the data."),
     ("root-flag-mismatch", "is_root_job and the absence of a parent contradict each other."),
     ("shadowed-rule", "A rule matches rows but wins none or few of them."),
+    ("short-history", "The history is too short to date a threshold."),
     ("split-family", "A child gets another root than its own parent."),
     ("stale-root", "The root stored in a row isn't the root the data has."),
     ("threshold-crossed", "The table crosses a size threshold."),
@@ -273,11 +275,24 @@ pub struct Plot {
     pub series: Vec<Series>,
     /// Labels at the left and the right end of the horizontal axis.
     pub x_labels: (String, String),
+    /// Places in between that are labelled too, x ascending.
+    pub x_marks: Vec<Mark>,
     /// How to write a value of the vertical axis.
     pub y_unit: YUnit,
+    /// Top of the vertical axis, which cuts what rises above it; the highest value where absent.
+    pub top: Option<f64>,
 }
 
-/// One line of a [`Plot`].
+/// A labelled place on the horizontal axis of a [`Plot`].
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Mark {
+    /// Where.
+    pub at: f64,
+    /// What stands there.
+    pub label: String,
+}
+
+/// One curve of a [`Plot`].
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Series {
     /// Its name in the legend.
@@ -286,6 +301,44 @@ pub struct Series {
     pub mark: char,
     /// Points, x ascending; both finite.
     pub points: Vec<(f64, f64)>,
+    /// How the points are drawn.
+    pub shape: Shape,
+}
+
+/// How a [`Series`] is drawn.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub enum Shape {
+    /// A line through the points.
+    #[default]
+    Line,
+    /// The area below the points.
+    Area,
+    /// The area between these points below and the series' own above.
+    Band(Vec<(f64, f64)>),
+    /// A horizontal line across the whole plot, at the height of the first point.
+    Level,
+}
+
+impl Series {
+    /// A line through points.
+    pub fn line(label: impl Into<String>, mark: char, points: Vec<(f64, f64)>) -> Self {
+        Series { label: label.into(), mark, points, shape: Shape::Line }
+    }
+
+    /// The area below points.
+    pub fn area(label: impl Into<String>, points: Vec<(f64, f64)>) -> Self {
+        Series { label: label.into(), mark: '█', points, shape: Shape::Area }
+    }
+
+    /// The area between two lines.
+    pub fn band(label: impl Into<String>, mark: char, low: Vec<(f64, f64)>, high: Vec<(f64, f64)>) -> Self {
+        Series { label: label.into(), mark, points: high, shape: Shape::Band(low) }
+    }
+
+    /// A horizontal line at a height.
+    pub fn level(label: impl Into<String>, mark: char, height: f64) -> Self {
+        Series { label: label.into(), mark, points: vec![(0.0, height)], shape: Shape::Level }
+    }
 }
 
 /// How a [`Plot`] writes its vertical axis.

@@ -133,6 +133,10 @@ impl<T> HintExt<T> for Result<T> {
 pub fn write_error(out: &mut dyn Write, error: &Error) -> io::Result<()> {
     let mut shown = String::new();
     for (index, cause) in error.chain().enumerate() {
+        // DuckDB's code says nothing that its message hasn't said.
+        if cause.is::<duckdb::ffi::Error>() {
+            continue;
+        }
         let text = cause.to_string();
         // Wrappers often repeat what they wrap.
         if index > 0 && shown.contains(&text) {
@@ -153,13 +157,17 @@ pub fn report_error(error: &Error) -> bool {
     if is_broken_pipe(error) {
         return true;
     }
-    let _ = write_error(&mut io::stderr().lock(), error);
+    let mut out = io::stderr().lock();
+    // Whatever failed after Ctrl-C failed because of it.
+    let _ = if interrupted() { writeln!(out, "error: {INTERRUPTED_TEXT}") } else { write_error(&mut out, error) };
     false
 }
 
 fn is_broken_pipe(error: &Error) -> bool {
     error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|io| io.kind() == io::ErrorKind::BrokenPipe)
 }
+
+const INTERRUPTED_TEXT: &str = "interrupted; nothing was left half-written";
 
 static INTERRUPTED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 static ENGINES: Mutex<Vec<std::sync::Weak<duckdb::InterruptHandle>>> = Mutex::new(Vec::new());
@@ -213,7 +221,7 @@ pub fn forget_interrupt() {
 /// # Errors
 /// When interrupted.
 pub fn check_interrupt() -> Result<()> {
-    if interrupted() { Err(anyhow!("interrupted; nothing was left behind")) } else { Ok(()) }
+    if interrupted() { Err(anyhow!(INTERRUPTED_TEXT)) } else { Ok(()) }
 }
 
 #[cfg(test)]

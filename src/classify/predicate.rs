@@ -166,6 +166,10 @@ impl Reader {
                         format!("functions that are: {}", SAME_FUNCTIONS.join(", ")),
                     ));
                 }
+                if name == "btrim" {
+                    // The same function under the only name DuckDB has for it.
+                    call.funcname = vec![word("trim")];
+                }
                 self.read_all(&mut call.args)
             }
             Some(NodeEnum::AExpr(expression)) => {
@@ -307,10 +311,13 @@ fn constant(text: &str) -> Node {
     }
 }
 
+fn word(text: &str) -> Node {
+    Node { node: Some(NodeEnum::String(protobuf::String { sval: text.to_owned() })) }
+}
+
 fn call(function: &str, args: Vec<Node>) -> Node {
-    let name = Node { node: Some(NodeEnum::String(protobuf::String { sval: function.to_owned() })) };
     let call = FuncCall {
-        funcname: vec![name],
+        funcname: vec![word(function)],
         args,
         funcformat: protobuf::CoercionForm::CoerceExplicitCall as i32,
         location: -1,
@@ -351,6 +358,12 @@ mod tests {
     fn a_dot_matches_a_line_break() {
         check("operation ~ '^a.b'", "regexp_matches(operation, '(?s)^a.b', '')");
         check("operation !~* 'x'", "NOT regexp_matches(operation, '(?s)x', 'i')");
+    }
+
+    #[test]
+    fn functions_keep_their_meaning() {
+        check("btrim(operation) = 'a'", "\"trim\"(operation) = 'a'");
+        check("position('a' in operation) > 1", "POSITION('a' IN operation) > 1");
     }
 
     #[test]

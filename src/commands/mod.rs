@@ -45,11 +45,14 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Sql(args) => sql::run(&context, args),
         Command::Generate(args) => generate::run(&context, args),
         Command::Completions(args) => {
-            clap_complete::generate(args.shell, &mut Cli::command(), "rehearsal", &mut io::stdout());
+            // Into memory first: the generator panics where a pipe is closed.
+            let mut script = Vec::new();
+            clap_complete::generate(args.shell, &mut Cli::command(), "rehearsal", &mut script);
+            context.write(|out, _| Ok(out.write_all(&script)?))?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Man => {
-            clap_mangen::Man::new(Cli::command()).render(&mut io::stdout())?;
+            context.write(|out, _| Ok(clap_mangen::Man::new(Cli::command()).render(&mut &mut *out)?))?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -67,6 +70,13 @@ pub struct Context {
 
 impl Context {
     fn new(global: &Global) -> Result<Self> {
+        if let Some(threads) = global.threads {
+            // Work outside the engine keeps to the same number; nothing has used rayon's pool before this.
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(threads.into())
+                .build_global()
+                .context("starting the worker threads")?;
+        }
         Ok(Context {
             global: global.clone(),
             config: Config::load(global.config.as_deref())?,

@@ -104,7 +104,7 @@ fn a_ladder_of_ones_own() {
     parquet(
         folder.path(),
         "logs.parquet",
-        "SELECT * FROM (VALUES ('cached_x', 1), ('cacheXy', 2), ('cache_z', NULL), ('other', 4)) AS t(operation, retries)",
+        "SELECT * FROM (VALUES ('cachedX', 1), ('cacheXy', 2), ('cache_z', NULL), ('other', 4)) AS t(operation, retries)",
     );
     fs::write(
         folder.path().join("own.toml"),

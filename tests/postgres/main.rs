@@ -2,4 +2,8 @@
 
 // Each topic uses a part of these; the whole is used by all of them together.
 #[allow(dead_code)]
+mod fixtures;
+#[allow(dead_code)]
 mod server;
+
+mod classify;
