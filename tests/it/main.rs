@@ -7,5 +7,6 @@ mod fixtures;
 mod generate;
 mod hostile;
 mod readme;
+mod roots;
 mod support;
 mod tidy;
