@@ -25,7 +25,24 @@ macro_rules! queries {
     };
 }
 
-queries! {}
+queries! {
+    /// The youngest row of each of the given (job, parent) pairs.
+    CYCLES_EDGE_AGES = "duckdb/cycles/edge_ages";
+    /// Rows for each distinct combination of job, parent and stored root.
+    ROOTS_EDGES = "duckdb/roots/edges";
+    /// A few rows of each of the given classes of rows.
+    ROOTS_SAMPLES = "duckdb/roots/samples";
+    /// Every row with its outcome.
+    ROOTS_ROWS = "duckdb/roots/rows";
+    /// The backfill's first statement, in all forms: rows with a job and no parent.
+    ROOTS_BACKFILL_ROOT_ROWS = "postgres/roots/backfill_root_rows";
+    /// The recursive backfill as it was applied.
+    ROOTS_BACKFILL_APPLIED = "postgres/roots/backfill_applied";
+    /// The recursive backfill of Example 3.
+    ROOTS_BACKFILL_EXAMPLE_3 = "postgres/roots/backfill_example_3";
+    /// The recursive backfill of Pattern 2.
+    ROOTS_BACKFILL_PATTERN_2 = "postgres/roots/backfill_pattern_2";
+}
 
 impl Query {
     /// The question it answers: the first comment line.
