@@ -159,9 +159,9 @@ impl<'g> Climb<'g> {
                 family[a as usize] = b;
             }
         }
-        reached.iter().for_each(|&job| {
-            head(&mut family, job);
-        });
+        for &job in &reached {
+            family[job as usize] = head(&mut family, job);
+        }
         reached.sort_unstable_by_key(|&job| (family[job as usize], job));
         reached.chunk_by(|&a, &b| family[a as usize] == family[b as usize]).map(<[Job]>::to_vec).collect()
     }
