@@ -105,7 +105,8 @@ impl Archive {
             Pathologies::Some => 100,
             Pathologies::All => 3,
         };
-        (bits.is_multiple_of(share) && self.tracked(album)).then(|| Defect::ALL[(bits >> 32) as usize % Defect::ALL.len()])
+        (bits.is_multiple_of(share) && self.tracked(album))
+            .then(|| Defect::ALL[(bits >> 32) as usize % Defect::ALL.len()])
     }
 
     /// Appends the rows that album number `album` brings into the log, by time.

@@ -6,5 +6,6 @@ mod cli;
 mod fixtures;
 mod hostile;
 mod readme;
+mod sql;
 mod support;
 mod tidy;
