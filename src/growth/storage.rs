@@ -229,7 +229,9 @@ fn array_payload(column: &str, element: &str) -> String {
         "INTEGER" | "DATE" | "FLOAT" | "ENUM" => format!("4 * len({column})"),
         "BIGINT" | "DOUBLE" | "TIMESTAMP" | "TIME" => format!("8 * len({column})"),
         _ => {
-            format!("list_sum(list_transform({column}, lambda e: (7 + coalesce(strlen(CAST(e AS VARCHAR)), -4)) // 4 * 4))")
+            format!(
+                "list_sum(list_transform({column}, lambda e: (7 + coalesce(strlen(CAST(e AS VARCHAR)), -4)) // 4 * 4))"
+            )
         }
     };
     format!("CASE WHEN len({column}) = 0 THEN 12 ELSE 20 + {elements} END")

@@ -92,6 +92,10 @@ impl EngineError {
 
     /// The message without the suggestions, which become the hint.
     fn message(&self) -> String {
+        let file = self.exception_message.split('"').nth(1).filter(|_| self.exception_type == "Permission");
+        if let Some(file) = file {
+            return format!("{file} may not be opened from SQL");
+        }
         let lines = self.exception_message.lines();
         let kept = lines.take_while(|l| !(l.starts_with("Did you mean") || l.starts_with("Candidate")));
         let text: Vec<&str> = kept.map(str::trim).filter(|l| !l.is_empty()).collect();
@@ -111,7 +115,9 @@ impl EngineError {
 
     fn hint(&self, session: &Session<'_>) -> Option<String> {
         if self.exception_type == "Permission" {
-            return Some("SQL reads the snapshot and nothing else; allow a file or folder with --read PATH".to_owned());
+            return Some(
+                "SQL reads the snapshot and nothing else; let it read a file or folder with --read PATH".to_owned(),
+            );
         }
         if self.exception_message.contains("INSTALL ") {
             return Some("the engine has its built-in functions only: it never downloads an extension".to_owned());

@@ -50,7 +50,9 @@ pub fn write(out: &mut dyn Write, answer: &Answer<'_>, layout: Layout, entity: &
     let headings =
         [("time", false), ("operation", false), ("status", false), ("entity", false), ("ms", true), ("", false)]
             .map(|(name, numeric)| Heading { name: name.to_owned(), numeric, elastic: name.is_empty() });
-    let rows: Vec<Vec<Cell>> = trees(&entries).into_iter().map(|(branch, entry)| cells(&branch, entry)).collect();
+    let mixed = entries.iter().any(|e| !e.named);
+    let rows: Vec<Vec<Cell>> =
+        trees(&entries).into_iter().map(|(branch, entry)| cells(&branch, entry, mixed)).collect();
     let mut grid = Grid::new(headings.to_vec(), &rows, layout);
     grid.head(out)?;
     for row in &rows {
@@ -96,7 +98,9 @@ fn headline(entries: &[Entry], entity: &str) -> String {
     let unknown = entries.iter().filter(|e| e.origin == "unknown").count();
     let origin = match (created, entries) {
         (_, []) => {
-            return format!("Nothing in the log names {entity}, neither as an entity nor as an album, artist or track.");
+            return format!(
+                "Nothing in the log names {entity}, neither as an entity nor as an album, artist or track."
+            );
         }
         (Some(row), _) => format!("{entity} was created at {} by {}", row.at, row.operation),
         (None, [first, ..]) => format!("How {entity} was created isn't in the log; it goes back to {}", first.at),
@@ -106,10 +110,14 @@ fn headline(entries: &[Entry], entity: &str) -> String {
     if unknown > 0 {
         line += &format!(", {} of unknown origin", count(unknown as u64));
     }
-    line + "."
+    line += ".";
+    if entries.iter().any(|e| !e.named) {
+        line += " * marks the rows that name it.";
+    }
+    line
 }
 
-fn cells(branch: &str, entry: &Entry) -> Vec<Cell> {
+fn cells(branch: &str, entry: &Entry, mixed: bool) -> Vec<Cell> {
     let cell = |text: String| Cell { text, null: false };
     let mut remarks = Vec::new();
     if !entry.error_code.is_empty() {
@@ -123,8 +131,8 @@ fn cells(branch: &str, entry: &Entry) -> Vec<Cell> {
         }
         _ => {}
     }
-    // The entity asked about is marked; the others tell what the same jobs did besides.
-    let mark = if entry.named { "*" } else { " " };
+    // Where the jobs did other things besides, what concerns the entity is marked.
+    let mark = if mixed && entry.named { "* " } else { "" };
     let entity = format!("{mark}{} {}", entry.entity_type, entry.entity_id.get(..8).unwrap_or(&entry.entity_id));
     vec![
         cell(entry.at.clone()),

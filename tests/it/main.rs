@@ -8,5 +8,6 @@ mod generate;
 mod hostile;
 mod readme;
 mod roots;
+mod sql;
 mod support;
 mod tidy;

@@ -1,5 +1,5 @@
 -- How an album, artist or track got into the database, and what happened to it afterward
--- about: All rows of the root jobs that touch the entity, plus its rows without a job. Roots are root_job_id where the table has it, else walked from parent to parent.
+-- about: All rows of the root jobs that touch the entity, plus its rows without a job. Roots are root_job_id where the table has it, else walked from parent to parent. Depth is the shortest way down from the top.
 -- params: entity uuid
 -- returns: created_at, depth, operation, status, entity_type, entity_id, names_entity, duration_ms, error_code, origin, job_id, parent_job_id, root_job_id, id
 -- order: created_at, depth, id
@@ -34,17 +34,14 @@ edge AS MATERIALIZED (
 ),
 -- Upwards: the jobs that touch the entity and all their ancestors. A set, so a circle ends the walk as well as a root does.
 ancestor(job) AS (
-    SELECT DISTINCT CASE WHEN stored_roots THEN root_job_id ELSE coalesce(job_id, parent_job_id) END
-    FROM marked, has
-    WHERE names_entity AND CASE WHEN stored_roots THEN root_job_id ELSE coalesce(job_id, parent_job_id) END IS NOT NULL
+    SELECT DISTINCT job
+    FROM (SELECT unnest([coalesce(job_id, parent_job_id), root_job_id]) AS job FROM marked WHERE names_entity)
+    WHERE job IS NOT NULL
     UNION
-    SELECT edge.parent
-    FROM ancestor JOIN edge ON edge.job = ancestor.job
-    WHERE NOT (SELECT stored_roots FROM has)
+    SELECT edge.parent FROM ancestor JOIN edge ON edge.job = ancestor.job
 ),
 top AS (
-    SELECT job FROM ancestor
-    WHERE (SELECT stored_roots FROM has) OR job NOT IN (SELECT job FROM edge)
+    SELECT job FROM ancestor WHERE job NOT IN (SELECT job FROM edge)
 ),
 -- Ancestors below a top; the others go round in circles.
 below(job) AS (
@@ -99,7 +96,8 @@ FROM marked
 CROSS JOIN has
 LEFT JOIN family ON family.job = coalesce(marked.job_id, marked.parent_job_id)
 WHERE CASE
-    WHEN has.stored_roots AND marked.root_job_id IS NOT NULL THEN marked.root_job_id IN (SELECT job FROM top)
+    WHEN has.stored_roots AND marked.root_job_id IS NOT NULL
+        THEN marked.root_job_id IN (SELECT root_job_id FROM marked WHERE names_entity AND root_job_id IS NOT NULL)
     WHEN has.stored_roots THEN marked.names_entity
     ELSE family.job IS NOT NULL OR (marked.names_entity AND marked.job_id IS NULL AND marked.parent_job_id IS NULL)
 END
