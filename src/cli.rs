@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::render::Format;
 use crate::report::Severity;
+use crate::roots::Variant;
 
 /// Rehearse data migrations offline.
 ///
@@ -204,6 +205,9 @@ pub struct Classify {
     pub output_rows: Option<PathBuf>,
 }
 
+/// What `--depth-limit` may be.
+pub const DEPTH_LIMITS: std::ops::RangeInclusive<i64> = 1..=1_000_000;
+
 /// `rehearsal roots`
 #[derive(Debug, Args)]
 pub struct Roots {
@@ -211,30 +215,14 @@ pub struct Roots {
     #[command(flatten)]
     pub input: Input,
     /// Depth at which the backfill's recursion stops [default: 10]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(DEPTH_LIMITS))]
     pub depth_limit: Option<u32>,
     /// Which recorded form of the backfill to replay [default: applied]
     #[arg(long, value_enum)]
-    pub variant: Option<RootsVariant>,
+    pub variant: Option<Variant>,
     /// Write the outcome, root, depth and replayed root of every row to a Parquet file
     #[arg(long, value_name = "FILE")]
     pub output_rows: Option<PathBuf>,
-}
-
-/// `--variant`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RootsVariant {
-    /// As the migration ran: joins the parent's row and takes its job id
-    Applied,
-    /// As Example 3 of the research has it: climbs parent ids
-    #[value(name = "example-3")]
-    #[serde(rename = "example-3")]
-    Example3,
-    /// As Pattern 2 of the research has it: climbs only while the parent has a parent
-    #[value(name = "pattern-2")]
-    #[serde(rename = "pattern-2")]
-    Pattern2,
 }
 
 /// `rehearsal cycles`

@@ -38,6 +38,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod cycles;
+pub mod demo;
 pub mod export;
 pub mod generate;
 pub mod growth;

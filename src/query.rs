@@ -26,6 +26,20 @@ macro_rules! queries {
 }
 
 queries! {
+    /// The youngest row of each of the given (job, parent) pairs.
+    CYCLES_EDGE_AGES = "duckdb/cycles/edge_ages";
+    /// Columns of the log in physical order.
+    GROWTH_COLUMNS = "duckdb/growth/columns";
+    /// Histogram of rows per album.
+    GROWTH_ROWS_PER_ALBUM = "duckdb/growth/rows_per_album";
+    /// Rows by day.
+    GROWTH_ROWS_PER_DAY = "duckdb/growth/rows_per_day";
+    /// Rows for each distinct combination of job, parent and stored root.
+    ROOTS_EDGES = "duckdb/roots/edges";
+    /// Every row with its outcome.
+    ROOTS_ROWS = "duckdb/roots/rows";
+    /// A few rows of each of the given classes of rows.
+    ROOTS_SAMPLES = "duckdb/roots/samples";
     /// Named question: rows by what triggered them.
     SQL_ACTIVITY_BY_TRIGGER = "duckdb/sql/activity-by-trigger";
     /// Named question: albums whose tracks have no rows.
@@ -70,40 +84,42 @@ queries! {
     SQL_TIMELINE = "duckdb/sql/timeline";
     /// Begins the transaction of an export.
     EXPORT_BEGIN = "postgres/export/begin";
-    /// Ends the transaction that looks names up.
-    EXPORT_END = "postgres/export/end";
-    /// Doesn't queue behind a migration.
-    EXPORT_LOCK_TIMEOUT = "postgres/export/lock_timeout";
-    /// Settings that the transaction's answers depend on.
-    EXPORT_SETTINGS = "postgres/export/settings";
-    /// Everything a table's name may mean.
-    EXPORT_RELATIONS = "postgres/export/relations";
-    /// One relation by its exact name.
-    EXPORT_RELATION = "postgres/export/relation";
-    /// The server and its snapshot.
-    EXPORT_SERVER = "postgres/export/server";
-    /// Place in the write-ahead log.
-    EXPORT_LSN = "postgres/export/lsn";
-    /// Before a statement that may be refused.
-    EXPORT_SAVEPOINT = "postgres/export/savepoint";
-    /// After a statement that was refused.
-    EXPORT_ROLLBACK_TO_SAVEPOINT = "postgres/export/rollback_to_savepoint";
     /// Columns of a relation.
     EXPORT_COLUMNS = "postgres/export/columns";
-    /// Enums of some relations.
-    EXPORT_ENUMS = "postgres/export/enums";
     /// Constraints of a relation.
     EXPORT_CONSTRAINTS = "postgres/export/constraints";
+    /// Ends the transaction that looks names up.
+    EXPORT_END = "postgres/export/end";
+    /// Enums of some relations.
+    EXPORT_ENUMS = "postgres/export/enums";
     /// Indexes of a relation.
     EXPORT_INDEXES = "postgres/export/indexes";
+    /// Doesn't queue behind a migration.
+    EXPORT_LOCK_TIMEOUT = "postgres/export/lock_timeout";
+    /// Place in the write-ahead log.
+    EXPORT_LSN = "postgres/export/lsn";
+    /// One relation by its exact name.
+    EXPORT_RELATION = "postgres/export/relation";
+    /// Everything a table's name may mean.
+    EXPORT_RELATIONS = "postgres/export/relations";
+    /// After a statement that was refused.
+    EXPORT_ROLLBACK_TO_SAVEPOINT = "postgres/export/rollback_to_savepoint";
+    /// Before a statement that may be refused.
+    EXPORT_SAVEPOINT = "postgres/export/savepoint";
+    /// The server and its snapshot.
+    EXPORT_SERVER = "postgres/export/server";
+    /// Settings that the transaction's answers depend on.
+    EXPORT_SETTINGS = "postgres/export/settings";
     /// Bytes of a relation.
     EXPORT_SIZES = "postgres/export/sizes";
-    /// Columns of the log in physical order.
-    GROWTH_COLUMNS = "duckdb/growth/columns";
-    /// Histogram of rows per album.
-    GROWTH_ROWS_PER_ALBUM = "duckdb/growth/rows_per_album";
-    /// Rows by day.
-    GROWTH_ROWS_PER_DAY = "duckdb/growth/rows_per_day";
+    /// The recursive backfill as it was applied.
+    ROOTS_BACKFILL_APPLIED = "postgres/roots/backfill_applied";
+    /// The recursive backfill of Example 3.
+    ROOTS_BACKFILL_EXAMPLE_3 = "postgres/roots/backfill_example_3";
+    /// The recursive backfill of Pattern 2.
+    ROOTS_BACKFILL_PATTERN_2 = "postgres/roots/backfill_pattern_2";
+    /// The backfill's first statement, in all forms: rows with a job and no parent.
+    ROOTS_BACKFILL_ROOT_ROWS = "postgres/roots/backfill_root_rows";
 }
 
 impl Query {

@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use super::Context;
 use crate::cli;
+use crate::generate::archive::Pathologies;
 use crate::generate::write::{Options, write};
 use crate::report::SnapshotRef;
 
@@ -14,8 +15,12 @@ use crate::report::SnapshotRef;
 /// # Errors
 /// As [`write`].
 pub fn run(context: &Context, args: &cli::Generate) -> Result<ExitCode> {
-    let options =
-        Options { albums: args.albums, seed: args.seed, pathologies: args.pathologies, out: args.out.clone() };
+    let pathologies = match args.pathologies {
+        cli::Pathologies::None => Pathologies::None,
+        cli::Pathologies::Some => Pathologies::Some,
+        cli::Pathologies::All => Pathologies::All,
+    };
+    let options = Options { albums: args.albums, seed: args.seed, pathologies, out: args.out.clone() };
     let bar = context.ui.bar(args.albums, "albums", "generating");
     let made = write(&options, |albums| bar.set_position(albums));
     bar.finish_and_clear();

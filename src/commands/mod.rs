@@ -59,6 +59,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
 }
 
 /// What every command needs: the options, the project's settings and the terminal.
+#[derive(Clone)]
 pub struct Context {
     /// Options of every command.
     pub global: Global,

@@ -14,12 +14,33 @@ use super::calendar::Calendar;
 use super::draw::Draw;
 use super::shape::{EntityType, Row, Status, Text};
 use super::vocabulary::{self as v, Subject, Work};
-use crate::cli::Pathologies;
 
 /// Days that an archive covers; it ends when the demo does.
 const DAYS: usize = 270;
 /// The calendar's own stream of the seed; albums have theirs by number.
 const CALENDAR_STREAM: u64 = u64::MAX;
+
+/// How many albums' job chains have a defect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pathologies {
+    /// None.
+    None,
+    /// About one in a hundred.
+    Some,
+    /// About one in three.
+    All,
+}
+
+impl Pathologies {
+    /// The word the user writes (`--pathologies`).
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Pathologies::None => "none",
+            Pathologies::Some => "some",
+            Pathologies::All => "all",
+        }
+    }
+}
 
 /// A defect that an album's job chain can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -465,6 +486,24 @@ mod tests {
             assert!(parents.contains_key(&row.parent_job_id.as_deref()), "{:?} is missing", row.parent_job_id);
             assert!(row.job_id.is_some() && !row.is_root_job);
         }
+    }
+
+    #[test]
+    fn deep_chains_reach_beyond_the_backfills_limit_and_end_at_25() {
+        let archive = Archive::new(5, 400, Pathologies::All);
+        let depths: Vec<usize> = (0..400)
+            .filter(|album| archive.defect(*album) == Some(Defect::DeepChain))
+            .map(|album| {
+                let mut rows = Vec::new();
+                archive.append_rows(album, &mut rows);
+                let parents: std::collections::BTreeMap<_, _> =
+                    rows.iter().filter_map(|row| Some((row.job_id.clone()?, row.parent_job_id.clone()?))).collect();
+                let depth = |job: &Text| std::iter::successors(parents.get(job), |parent| parents.get(*parent)).count();
+                parents.keys().map(depth).max().unwrap_or(0)
+            })
+            .collect();
+        assert!(depths.iter().all(|depth| (8..=25).contains(depth)), "{depths:?}");
+        assert!(depths.iter().any(|depth| *depth > 10), "{depths:?}");
     }
 
     #[test]

@@ -11,8 +11,11 @@
 //!
 //! Rows whose status is FAILED are all of ENRICHED operations, so the backfill's FAILED rule takes none of them.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use chrono::NaiveDate;
+use uuid::Uuid;
 
 use super::calendar::Calendar;
 use super::draw::Draw;
@@ -88,7 +91,13 @@ pub fn rows() -> Vec<Row> {
     let mut times: Vec<i64> =
         (0..slots).map(|slot| calendar.at_us((slot as f64 + plan.unit()) / slots as f64)).collect();
     times.sort_unstable();
-    let mut log = Log { draw: Draw::new(SEED, 2), rows: Vec::with_capacity(ROWS), albums: vec![], waiting: vec![] };
+    let mut log = Log {
+        draw: Draw::new(SEED, 2),
+        rows: Vec::with_capacity(ROWS),
+        albums: vec![],
+        artists: BTreeSet::new(),
+        waiting: vec![],
+    };
     for (number, time_us) in times[..ORPHANS].iter().enumerate() {
         log.orphan(number, *time_us);
     }
@@ -145,6 +154,8 @@ struct Log {
     draw: Draw,
     rows: Vec<Row>,
     albums: Vec<Subject>,
+    /// Artists that the log has named.
+    artists: BTreeSet<Uuid>,
     /// Albums that were created and not enriched yet.
     waiting: Vec<Subject>,
 }
@@ -218,7 +229,9 @@ impl Log {
     }
 
     fn create(&mut self, job: &Job, family: Option<Family>, time_us: i64) {
+        let known_before = self.artists.len();
         let subject = self.new_album();
+        let artist_work = if self.artists.len() > known_before { v::CREATE_ARTIST } else { v::LINK_ARTIST };
         let id = format!("album-create-{}", subject.album.unwrap_or_default());
         let user = v::user_id(self.draw.below(137));
         let work = self.draw.weighted(v::CREATE_ALBUM);
@@ -230,23 +243,26 @@ impl Log {
         let mut time_us = time_us;
         for _ in 0..job.more_rows {
             time_us += self.pause_us(60);
-            let work = if self.draw.chance(0.6) { v::CREATE_ARTIST } else { v::LINK_ARTIST };
-            let row = self.push(work, Status::Success, &subject, time_us);
+            let row = self.push(artist_work, Status::Success, &subject, time_us);
             row.job_id = Some(Text::Owned(id.clone()));
             row.triggered_by = Some("system".into());
         }
         match family {
-            Some(family) => self.family(&family, &subject, &id, time_us),
+            Some(family) => self.family(&family, artist_work, &subject, &id, time_us),
             None => self.waiting.push(subject),
         }
     }
 
     /// The descendants of an album's creation, each in a job of its own.
-    fn family(&mut self, family: &Family, subject: &Subject, root: &str, time_us: i64) {
+    fn family(&mut self, family: &Family, artist_work: Work, subject: &Subject, root: &str, time_us: i64) {
         let mut time_us = time_us + self.pause_us(40);
         if family.artist {
-            let id = format!("artist-create-{}", subject.artist.unwrap_or_default());
-            self.child(v::CREATE_ARTIST, Status::Success, subject, &id, root, time_us);
+            // An artist is created once and linked often; the time tells the links apart.
+            let id = match artist_work == v::CREATE_ARTIST {
+                true => format!("artist-create-{}", subject.artist.unwrap_or_default()),
+                false => format!("artist-link-{}", time_us / 1_000),
+            };
+            self.child(artist_work, Status::Success, subject, &id, root, time_us);
         }
         let enrichment = format!("enrich-album-{}", self.draw.uuid());
         for number in 1..=family.enrichment_rows {
@@ -321,6 +337,7 @@ impl Log {
         let bits = self.draw.bits() & 0xFFFF | artist.as_u128() as u64 & !0xFFFF;
         let subject = Subject { artist: Some(artist), album: Some(self.draw.uuid()), track: None, bits };
         self.albums.push(subject);
+        self.artists.insert(artist);
         subject
     }
 
@@ -340,19 +357,19 @@ impl Log {
 
 /// Sizes of the rows in PostgreSQL 15.18, measured once: `schema.sql`, then `COPY` of `llama_logs.csv`.
 const SIZES: RelationSizes =
-    RelationSizes { heap_bytes: 1_826_816, index_bytes: 1_433_600, toast_bytes: 8_192, total_bytes: 3_293_184 };
+    RelationSizes { heap_bytes: 1_818_624, index_bytes: 1_368_064, toast_bytes: 8_192, total_bytes: 3_219_456 };
 
 /// The same for each index, by name.
 const INDEX_BYTES: [(&str, u64); 11] = [
-    ("llama_logs_album_id_idx", 114_688),
-    ("llama_logs_artist_id_idx", 106_496),
-    ("llama_logs_entity_type_entity_id_idx", 172_032),
+    ("llama_logs_album_id_idx", 106_496),
+    ("llama_logs_artist_id_idx", 90_112),
+    ("llama_logs_entity_type_entity_id_idx", 163_840),
     ("llama_logs_is_root_job_created_at_idx", 155_648),
     ("llama_logs_operation_idx", 65_536),
     ("llama_logs_parent_job_id_idx", 57_344),
     ("llama_logs_pkey", 172_032),
-    ("llama_logs_sources_idx", 303_104),
-    ("llama_logs_status_created_at_idx", 180_224),
+    ("llama_logs_sources_idx", 294_912),
+    ("llama_logs_status_created_at_idx", 155_648),
     ("llama_logs_track_id_idx", 49_152),
     ("llama_logs_user_id_idx", 57_344),
 ];

@@ -1,5 +1,9 @@
 //! Synthetic logs: the built-in demo, and archives of any size.
 //!
+//! In reading order: [`shape`] is the table and its row, [`batch`] and [`csv`] turn rows into Arrow and text; [`vocabulary`] (with
+//! [`jsonb`]) says what a row can be about, [`draw`] and [`calendar`] decide which and when; [`demo`] is the built-in snapshot's rows,
+//! [`archive`] an archive's, and [`mod@write`] puts an archive on disk.
+//!
 //! Invariants: the same seed makes the same rows, whatever the platform or the number of threads; everything made here says that it
 //! is synthetic.
 

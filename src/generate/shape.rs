@@ -108,7 +108,7 @@ pub struct Row {
     pub entity_id: Option<Uuid>,
     /// `subject:verb:origin` or `service:call`; never NULL, at most 100 characters.
     pub operation: Text,
-    /// Services that gave data.
+    /// Services that were asked.
     pub sources: Option<Strings>,
     /// How it ended.
     pub status: Status,
@@ -257,7 +257,7 @@ pub fn enums() -> Vec<EnumType> {
     ]
 }
 
-/// The indexes by name, the primary key's included, without sizes.
+/// The indexes as an export lists them, the primary key's first, then by name; without sizes.
 pub fn indexes() -> Vec<Index> {
     let index = |name: String, key: &str, primary: bool| Index {
         definition: format!(
@@ -270,9 +270,10 @@ pub fn indexes() -> Vec<Index> {
         primary,
         size_bytes: None,
     };
-    let mut indexes = vec![index(format!("{TABLE}_pkey"), "id", true)];
-    indexes.extend(INDEX_KEYS.iter().map(|key| index(format!("{TABLE}_{}_idx", key.replace(", ", "_")), key, false)));
+    let mut indexes: Vec<Index> =
+        INDEX_KEYS.iter().map(|key| index(format!("{TABLE}_{}_idx", key.replace(", ", "_")), key, false)).collect();
     indexes.sort_by(|a, b| a.name.cmp(&b.name));
+    indexes.insert(0, index(format!("{TABLE}_pkey"), "id", true));
     indexes
 }
 

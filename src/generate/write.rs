@@ -6,19 +6,17 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use anyhow::{Result, anyhow};
-use clap::ValueEnum;
 use rayon::prelude::*;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::archive::{Archive, Defect};
+use super::archive::{Archive, Defect, Pathologies};
 use super::batch::{self, BatchBuilder};
 use super::shape::{self, Row};
-use crate::cli::Pathologies;
 use crate::report::{Block, Cell, Finding, Report, Table, View};
 use crate::snapshot::manifest::{self, Manifest, Source};
 use crate::snapshot::writer::{SnapshotWriter, TableWriter};
@@ -127,8 +125,8 @@ pub fn write(options: &Options, progress: impl Fn(u64)) -> Result<(GenerateRepor
 }
 
 fn command(options: &Options) -> String {
-    let pathologies = options.pathologies.to_possible_value().map(|v| v.get_name().to_owned()).unwrap_or_default();
-    format!("rehearsal generate --albums {} --seed {} --pathologies {pathologies}", options.albums, options.seed)
+    let Options { albums, seed, pathologies, .. } = options;
+    format!("rehearsal generate --albums {albums} --seed {seed} --pathologies {}", pathologies.as_str())
 }
 
 fn count_defects(archive: &Archive, albums: u64) -> Vec<PathologyCount> {
@@ -282,7 +280,7 @@ impl Report for GenerateReport {
             }
             blocks.push(Block::Table(table));
         }
-        View { title: format!("Archive {}", Path::new(&self.out).display()), headline: vec![headline], blocks }
+        View { title: "Synthetic archive".to_owned(), headline: vec![headline], blocks }
     }
 }
 

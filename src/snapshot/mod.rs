@@ -105,7 +105,8 @@ impl Snapshot {
     /// Nothing there, not a snapshot, a file that is truncated, changed or not Parquet: each named, with the way out.
     pub fn open(source: &str, options: &EngineOptions) -> Result<Snapshot> {
         let connection = engine(options)?;
-        if source == DEMO && !Path::new(source).exists() {
+        // A folder of that name is reached as ./demo.
+        if source == DEMO {
             return open_demo(connection);
         }
         let path = Path::new(source);

@@ -113,6 +113,9 @@ fn the_demo_has_the_published_categories() {
     let failed = tally(rows.iter().filter(|r| r.status == Status::Failed).map(backfilled_category));
     assert_eq!(failed.keys().collect::<Vec<_>>(), [&"ENRICHED"], "failures are shadowed by ENRICHED alone");
     assert!((200..=300).contains(&failed["ENRICHED"]), "{failed:?}");
+    let readme = fs::read_to_string(folder("demo").join("README.md")).expect("a README");
+    let told = format!("| status FAILED, every one of them taken by ENRICHED | {} |", failed["ENRICHED"]);
+    assert!(readme.contains(&told), "{told}");
 }
 
 #[test]
@@ -172,6 +175,10 @@ fn the_demo_looks_like_a_log() {
             assert!(text.chars().count() <= 100);
         }
     }
+    let of = |operation: &'static str| rows.iter().filter(move |r| r.operation == operation).map(|r| r.entity_id);
+    let created: Vec<_> = of("artist:created:album-child").collect();
+    assert_eq!(created.iter().collect::<BTreeSet<_>>().len(), created.len(), "an artist is created once");
+    assert!(of("artist:linked:album-association").count() > 0);
     let albums: BTreeSet<_> = rows.iter().filter_map(|r| r.album_id).collect();
     let naming = rows.iter().filter(|r| r.album_id.is_some()).count();
     let per_album = naming as f64 / albums.len() as f64;

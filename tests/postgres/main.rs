@@ -7,3 +7,5 @@ mod fixtures;
 mod server;
 
 mod classify;
+mod roots;
+mod demo;

@@ -1,1 +1,0 @@
-//! The graph of jobs: distinct (job, parent) edges, strongly connected components, ends of chains.
