@@ -106,7 +106,8 @@ impl<'s> Session<'s> {
         let target = if path.exists() { real(path) } else { real(folder).join(path.file_name().unwrap_or_default()) };
         let own = self.snapshot.tables.iter().flat_map(|t| &t.files).map(|f| real(f));
         let inside = |file: PathBuf| {
-            file == target || (self.snapshot.manifest.is_some() && target.parent().is_some_and(|p| file.starts_with(p)))
+            file == target
+                || (self.snapshot.manifest.is_some() && file.parent().is_some_and(|own| target.starts_with(own)))
         };
         if own.into_iter().any(inside) {
             return Err(hinted(

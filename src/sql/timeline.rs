@@ -47,18 +47,43 @@ pub fn write(out: &mut dyn Write, answer: &Answer<'_>, layout: Layout, entity: &
         return Ok(0);
     }
     writeln!(out)?;
-    let headings =
-        [("time", false), ("operation", false), ("status", false), ("entity", false), ("ms", true), ("", false)]
-            .map(|(name, numeric)| Heading { name: name.to_owned(), numeric, elastic: name.is_empty() });
     let mixed = entries.iter().any(|e| !e.named);
-    let rows: Vec<Vec<Cell>> =
-        trees(&entries).into_iter().map(|(branch, entry)| cells(&branch, entry, mixed)).collect();
-    let mut grid = Grid::new(headings.to_vec(), &rows, layout);
+    let whole: Vec<Vec<Cell>> = trees(&entries).iter().map(|(branch, entry)| cells(branch, entry, mixed)).collect();
+    let names = ["time", "operation", "status", "entity", "ms", ""];
+    let mut shown = headings(&names);
+    let mut rows = whole;
+    if !Grid::fits(&shown, &rows, layout) {
+        // A narrow terminal does without durations and milliseconds before anything is cut.
+        shown.truncate(4);
+        rows = rows.into_iter().map(narrow).collect();
+    }
+    let mut grid = Grid::new(shown, &rows, layout);
     grid.head(out)?;
     for row in &rows {
         grid.row(out, row)?;
     }
     Ok(entries.len() as u64)
+}
+
+fn headings(names: &[&str]) -> Vec<Heading> {
+    let heading = |name: &&str| Heading {
+        name: (*name).to_owned(),
+        numeric: *name == "ms",
+        elastic: name.is_empty() || *name == "operation",
+    };
+    names.iter().map(heading).collect()
+}
+
+/// The row of a narrow terminal: whole seconds, no duration, remarks behind the entity.
+fn narrow(mut cells: Vec<Cell>) -> Vec<Cell> {
+    let remark = cells.pop().map(|cell| cell.text).unwrap_or_default();
+    cells.truncate(4);
+    let seconds = cells[0].text.rfind('.').unwrap_or(cells[0].text.len());
+    cells[0].text.truncate(seconds);
+    if !remark.is_empty() {
+        cells[3].text.push_str(&format!(" {remark}"));
+    }
+    cells
 }
 
 fn entry(columns: &[Column], batch: &StructArray, row: usize) -> Result<Entry> {

@@ -228,6 +228,7 @@ fn results_do_not_replace_snapshot_files() {
         let error = refused(folder.path(), &[&["sql", &source, "SELECT 1 AS n"], &args[..]].concat());
         assert!(error.contains("belongs to the snapshot"), "{error}");
     }
+    answer(folder.path(), &["sql", &source, "SELECT 1 AS n", "--output", "beside.txt"]);
     let output = piped(folder.path(), &["sql", &source], ".output demo-copy/llama_logs.parquet\nSELECT 1;\n");
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(fs::read(format!("{source}/llama_logs.parquet")).expect("a file"), before);

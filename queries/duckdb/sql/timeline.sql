@@ -14,47 +14,48 @@ entry AS (
         NULL::INTEGER AS duration_ms, NULL::VARCHAR AS error_code, NULL::VARCHAR AS root_job_id
     WHERE false
 ),
-has AS (
+has AS MATERIALIZED (
     SELECT count(*) > 0 AS stored_roots FROM (DESCRIBE log) WHERE column_name = 'root_job_id'
 ),
-marked AS MATERIALIZED (
-    SELECT
-        id, created_at, operation, status, entity_type, entity_id, duration_ms, error_code,
-        job_id, parent_job_id, root_job_id,
-        coalesce(TRY_CAST(entity_id AS UUID) = CAST($entity AS UUID), false)
-            OR coalesce(TRY_CAST(album_id AS UUID) = CAST($entity AS UUID), false)
-            OR coalesce(TRY_CAST(artist_id AS UUID) = CAST($entity AS UUID), false)
-            OR coalesce(TRY_CAST(track_id AS UUID) = CAST($entity AS UUID), false) AS names_entity
+named AS MATERIALIZED (
+    SELECT id, job_id, parent_job_id, root_job_id
     FROM entry
+    WHERE TRY_CAST(entity_id AS UUID) = CAST($entity AS UUID)
+        OR TRY_CAST(album_id AS UUID) = CAST($entity AS UUID)
+        OR TRY_CAST(artist_id AS UUID) = CAST($entity AS UUID)
+        OR TRY_CAST(track_id AS UUID) = CAST($entity AS UUID)
 ),
 edge AS MATERIALIZED (
     SELECT DISTINCT job_id AS job, parent_job_id AS parent
-    FROM marked
+    FROM log
     WHERE job_id IS NOT NULL AND parent_job_id IS NOT NULL
 ),
 -- Upwards: the jobs that touch the entity and all their ancestors. A set, so a circle ends the walk as well as a root does.
 ancestor(job) AS (
     SELECT DISTINCT job
-    FROM (SELECT unnest([coalesce(job_id, parent_job_id), root_job_id]) AS job FROM marked WHERE names_entity)
+    FROM (SELECT unnest([coalesce(job_id, parent_job_id), root_job_id]) AS job FROM named)
     WHERE job IS NOT NULL
     UNION
     SELECT edge.parent FROM ancestor JOIN edge ON edge.job = ancestor.job
 ),
+upward AS MATERIALIZED (
+    SELECT edge.job, edge.parent FROM edge SEMI JOIN ancestor ON ancestor.job = edge.job
+),
 top AS (
-    SELECT job FROM ancestor WHERE job NOT IN (SELECT job FROM edge)
+    SELECT job FROM ancestor ANTI JOIN upward USING (job)
 ),
 -- Ancestors below a top; the others go round in circles.
 below(job) AS (
     SELECT job FROM top
     UNION
-    SELECT edge.job FROM below JOIN edge ON edge.parent = below.job WHERE edge.job IN (SELECT job FROM ancestor)
+    SELECT upward.job FROM below JOIN upward ON upward.parent = below.job
 ),
 start AS (
     SELECT
         ancestor.job,
         CASE
             WHEN ancestor.job NOT IN (SELECT job FROM below) THEN 'circular'
-            WHEN ancestor.job IN (SELECT job_id FROM marked WHERE job_id IS NOT NULL) THEN 'root job'
+            WHEN ancestor.job IN (SELECT job_id FROM log SEMI JOIN top ON top.job = log.job_id) THEN 'root job'
             ELSE 'missing parent'
         END AS origin
     FROM ancestor
@@ -69,36 +70,41 @@ family(job, depth, root, origin) USING KEY (job) AS (
     JOIN edge ON edge.parent = family.job
     ANTI JOIN recurring.family AS known ON known.job = edge.job
     GROUP BY edge.job
+),
+-- The rows to show: first which, then all about them, so that only those are held.
+chosen AS MATERIALIZED (
+    SELECT id FROM named
+    WHERE CASE WHEN (SELECT stored_roots FROM has) THEN root_job_id IS NULL ELSE job_id IS NULL AND parent_job_id IS NULL END
+    UNION
+    SELECT id FROM entry WHERE (SELECT stored_roots FROM has) AND root_job_id IN (SELECT root_job_id FROM named)
+    UNION
+    SELECT log.id FROM log SEMI JOIN family ON family.job = coalesce(log.job_id, log.parent_job_id)
+    WHERE NOT (SELECT stored_roots FROM has)
 )
 SELECT
-    marked.created_at,
-    CASE WHEN family.job IS NULL THEN NULL ELSE family.depth + CASE WHEN marked.job_id IS NULL THEN 1 ELSE 0 END END AS depth,
-    marked.operation,
-    marked.status,
-    marked.entity_type,
-    marked.entity_id,
-    marked.names_entity,
-    marked.duration_ms,
-    marked.error_code,
+    entry.created_at,
+    family.depth + CASE WHEN entry.job_id IS NULL THEN 1 ELSE 0 END AS depth,
+    entry.operation,
+    entry.status,
+    entry.entity_type,
+    entry.entity_id,
+    entry.id IN (SELECT id FROM named) AS names_entity,
+    entry.duration_ms,
+    entry.error_code,
     CASE
         WHEN NOT has.stored_roots THEN coalesce(family.origin, 'unknown')
-        WHEN marked.root_job_id IS NULL THEN 'unknown'
+        WHEN entry.root_job_id IS NULL THEN 'unknown'
         ELSE 'root job'
     END AS origin,
-    marked.job_id,
-    marked.parent_job_id,
+    entry.job_id,
+    entry.parent_job_id,
     CASE
-        WHEN has.stored_roots THEN marked.root_job_id
+        WHEN has.stored_roots THEN entry.root_job_id
         WHEN family.origin = 'root job' THEN family.root
     END AS root_job_id,
-    marked.id
-FROM marked
+    entry.id
+FROM entry
+SEMI JOIN chosen ON chosen.id = entry.id
 CROSS JOIN has
-LEFT JOIN family ON family.job = coalesce(marked.job_id, marked.parent_job_id)
-WHERE CASE
-    WHEN has.stored_roots AND marked.root_job_id IS NOT NULL
-        THEN marked.root_job_id IN (SELECT root_job_id FROM marked WHERE names_entity AND root_job_id IS NOT NULL)
-    WHEN has.stored_roots THEN marked.names_entity
-    ELSE family.job IS NOT NULL OR (marked.names_entity AND marked.job_id IS NULL AND marked.parent_job_id IS NULL)
-END
-ORDER BY marked.created_at, depth, marked.id
+LEFT JOIN family ON family.job = coalesce(entry.job_id, entry.parent_job_id)
+ORDER BY entry.created_at, depth, entry.id

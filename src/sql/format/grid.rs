@@ -45,13 +45,15 @@ pub struct Grid {
 }
 
 impl Grid {
+    /// Would these rows fit without a cut?
+    pub fn fits(headings: &[Heading], rows: &[Vec<Cell>], layout: Layout) -> bool {
+        let widths = natural_widths(headings, rows);
+        layout.width.is_none_or(|room| widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1) <= room)
+    }
+
     /// Decides widths from these rows; more may follow.
     pub fn new(headings: Vec<Heading>, sample: &[Vec<Cell>], layout: Layout) -> Self {
-        let natural: Vec<usize> = headings
-            .iter()
-            .enumerate()
-            .map(|(i, h)| sample.iter().map(|row| width(&row[i].text)).chain([width(&h.name)]).max().unwrap_or(0))
-            .collect();
+        let natural = natural_widths(&headings, sample);
         let fitted = layout.width.map_or(Some(natural.clone()), |room| fit(&headings, &natural, room));
         let upright = fitted.is_none();
         let widths = fitted.unwrap_or_else(|| vec![headings.iter().map(|h| width(&h.name)).max().unwrap_or(0)]);
@@ -129,6 +131,12 @@ impl Grid {
             text.to_owned()
         }
     }
+}
+
+/// The widest of each column.
+fn natural_widths(headings: &[Heading], rows: &[Vec<Cell>]) -> Vec<usize> {
+    let cells = |index: usize| rows.iter().map(move |row| width(&row[index].text));
+    headings.iter().enumerate().map(|(i, h)| cells(i).chain([width(&h.name)]).max().unwrap_or(0)).collect()
 }
 
 /// Widths that fit the room, or `None` where only records do.
