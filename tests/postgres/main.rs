@@ -7,3 +7,4 @@ mod fixtures;
 mod server;
 
 mod classify;
+mod growth;
