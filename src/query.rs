@@ -26,6 +26,36 @@ macro_rules! queries {
 }
 
 queries! {
+    /// Begins the transaction of an export.
+    EXPORT_BEGIN = "postgres/export/begin";
+    /// Ends the transaction that looks names up.
+    EXPORT_END = "postgres/export/end";
+    /// Doesn't queue behind a migration.
+    EXPORT_LOCK_TIMEOUT = "postgres/export/lock_timeout";
+    /// Settings that the transaction's answers depend on.
+    EXPORT_SETTINGS = "postgres/export/settings";
+    /// Everything a table's name may mean.
+    EXPORT_RELATIONS = "postgres/export/relations";
+    /// One relation by its exact name.
+    EXPORT_RELATION = "postgres/export/relation";
+    /// The server and its snapshot.
+    EXPORT_SERVER = "postgres/export/server";
+    /// Place in the write-ahead log.
+    EXPORT_LSN = "postgres/export/lsn";
+    /// Before a statement that may be refused.
+    EXPORT_SAVEPOINT = "postgres/export/savepoint";
+    /// After a statement that was refused.
+    EXPORT_ROLLBACK_TO_SAVEPOINT = "postgres/export/rollback_to_savepoint";
+    /// Columns of a relation.
+    EXPORT_COLUMNS = "postgres/export/columns";
+    /// Enums of some relations.
+    EXPORT_ENUMS = "postgres/export/enums";
+    /// Constraints of a relation.
+    EXPORT_CONSTRAINTS = "postgres/export/constraints";
+    /// Indexes of a relation.
+    EXPORT_INDEXES = "postgres/export/indexes";
+    /// Bytes of a relation.
+    EXPORT_SIZES = "postgres/export/sizes";
     /// Columns of the log in physical order.
     GROWTH_COLUMNS = "duckdb/growth/columns";
     /// Histogram of rows per album.

@@ -6,11 +6,19 @@ use anyhow::Result;
 
 use super::Context;
 use crate::cli;
+use crate::export::{self, Options};
 
 /// Runs the command.
 ///
 /// # Errors
-/// Always, until it is built.
-pub fn run(_context: &Context, _args: &cli::Export) -> Result<ExitCode> {
-    anyhow::bail!("under construction")
+/// As [`export::export`].
+pub fn run(context: &Context, args: &cli::Export) -> Result<ExitCode> {
+    let options = Options {
+        url: args.url.clone(),
+        password: std::env::var("PGPASSWORD").ok().filter(|password| !password.is_empty()),
+        tables: args.tables.clone(),
+        out: args.out.clone(),
+    };
+    let report = export::export(&options, &context.ui)?;
+    context.finish(&report, Some(&report.reference()))
 }

@@ -70,6 +70,13 @@ pub struct Context {
 
 impl Context {
     fn new(global: &Global) -> Result<Self> {
+        if let Some(threads) = global.threads {
+            // Work outside the engine keeps to the same number; nothing has used rayon's pool before this.
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(threads.into())
+                .build_global()
+                .context("starting the worker threads")?;
+        }
         Ok(Context {
             global: global.clone(),
             config: Config::load(global.config.as_deref())?,

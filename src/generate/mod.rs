@@ -3,6 +3,7 @@
 //! Invariants: the same seed makes the same rows, whatever the platform or the number of threads; everything made here says that it
 //! is synthetic.
 
+pub mod archive;
 pub mod batch;
 pub mod calendar;
 pub mod csv;
@@ -11,6 +12,7 @@ pub mod draw;
 pub mod jsonb;
 pub mod shape;
 pub mod vocabulary;
+pub mod write;
 
 use chrono::{DateTime, SecondsFormat};
 

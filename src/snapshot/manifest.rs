@@ -73,7 +73,8 @@ pub struct Server {
 /// An enum type.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnumType {
-    /// As `format_type` writes it: quoted where needed, with its schema where that isn't on the search path.
+    /// As `format_type` writes it with `public` alone on the search path: quoted where needed, with its schema where that is
+    /// another one. So the name doesn't depend on who exports.
     pub name: String,
     /// Labels in sort order.
     pub labels: Vec<String>,
@@ -105,7 +106,7 @@ pub struct Table {
 pub struct Column {
     /// Name on the server, unquoted.
     pub name: String,
-    /// `format_type(atttypid, atttypmod)`.
+    /// `format_type(atttypid, atttypmod)`, with `public` alone on the search path.
     #[serde(rename = "type")]
     pub type_name: String,
     /// NOT NULL holds.
@@ -124,9 +125,9 @@ pub struct Column {
 /// What the values of an unbounded `numeric` column need.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NumericExtent {
-    /// Most digits before the decimal point.
+    /// Most digits before the decimal point, leading zeros aside.
     pub integer_digits: u32,
-    /// Most digits after it.
+    /// Most digits after it, trailing zeros aside.
     pub scale: u32,
     /// Values that are NaN or infinite, which no decimal can hold.
     pub special_values: u64,

@@ -316,7 +316,10 @@ fn open_folder(source: &str, folder: &Path, connection: Connection, unpacked: Op
             .columns
             .iter()
             .zip(&types)
-            .map(|(column, ty)| format!("{} AS {}", ty.duckdb_expression(&column.name), quote_identifier(&column.name)))
+            .map(|(column, ty)| {
+                let expression = ty.duckdb_expression(&column.name, column.numeric_extent.as_ref());
+                format!("{expression} AS {}", quote_identifier(&column.name))
+            })
             .collect();
         let paths: Vec<PathBuf> = table.files.iter().map(|f| folder.join(&f.path)).collect();
         let opened = create_view(&connection, &table.name, &columns.join(", "), &paths)?;

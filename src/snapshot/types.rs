@@ -10,6 +10,7 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 use arrow::datatypes::{DataType, Field, Fields, TimeUnit};
 
+use super::manifest::NumericExtent;
 use crate::query::quote_identifier;
 
 /// A PostgreSQL column type that a snapshot can carry.
@@ -107,7 +108,8 @@ impl PgType {
             ("time", "" | "without time zone") => PgType::Time(precision()),
             ("timestamp", "" | "without time zone") => PgType::Timestamp(precision()),
             ("timestamp", "with time zone") => PgType::Timestamptz(precision()),
-            ("interval", "") => PgType::Interval,
+            // `interval day to second(3)` and the like restrict what is stored, not how.
+            (base, "") if base == "interval" || base.starts_with("interval ") => PgType::Interval,
             _ => bail!("type {text} can't be carried in a snapshot"),
         })
     }
@@ -145,8 +147,9 @@ impl PgType {
     }
 
     /// The DuckDB expression that turns the Parquet column `column` into the value an analysis sees. `timestamptz` becomes a
-    /// `TIMESTAMP` in UTC because the bundled engine has no ICU.
-    pub fn duckdb_expression(&self, column: &str) -> String {
+    /// `TIMESTAMP` in UTC because the bundled engine has no ICU; a `numeric` kept as text becomes a decimal where `extent` says
+    /// that one holds all its values.
+    pub fn duckdb_expression(&self, column: &str, extent: Option<&NumericExtent>) -> String {
         let column = quote_identifier(column);
         match self {
             PgType::Enum { labels, .. } => format!("CAST({column} AS {})", enum_type(labels)),
@@ -154,10 +157,18 @@ impl PgType {
                 PgType::Enum { labels, .. } => format!("CAST({column} AS {}[])", enum_type(labels)),
                 PgType::Timestamptz(_) => format!("list_transform({column}, lambda x: {})", utc("x")),
                 PgType::Interval => format!("list_transform({column}, lambda x: {})", interval("x")),
+                PgType::Numeric(_) => match decimal(extent) {
+                    Some(decimal) => format!("CAST({column} AS {decimal}[])"),
+                    None => column,
+                },
                 _ => column,
             },
             PgType::Timestamptz(_) => utc(&column),
             PgType::Interval => interval(&column),
+            PgType::Numeric(_) => match decimal(extent) {
+                Some(decimal) => format!("CAST({column} AS {decimal})"),
+                None => column,
+            },
             _ => column,
         }
     }
@@ -170,6 +181,12 @@ pub fn interval_fields() -> Fields {
         Field::new("days", DataType::Int32, false),
         Field::new("microseconds", DataType::Int64, false),
     ])
+}
+
+/// The decimal that holds all values of an unbounded `numeric`, if there is one.
+fn decimal(extent: Option<&NumericExtent>) -> Option<String> {
+    let extent = extent.filter(|e| e.special_values == 0 && e.integer_digits + e.scale <= 38)?;
+    Some(format!("DECIMAL(38,{})", extent.scale))
 }
 
 fn utc(expression: &str) -> String {
@@ -242,6 +259,10 @@ mod tests {
         check("numeric(10,2)", PgType::Decimal(10, 2));
         check("numeric(65,30)", PgType::Numeric(Some((65, 30))));
         check("numeric", PgType::Numeric(None));
+        check("interval", PgType::Interval);
+        check("interval(3)", PgType::Interval);
+        check("interval year to month", PgType::Interval);
+        check("interval day to second(3)", PgType::Interval);
         check("text[]", PgType::Array(Box::new(PgType::Text)));
         check("\"Status\"", PgType::Enum { name: "\"Status\"".into(), labels: vec!["A".into(), "B".into()] });
     }

@@ -23,6 +23,22 @@ use super::types::PgType;
 
 /// Rows a row group holds: small enough to read in parallel and to bound memory, large enough to compress.
 pub const ROW_GROUP_ROWS: usize = 122_880;
+/// Bytes a row group holds, where its rows are large.
+const ROW_GROUP_BYTES: usize = 128 << 20;
+
+/// Refuses a `target` where something is already.
+///
+/// # Errors
+/// When it is.
+pub fn refuse_existing(target: &Path) -> Result<()> {
+    if target.symlink_metadata().is_ok() {
+        return Err(crate::ui::hinted(
+            anyhow::anyhow!("output {} exists already", target.display()),
+            "choose another --out, or remove it first: a snapshot is never overwritten",
+        ));
+    }
+    Ok(())
+}
 
 /// A snapshot in the making.
 pub struct SnapshotWriter {
@@ -36,12 +52,7 @@ impl SnapshotWriter {
     /// # Errors
     /// When `target` exists already, or its parent can't be written to.
     pub fn create(target: &Path) -> Result<Self> {
-        if target.symlink_metadata().is_ok() {
-            return Err(crate::ui::hinted(
-                anyhow::anyhow!("output {} exists already", target.display()),
-                "choose another --out, or remove it first: a snapshot is never overwritten",
-            ));
-        }
+        refuse_existing(target)?;
         let parent = match target.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
@@ -66,6 +77,7 @@ impl SnapshotWriter {
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
             .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+            .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
             .set_statistics_enabled(EnabledStatistics::Chunk)
             .set_created_by(format!("rehearsal {}", env!("CARGO_PKG_VERSION")))
             .build();

@@ -7,10 +7,13 @@ use std::path::{Path, PathBuf};
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use rehearsal::generate::batch::{self, BatchBuilder};
-use rehearsal::generate::shape::{self, Row, Status};
-use rehearsal::generate::{csv, demo};
-use rehearsal::snapshot::manifest::{DataFile, Manifest};
+use rehearsal::generate::shape::{self, EntityType, Row, Status, Text};
+use rehearsal::generate::{csv, demo, rfc3339};
+use rehearsal::snapshot::manifest::{DataFile, Manifest, Source};
 use rehearsal::snapshot::writer::{SnapshotWriter, hash_file};
+use uuid::Uuid;
+
+use crate::hostile::{Labelled, labels};
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
@@ -199,5 +202,144 @@ fn canonical(value: &serde_json::Value) -> String {
             format!("[{}]", items.iter().map(canonical).collect::<Vec<_>>().join(", "))
         }
         scalar => scalar.to_string(),
+    }
+}
+
+/// The hostile rows: what the labels don't say gets a dull value, a minute after the row before.
+fn hostile_rows() -> Vec<Row> {
+    let album: Uuid = "00000000-0000-4000-8000-00000000a1b0".parse().expect("a UUID");
+    let begin_us = 1_767_603_600_000_000; // 2026-01-05 09:00
+    labels()
+        .into_iter()
+        .zip(0..)
+        .map(|(label, minutes)| {
+            let mut row = Row::new(label.id, label.operation, label.status, begin_us + minutes * 60_000_000);
+            row.entity_type = Some(EntityType::Album);
+            row.entity_id = Some(album);
+            row.album_id = Some(album);
+            row.job_id = label.job_id.map(Text::Owned);
+            row.parent_job_id = label.parent_job_id.map(Text::Owned);
+            row.is_root_job = label.is_root_job;
+            row
+        })
+        .collect()
+}
+
+#[test]
+fn the_hostile_fixture_is_what_its_rows_say() {
+    let rows = hostile_rows();
+    settle("hostile", &rows, |file| Manifest {
+        format_version: 1,
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        id: Manifest::content_id([file.sha256.as_str()]),
+        captured_at: rfc3339(rows[rows.len() - 1].created_at_us),
+        source: Source::Synthetic {
+            description: "the hostile fixture: every defect of a job log, labelled in fixtures/hostile/rows.csv"
+                .to_owned(),
+        },
+        enums: shape::enums(),
+        tables: vec![shape::table(rows.len() as u64, vec![file], None)],
+    });
+}
+
+#[test]
+fn the_hostile_fixture_shows_every_case() {
+    let labels = labels();
+    let ids: BTreeSet<_> = labels.iter().map(|label| label.id).collect();
+    assert_eq!(ids.len(), labels.len());
+    let outcomes: BTreeSet<_> = labels.iter().map(|label| label.outcome.as_str()).collect();
+    assert_eq!(outcomes, BTreeSet::from(["ambiguous", "child", "cyclic", "dangling", "orphan", "root"]));
+    let deepest = |case: &str| labels.iter().filter(|l| l.case == case).filter_map(|l| l.depth).max();
+    for hops in [8, 9, 10, 11, 25] {
+        assert_eq!(deepest(&format!("chain-of-{hops}")), Some(hops));
+    }
+    let longest = labels.iter().filter_map(|l| l.job_id.as_ref()).map(|id| id.chars().count()).max();
+    assert_eq!(longest, Some(100));
+    // Cases share no job, so that a reader can take one out.
+    let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
+    for label in &labels {
+        for id in [&label.job_id, &label.parent_job_id].into_iter().flatten() {
+            assert_eq!(*owners.entry(id).or_insert(&label.case), label.case, "job {id} is in two cases");
+        }
+    }
+}
+
+/// The ends and the length of every path that begins at `job`, by walking each one; `None` for one that comes back to itself.
+fn paths<'a>(
+    parents: &BTreeMap<&'a str, BTreeSet<Option<&'a str>>>,
+    job: &'a str,
+    walked: &mut Vec<&'a str>,
+    found: &mut Vec<Option<(Option<&'a str>, u32)>>,
+) {
+    if walked.contains(&job) {
+        found.push(None);
+        return;
+    }
+    let hops = walked.len() as u32 + 1;
+    let Some(of_job) = parents.get(job) else {
+        found.push(Some((None, hops)));
+        return;
+    };
+    walked.push(job);
+    for parent in of_job {
+        match parent {
+            None => found.push(Some((Some(job), hops))),
+            Some(parent) => paths(parents, parent, walked, found),
+        }
+    }
+    walked.pop();
+}
+
+/// Outcome, root and depth of a row, by enumerating paths: slow, and as the fixture's README words it.
+fn walked_outcome(
+    label: &Labelled,
+    parents: &BTreeMap<&str, BTreeSet<Option<&str>>>,
+) -> (&'static str, Option<String>, Option<u32>) {
+    let starts: Vec<&str> = match (label.job_id.as_deref(), label.parent_job_id.as_deref()) {
+        (None, None) => return ("orphan", None, None),
+        (Some(job), None) => return ("root", Some(job.to_owned()), Some(0)),
+        (None, Some(parent)) => vec![parent],
+        (Some(job), Some(_)) => parents[job].iter().copied().flatten().collect(),
+    };
+    let mut found = Vec::new();
+    for start in starts {
+        paths(parents, start, &mut Vec::new(), &mut found);
+    }
+    let ends: Option<Vec<_>> = found.into_iter().collect();
+    // A path through the row's own job comes back to the start later on, so it needs no check of its own.
+    let Some(ends) = ends else { return ("cyclic", None, None) };
+    let distinct: BTreeSet<_> = ends.iter().map(|(root, _)| *root).collect();
+    let depth = ends.iter().map(|(_, hops)| *hops).max();
+    match distinct.into_iter().collect::<Vec<_>>().as_slice() {
+        [Some(root)] => ("child", Some((*root).to_owned()), depth),
+        [None] => ("dangling", None, None),
+        _ => ("ambiguous", None, None),
+    }
+}
+
+#[test]
+fn the_hostile_labels_agree_with_a_walk_along_every_path() {
+    let labels = labels();
+    let mut parents: BTreeMap<&str, BTreeSet<Option<&str>>> = BTreeMap::new();
+    for label in &labels {
+        if let Some(job) = label.job_id.as_deref() {
+            parents.entry(job).or_default().insert(label.parent_job_id.as_deref());
+        }
+    }
+    for label in &labels {
+        let labelled = (label.outcome.as_str(), label.root_job_id.clone(), label.depth);
+        assert_eq!(labelled, walked_outcome(label, &parents), "{label:?}");
+    }
+}
+
+#[test]
+fn the_hostile_categories_agree_with_both_ladders() {
+    for (label, row) in labels().iter().zip(hostile_rows()) {
+        assert_eq!(label.category, backfilled_category(&row), "{label:?}");
+        let operation = row.operation.to_lowercase();
+        let contains = [("cache", "CACHED"), ("correction", "CORRECTED"), ("enrich", "ENRICHED")];
+        let by_name = contains.iter().find(|(part, _)| operation.contains(part)).map_or("CREATED", |(_, c)| c);
+        let expected = if row.status == Status::Failed { "FAILED" } else { by_name };
+        assert_eq!(label.runtime_category, expected, "{label:?}");
     }
 }

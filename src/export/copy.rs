@@ -1,0 +1,272 @@
+//! COPY: how does the server's binary stream become batches of rows?
+//!
+//! Input: the pieces of `COPY ... TO STDOUT (FORMAT binary)`, cut anywhere. Output: Arrow record batches of bounded size, in the
+//! server's row order. Invariants: a row is decoded when all of it is there, so that no column ever gets ahead of another;
+//! bytes are copied only where a row spans two pieces.
+
+use anyhow::{Context, Result, anyhow, bail};
+use arrow::array::ArrayRef;
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+
+use super::values::Values;
+use crate::snapshot::manifest::NumericExtent;
+use crate::snapshot::types::PgType;
+
+const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
+/// Signature, flags and the length of the header's extension.
+const HEADER_BYTES: usize = SIGNATURE.len() + 8;
+/// Rows of a batch at most.
+const BATCH_ROWS: usize = 16_384;
+/// Bytes of a batch, as they came: it ends with the row that passes this.
+const BATCH_BYTES: usize = 8 << 20;
+
+/// The state of a stream.
+pub struct Decoder {
+    schema: SchemaRef,
+    columns: Vec<Values>,
+    state: State,
+    /// The beginning of a row whose rest hasn't come.
+    carry: Vec<u8>,
+    batch_rows: usize,
+    batch_bytes: usize,
+    rows: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Header,
+    Rows,
+    Ended,
+}
+
+impl Decoder {
+    /// For a stream whose rows have columns of these types, which `schema` describes.
+    pub fn new(schema: SchemaRef, types: &[PgType]) -> Decoder {
+        Decoder {
+            schema,
+            columns: types.iter().map(Values::new).collect(),
+            state: State::Header,
+            carry: Vec::new(),
+            batch_rows: 0,
+            batch_bytes: 0,
+            rows: 0,
+        }
+    }
+
+    /// Decodes all rows that are whole with this piece.
+    ///
+    /// # Errors
+    /// When the stream isn't what the server promised, or a value can't be carried: then the column is named.
+    pub fn push(&mut self, piece: &[u8]) -> Result<()> {
+        if self.carry.is_empty() {
+            let used = self.consume(piece)?;
+            self.carry.extend_from_slice(&piece[used..]);
+            return Ok(());
+        }
+        let mut carry = std::mem::take(&mut self.carry);
+        carry.extend_from_slice(piece);
+        let used = self.consume(&carry)?;
+        carry.drain(..used);
+        self.carry = carry;
+        Ok(())
+    }
+
+    /// Is it time to take a batch?
+    pub fn is_full(&self) -> bool {
+        self.batch_rows >= BATCH_ROWS || self.batch_bytes >= BATCH_BYTES
+    }
+
+    /// The rows decoded since the last batch; `None` where there are none.
+    ///
+    /// # Errors
+    /// When a column declared NOT NULL holds a NULL.
+    pub fn take_batch(&mut self) -> Result<Option<RecordBatch>> {
+        if self.batch_rows == 0 {
+            return Ok(None);
+        }
+        let arrays = self.columns.iter_mut().map(Values::finish).collect::<Result<Vec<ArrayRef>>>()?;
+        (self.batch_rows, self.batch_bytes) = (0, 0);
+        Ok(Some(RecordBatch::try_new(self.schema.clone(), arrays)?))
+    }
+
+    /// Rows decoded so far.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Has the stream come to its proper end?
+    ///
+    /// # Errors
+    /// When it hasn't.
+    pub fn check_end(&self) -> Result<()> {
+        if self.state != State::Ended || !self.carry.is_empty() {
+            bail!("the server's stream of rows ended before its end mark");
+        }
+        Ok(())
+    }
+
+    /// Per column, what the values of an unbounded `numeric` need.
+    pub fn numeric_extents(&self) -> Vec<Option<NumericExtent>> {
+        self.columns.iter().map(Values::numeric_extent).collect()
+    }
+
+    /// Decodes whole rows and returns how many bytes they were.
+    fn consume(&mut self, data: &[u8]) -> Result<usize> {
+        let mut at = 0;
+        if self.state == State::Header {
+            match header(data)? {
+                Some(length) => at = length,
+                None => return Ok(0),
+            }
+            self.state = State::Rows;
+        }
+        while self.state == State::Rows {
+            let Some(fields) = data.get(at..at + 2) else { break };
+            let fields = i16::from_be_bytes([fields[0], fields[1]]);
+            if fields == -1 {
+                self.state = State::Ended;
+                at += 2;
+                break;
+            }
+            if usize::try_from(fields).ok() != Some(self.columns.len()) {
+                bail!("the server sends rows of {fields} columns instead of {}", self.columns.len());
+            }
+            let Some(length) = row_length(&data[at + 2..], self.columns.len())? else { break };
+            let row = &data[at + 2..at + 2 + length];
+            self.decode(row)?;
+            at += 2 + length;
+        }
+        if self.state == State::Ended && at < data.len() {
+            bail!("the server's stream goes on after its end mark");
+        }
+        Ok(at)
+    }
+
+    /// Decodes one row that is known to be whole.
+    fn decode(&mut self, row: &[u8]) -> Result<()> {
+        let mut rest = row;
+        for (index, column) in self.columns.iter_mut().enumerate() {
+            let (length, behind) =
+                rest.split_first_chunk::<4>().ok_or_else(|| anyhow!("a row ends before its last column"))?;
+            match usize::try_from(i32::from_be_bytes(*length)) {
+                Err(_) => {
+                    column.append_null();
+                    rest = behind;
+                }
+                Ok(length) => {
+                    let (value, behind) = behind.split_at(length);
+                    let named = || format!("column {}, row {}", self.schema.field(index).name(), self.rows + 1);
+                    column.append(value).with_context(named)?;
+                    rest = behind;
+                }
+            }
+        }
+        self.rows += 1;
+        self.batch_rows += 1;
+        self.batch_bytes += row.len();
+        Ok(())
+    }
+}
+
+/// Length of the header, once all of it is there.
+fn header(data: &[u8]) -> Result<Option<usize>> {
+    let Some(head) = data.get(..HEADER_BYTES) else { return Ok(None) };
+    let (signature, numbers) = head.split_at(SIGNATURE.len());
+    let number = |at: usize| u32::from_be_bytes([numbers[at], numbers[at + 1], numbers[at + 2], numbers[at + 3]]);
+    // The upper half of the flags are features that a reader must know.
+    if signature != SIGNATURE || number(0) >> 16 != 0 {
+        bail!("the server's stream isn't binary COPY as PostgreSQL documents it");
+    }
+    let length = HEADER_BYTES + number(4) as usize;
+    Ok((data.len() >= length).then_some(length))
+}
+
+/// Bytes of a row's fields, once all of them are there.
+fn row_length(data: &[u8], fields: usize) -> Result<Option<usize>> {
+    let mut at = 0;
+    for _ in 0..fields {
+        let Some(length) = data.get(at..at + 4) else { return Ok(None) };
+        at += 4;
+        match i32::from_be_bytes([length[0], length[1], length[2], length[3]]) {
+            -1 => {}
+            length => at += usize::try_from(length).map_err(|_| anyhow!("a field has a negative length"))?,
+        }
+    }
+    Ok((at <= data.len()).then_some(at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{Array, AsArray};
+    use arrow::datatypes::{Int32Type, Schema};
+    use std::sync::Arc;
+
+    fn stream(rows: &[(Option<i32>, &str)]) -> Vec<u8> {
+        let mut bytes = [SIGNATURE.as_slice(), &[0; 8]].concat();
+        for (number, text) in rows {
+            bytes.extend(2i16.to_be_bytes());
+            match number {
+                Some(n) => bytes.extend([4i32.to_be_bytes(), n.to_be_bytes()].concat()),
+                None => bytes.extend((-1i32).to_be_bytes()),
+            }
+            bytes.extend((text.len() as i32).to_be_bytes());
+            bytes.extend(text.as_bytes());
+        }
+        bytes.extend((-1i16).to_be_bytes());
+        bytes
+    }
+
+    fn decoder() -> Decoder {
+        let types = [PgType::Int4, PgType::Text];
+        let fields = vec![types[0].arrow_field("number", true), types[1].arrow_field("text", false)];
+        Decoder::new(Arc::new(Schema::new(fields)), &types)
+    }
+
+    #[test]
+    fn pieces_may_be_cut_anywhere() {
+        let bytes = stream(&[(Some(7), "seven"), (None, ""), (Some(-1), "ß")]);
+        for size in 1..=bytes.len() {
+            let mut decoder = decoder();
+            for piece in bytes.chunks(size) {
+                decoder.push(piece).expect("a valid stream");
+            }
+            decoder.check_end().expect("a whole stream");
+            let batch = decoder.take_batch().expect("no NULL in text").expect("rows");
+            let numbers = batch.column(0).as_primitive::<Int32Type>();
+            assert_eq!((numbers.value(0), numbers.is_null(1), numbers.value(2)), (7, true, -1), "pieces of {size}");
+            let texts: Vec<_> = batch.column(1).as_string::<i32>().iter().collect();
+            assert_eq!(texts, [Some("seven"), Some(""), Some("ß")]);
+        }
+    }
+
+    #[test]
+    fn a_stream_that_stops_is_an_error() {
+        let bytes = stream(&[(Some(7), "seven")]);
+        for end in 0..bytes.len() {
+            let mut decoder = decoder();
+            decoder.push(&bytes[..end]).expect("a valid beginning");
+            assert!(decoder.check_end().is_err(), "{end} bytes of {}", bytes.len());
+        }
+    }
+
+    #[test]
+    fn a_bad_value_names_its_column() {
+        let mut bytes = stream(&[(Some(7), "x"), (Some(7), "?")]);
+        let at = bytes.iter().rposition(|b| *b == b'?').expect("it is there");
+        bytes[at] = 0xe9;
+        let error = decoder().push(&bytes).expect_err("not UTF-8");
+        assert!(format!("{error:#}").starts_with("column text, row 2: the text isn't UTF-8"), "{error:#}");
+    }
+
+    #[test]
+    fn a_null_where_none_may_be_is_an_error() {
+        let types = [PgType::Int4];
+        let schema = Arc::new(Schema::new(vec![types[0].arrow_field("number", false)]));
+        let mut decoder = Decoder::new(schema, &types);
+        let row = [SIGNATURE.as_slice(), &[0; 8], &[0, 1], &(-1i32).to_be_bytes()].concat();
+        decoder.push(&row).expect("a valid stream");
+        assert!(decoder.take_batch().is_err());
+    }
+}
