@@ -146,9 +146,14 @@ const USUAL_INDEXES: [&[&str]; 11] = [
 /// # Errors
 /// When the engine refuses to read the values.
 pub fn measure(snapshot: &Snapshot, table: &OpenTable, columns: &LogColumns, breakdowns: &[String]) -> Result<Storage> {
-    let attributes = attributes(snapshot)?;
-    let widths = widths(snapshot, &attributes, breakdowns)?;
     let described = snapshot.manifest.as_ref().and_then(|m| m.tables.iter().find(|t| t.name == table.name));
+    // The engine sees `json` and `jsonb` alike; only the manifest tells them apart.
+    let is_text_json = |name: &str| {
+        let actual = columns.actual(name).unwrap_or(name);
+        described.is_some_and(|d| d.columns.iter().any(|c| c.name == actual && c.type_name == "json"))
+    };
+    let attributes = attributes(snapshot, is_text_json)?;
+    let widths = widths(snapshot, &attributes, breakdowns)?;
     let catalog = described.map(|d| d.indexes.as_slice()).filter(|indexes| !indexes.is_empty());
     let index_basis = if catalog.is_some() { Basis::Modelled } else { Basis::Assumed };
     let indexes = match catalog {
@@ -187,11 +192,17 @@ struct Attribute {
     ascending: bool,
 }
 
-fn attributes(snapshot: &Snapshot) -> Result<Vec<Attribute>> {
+fn attributes(snapshot: &Snapshot, is_text_json: impl Fn(&str) -> bool) -> Result<Vec<Attribute>> {
     let columns = query::GROWTH_COLUMNS.fetch(snapshot.connection(), [], |row| {
         Ok((row.get::<_, String>("column_name")?, row.get::<_, String>("column_type")?))
     })?;
-    Ok(columns.into_iter().map(|(name, ty)| attribute(name, &ty)).collect())
+    Ok(columns
+        .into_iter()
+        .map(|(name, ty)| {
+            let ty = if is_text_json(&name) { "VARCHAR" } else { &ty };
+            attribute(name, ty)
+        })
+        .collect())
 }
 
 /// How the server stores a column that DuckDB sees as `ty`.
