@@ -7,5 +7,6 @@ mod fixtures;
 mod server;
 
 mod classify;
-mod roots;
 mod demo;
+mod growth;
+mod roots;
