@@ -8,5 +8,9 @@ mod server;
 
 mod classify;
 mod demo;
+mod export;
+mod export_errors;
+mod export_tls;
+mod export_values;
 mod growth;
 mod roots;
