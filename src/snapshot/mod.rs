@@ -104,15 +104,14 @@ impl Snapshot {
     /// # Errors
     /// Nothing there, not a snapshot, a file that is truncated, changed or not Parquet: each named, with the way out.
     pub fn open(source: &str, options: &EngineOptions) -> Result<Snapshot> {
-        let connection = engine(options)?;
         // A folder of that name is reached as ./demo.
         if source == DEMO {
-            return open_demo(connection);
+            return open_demo(options);
         }
         let path = Path::new(source);
         if path.is_dir() {
             if path.join(manifest::FILE_NAME).is_file() {
-                return open_folder(source, path, connection, None);
+                return open_folder(source, path, options, None);
             }
             let files = parquet_files_in(path)?;
             if files.is_empty() {
@@ -121,17 +120,17 @@ impl Snapshot {
                     "make one with `rehearsal export`, or try `demo`, the built-in snapshot",
                 ));
             }
-            return open_bare(source, files, connection);
+            return open_bare(source, files, options);
         }
         if path.is_file() {
-            return open_bare(source, vec![path.to_owned()], connection);
+            return open_bare(source, vec![path.to_owned()], options);
         }
         if source.contains(['*', '?', '[']) {
             let files = glob_files(source)?;
             if files.is_empty() {
                 bail!("no file matches {source}");
             }
-            return open_bare(source, files, connection);
+            return open_bare(source, files, options);
         }
         Err(hinted(
             anyhow!("{source} doesn't exist"),
@@ -325,20 +324,43 @@ fn engine(options: &EngineOptions) -> Result<Connection> {
     Ok(connection)
 }
 
-fn open_demo(connection: Connection) -> Result<Snapshot> {
+fn open_demo(options: &EngineOptions) -> Result<Snapshot> {
     let folder = tempfile::Builder::new().prefix("rehearsal-demo-").tempdir().context("unpacking the demo")?;
     std::fs::write(folder.path().join(manifest::FILE_NAME), DEMO_MANIFEST).context("unpacking the demo")?;
     std::fs::write(folder.path().join("llama_logs.parquet"), DEMO_ROWS).context("unpacking the demo")?;
     let path = folder.path().to_owned();
-    open_folder(DEMO, &path, connection, Some(folder))
+    open_folder(DEMO, &path, options, Some(folder))
 }
 
-fn open_folder(source: &str, folder: &Path, connection: Connection, unpacked: Option<TempDir>) -> Result<Snapshot> {
+fn open_folder(source: &str, folder: &Path, options: &EngineOptions, unpacked: Option<TempDir>) -> Result<Snapshot> {
     let path = folder.join(manifest::FILE_NAME);
     let text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
     let manifest = Manifest::parse(&text, &path)?;
     let files: Vec<&DataFile> = manifest.tables.iter().flat_map(|t| &t.files).collect();
-    files.par_iter().try_for_each(|file| prove(folder, file))?;
+    // Hashing takes as long as starting the engine and reading the footers: side by side, the proof is nearly free.
+    let (proven, views) = rayon::join(
+        || files.par_iter().try_for_each(|file| prove(folder, file)),
+        || -> Result<(Connection, Vec<OpenTable>)> {
+            let connection = engine(options)?;
+            let tables = create_views(&connection, &manifest, folder)?;
+            Ok((connection, tables))
+        },
+    );
+    // In this order: what a changed file does to the views is beside the point.
+    proven?;
+    let (connection, tables) = views?;
+    Ok(Snapshot {
+        source: source.to_owned(),
+        id: manifest.id.clone(),
+        manifest: Some(manifest),
+        tables,
+        connection,
+        _unpacked: unpacked,
+    })
+}
+
+/// A view for each table of the manifest, with the types it has on the server.
+fn create_views(connection: &Connection, manifest: &Manifest, folder: &Path) -> Result<Vec<OpenTable>> {
     let enums = manifest.enum_labels();
     let mut tables = Vec::new();
     for table in &manifest.tables {
@@ -353,26 +375,13 @@ fn open_folder(source: &str, folder: &Path, connection: Connection, unpacked: Op
             })
             .collect();
         let paths: Vec<PathBuf> = table.files.iter().map(|f| folder.join(&f.path)).collect();
-        let opened = create_view(&connection, &table.name, &columns.join(", "), &paths)?;
+        let opened = create_view(connection, &table.name, &columns.join(", "), &paths)?;
         if opened.rows != table.rows {
-            bail!(
-                "table {} has {} rows in its files and {} in {}",
-                table.name,
-                opened.rows,
-                table.rows,
-                path.display()
-            );
+            bail!("table {} has {} rows in its files and {} in the manifest", table.name, opened.rows, table.rows);
         }
         tables.push(opened);
     }
-    Ok(Snapshot {
-        source: source.to_owned(),
-        id: manifest.id.clone(),
-        manifest: Some(manifest),
-        tables,
-        connection,
-        _unpacked: unpacked,
-    })
+    Ok(tables)
 }
 
 /// The file is there and its bytes are those the manifest vouches for.
@@ -396,7 +405,7 @@ fn prove(folder: &Path, file: &DataFile) -> Result<()> {
     Ok(())
 }
 
-fn open_bare(source: &str, files: Vec<PathBuf>, connection: Connection) -> Result<Snapshot> {
+fn open_bare(source: &str, files: Vec<PathBuf>, options: &EngineOptions) -> Result<Snapshot> {
     let hashes: Vec<(String, u64)> = files.par_iter().map(|f| hash_file(f)).collect::<Result<_>>()?;
     for (file, (_, size_bytes)) in files.iter().zip(&hashes) {
         if *size_bytes == 0 {
@@ -414,6 +423,7 @@ fn open_bare(source: &str, files: Vec<PathBuf>, connection: Connection) -> Resul
     };
     // The view `log` is the analyses' own.
     let name = if name == "log" { "logs".to_owned() } else { name };
+    let connection = engine(options)?;
     let id = Manifest::content_id(hashes.iter().map(|(hash, _)| hash.as_str()));
     let table = create_view(&connection, &name, &bare_columns(&connection, &files)?, &files)?;
     Ok(Snapshot { source: source.to_owned(), manifest: None, id, tables: vec![table], connection, _unpacked: None })
