@@ -100,7 +100,12 @@ fn compare(arguments: &Arguments) -> Result<()> {
     let file = archive.join("llama_logs.parquet");
     let me = std::env::current_exe()?;
     let query = |sql: &str| (me.clone(), vec!["--query".to_owned(), file.display().to_string(), sql.to_owned()]);
-    let own = |command: &str| (binary.to_owned(), vec![command.to_owned(), archive.display().to_string(), "--fail-on".to_owned(), "never".to_owned()]);
+    let own = |command: &str| {
+        (
+            binary.to_owned(),
+            vec![command.to_owned(), archive.display().to_string(), "--fail-on".to_owned(), "never".to_owned()],
+        )
+    };
     let quick = Duration::from_secs(600);
 
     let floor = measure(&query(FLOOR), arguments.runs, quick)?;
@@ -150,7 +155,8 @@ fn watch(child: &mut Child, started: Instant, limit: Duration, peak_mib: &mut f6
     let status = format!("/proc/{}/status", child.id());
     loop {
         if let Ok(text) = std::fs::read_to_string(&status) {
-            let kib = text.lines().find_map(|l| l.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse::<f64>().ok());
+            let kib =
+                text.lines().find_map(|l| l.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse::<f64>().ok());
             *peak_mib = peak_mib.max(kib.unwrap_or(0.0) / 1024.0);
         }
         if let Some(status) = child.try_wait()? {

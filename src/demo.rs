@@ -77,11 +77,8 @@ pub fn analyze(snapshot: &Snapshot, table: &OpenTable, columns: &LogColumns, sam
             differing_rows: report.replay.differing_rows,
         })
         .to_vec();
-    let ladders = classify::Options {
-        rules: Ladder::load("backfill")?,
-        against: Some(Ladder::load("runtime")?),
-        samples,
-    };
+    let ladders =
+        classify::Options { rules: Ladder::load("backfill")?, against: Some(Ladder::load("runtime")?), samples };
     let classification = classify::analyze(snapshot, table, columns, &ladders)?;
     let mut findings = Vec::from_iter(missed(&applied));
     findings.extend(applied.findings.iter().chain(&classification.findings).cloned());
@@ -163,12 +160,12 @@ impl DemoReport {
     }
 
     fn expectation_table(&self) -> Table {
-        let mut table = Table::new("root_job_id after the roots backfill", &["", "expected", "predicted", "difference"]);
+        let mut table =
+            Table::new("root_job_id after the roots backfill", &["", "expected", "predicted", "difference"]);
         let replay = &self.roots.replay;
-        for (label, expected, predicted) in [
-            ("filled", self.plan.filled_rows, replay.filled_rows),
-            ("NULL", self.plan.null_rows, replay.null_rows),
-        ] {
+        for (label, expected, predicted) in
+            [("filled", self.plan.filled_rows, replay.filled_rows), ("NULL", self.plan.null_rows, replay.null_rows)]
+        {
             let difference = Cell::Delta(predicted as i64 - expected as i64);
             table.push(vec![label.into(), expected.into(), predicted.into(), difference]);
         }

@@ -80,8 +80,14 @@ impl Session {
     pub fn connect(target: &Target) -> Result<Session> {
         let reactor = Reactor::start()?;
         let tls = target.security.connector()?;
+        // The driver's own limit ends with the TCP handshake; a server that takes the connection and says nothing needs one too.
+        let hosts = u32::try_from(target.config.get_hosts().len().max(1)).unwrap_or(u32::MAX);
+        let patience = *target.config.get_connect_timeout().expect("a target always has one") * hosts;
         let (client, connection) = reactor.drive(async {
-            target.config.connect(tls.clone()).await.map_err(|error| explain_connect(&error, target))
+            match timeout(patience, target.config.connect(tls.clone())).await {
+                Ok(connected) => connected.map_err(|error| explain_connect(&error, target)),
+                Err(_) => Err(no_answer(target, &format!("silent for {} s", patience.as_secs()))),
+            }
         })?;
         // When the connection ends, the client's calls say so: nothing is lost by not asking the task.
         drop(reactor.runtime().spawn(connection));
@@ -177,6 +183,10 @@ impl Session {
                 anyhow!("the server cancelled the statement: {text}"),
                 "on a standby, raise max_standby_streaming_delay or set hot_standby_feedback; else run the export again",
             ),
+            SqlState::INSUFFICIENT_PRIVILEGE if text.contains("row-level security") => hinted(
+                anyhow!("{text}"),
+                "rows that a policy hides would be missing without a word: export as the table's owner or a role with BYPASSRLS",
+            ),
             _ => anyhow!("{text}"),
         }
     }
@@ -228,6 +238,13 @@ fn tls_error(error: &tokio_postgres::Error) -> Option<String> {
 }
 
 /// Why there is no connection, and what to do about it.
+fn no_answer(target: &Target, what: &str) -> Error {
+    hinted(
+        anyhow!("no server answers at {}: {what}", target.location),
+        "check host and port, and that no firewall stands between; connect_timeout=SECONDS waits longer",
+    )
+}
+
 fn explain_connect(error: &tokio_postgres::Error, target: &Target) -> Error {
     let (location, user) = (&target.location, &target.user);
     if let Some(db) = error.as_db_error() {
@@ -281,18 +298,12 @@ fn explain_connect(error: &tokio_postgres::Error, target: &Target) -> Error {
             anyhow!("no server answers at {location}: connection refused"),
             "check host and port, and that the server runs and listens there",
         ),
-        Some(io::ErrorKind::TimedOut) => hinted(
-            anyhow!("no server answers at {location}: timed out"),
-            "check host and port, and that no firewall stands between; connect_timeout=SECONDS waits longer",
-        ),
+        Some(io::ErrorKind::TimedOut) => no_answer(target, "timed out"),
         _ if text.contains("failed to lookup address") => hinted(
-            anyhow!("the host of {location} isn't known: {text}"),
+            anyhow!("the host of {location} isn't known: {}", text.trim_start_matches("error connecting to server: ")),
             "check the host's spelling, and that its name can be resolved from here",
         ),
-        _ if text.contains("timed out") || text.contains("timeout") => hinted(
-            anyhow!("no server answers at {location}: timed out"),
-            "check host and port, and that no firewall stands between; connect_timeout=SECONDS waits longer",
-        ),
+        _ if text.contains("timed out") || text.contains("timeout") => no_answer(target, "timed out"),
         _ => anyhow!("connecting to {location}: {text}"),
     }
 }

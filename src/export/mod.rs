@@ -297,13 +297,17 @@ impl Report for ExportReport {
 
     fn view(&self) -> View {
         let what = match self.tables.as_slice() {
-            [only] => format!("of {}", only.table),
-            tables => format!("of {} tables", tables.len()),
+            [only] => only.table.clone(),
+            tables => format!("{} tables", tables.len()),
         };
-        let seconds = self.elapsed_ms as f64 / 1000.0;
+        let rows =
+            if self.rows == 1 { "1 row".to_owned() } else { format!("{} rows", crate::render::count(self.rows)) };
+        let elapsed = match self.elapsed_ms {
+            ms @ 0..1000 => format!("{ms} ms"),
+            ms => format!("{:.1} s", ms as f64 / 1000.0),
+        };
         let headline = format!(
-            "{} rows {what} are in {}: {} read in {seconds:.1} s from one server snapshot, each row counted",
-            crate::render::count(self.rows),
+            "Exported {rows} of {what} to {} ({}) in {elapsed}; the server counts as many in the same snapshot.",
             self.path,
             crate::render::bytes(self.file_bytes),
         );

@@ -20,6 +20,7 @@ mod conformal;
 mod findings;
 mod forecast;
 mod history;
+mod jsonb;
 mod layout;
 pub mod size;
 mod storage;

@@ -5,8 +5,8 @@
 //! model ([`super::layout`], [`super::btree`]) run over the real values. The model also runs beside measured sizes: it says how
 //! the bytes spread over groups of rows, and how far the table is from freshly loaded.
 //!
-//! Invariant: the bytes of the groups of a breakdown sum to the table's bytes exactly. Left out: `jsonb` and arrays are sized from
-//! their text (exact for objects of strings; a number inside costs a few bytes more or less than its digits).
+//! Invariant: the bytes of the groups of a breakdown sum to the table's bytes exactly. Left out: NULLs inside arrays, and the
+//! types of a bare file, which may hold enums and uuids as text.
 
 use std::collections::HashMap;
 
@@ -15,6 +15,7 @@ use arrow::array::{Array, Int32Array, RecordBatch, StringArray};
 use serde::Serialize;
 
 use super::btree::{self, IndexShape, KeyColumn};
+use super::jsonb;
 use super::layout::{self, Storage as Stored};
 use crate::query::{self, quote_identifier};
 use crate::snapshot::manifest::{Index, RelationSizes};
@@ -145,9 +146,14 @@ const USUAL_INDEXES: [&[&str]; 11] = [
 /// # Errors
 /// When the engine refuses to read the values.
 pub fn measure(snapshot: &Snapshot, table: &OpenTable, columns: &LogColumns, breakdowns: &[String]) -> Result<Storage> {
-    let attributes = attributes(snapshot)?;
-    let widths = widths(snapshot, &attributes, breakdowns)?;
     let described = snapshot.manifest.as_ref().and_then(|m| m.tables.iter().find(|t| t.name == table.name));
+    // The engine sees `json` and `jsonb` alike; only the manifest tells them apart.
+    let is_text_json = |name: &str| {
+        let actual = columns.actual(name).unwrap_or(name);
+        described.is_some_and(|d| d.columns.iter().any(|c| c.name == actual && c.type_name == "json"))
+    };
+    let attributes = attributes(snapshot, is_text_json)?;
+    let widths = widths(snapshot, &attributes, breakdowns)?;
     let catalog = described.map(|d| d.indexes.as_slice()).filter(|indexes| !indexes.is_empty());
     let index_basis = if catalog.is_some() { Basis::Modelled } else { Basis::Assumed };
     let indexes = match catalog {
@@ -176,19 +182,27 @@ pub fn measure(snapshot: &Snapshot, table: &OpenTable, columns: &LogColumns, bre
 struct Attribute {
     name: String,
     stored: Stored,
-    /// DuckDB SQL for the payload's bytes; NULL for NULL.
+    /// DuckDB SQL for the payload's bytes, or for a JSON text; NULL for NULL.
     payload_sql: String,
+    /// `payload_sql` is the text of a `jsonb` value, whose bytes only a reader can tell.
+    json: bool,
     /// Equal values may share an index item.
     dedup: bool,
     /// Values mostly ascend with insertion.
     ascending: bool,
 }
 
-fn attributes(snapshot: &Snapshot) -> Result<Vec<Attribute>> {
+fn attributes(snapshot: &Snapshot, is_text_json: impl Fn(&str) -> bool) -> Result<Vec<Attribute>> {
     let columns = query::GROWTH_COLUMNS.fetch(snapshot.connection(), [], |row| {
         Ok((row.get::<_, String>("column_name")?, row.get::<_, String>("column_type")?))
     })?;
-    Ok(columns.into_iter().map(|(name, ty)| attribute(name, &ty)).collect())
+    Ok(columns
+        .into_iter()
+        .map(|(name, ty)| {
+            let ty = if is_text_json(&name) { "VARCHAR" } else { &ty };
+            attribute(name, ty)
+        })
+        .collect())
 }
 
 /// How the server stores a column that DuckDB sees as `ty`.
@@ -212,12 +226,14 @@ fn attribute(name: String, ty: &str) -> Attribute {
             (Stored::Varlena, format!("2 + 2 * ((strlen(CAST({column} AS VARCHAR)) + 3) // 4)"))
         }
         "VARCHAR" => (Stored::Varlena, format!("strlen({column})")),
-        // jsonb keeps 8 bytes a pair and 4 an element, as many as the punctuation of its text, and a 4-byte head.
-        _ => (Stored::Varlena, format!("4 + strlen(CAST({column} AS VARCHAR))")),
+        "JSON" => (Stored::Varlena, format!("CAST({column} AS VARCHAR)")),
+        // Nothing PostgreSQL has: its text stands for it.
+        _ => (Stored::Varlena, format!("strlen(CAST({column} AS VARCHAR))")),
     };
     let dedup = !(ty.ends_with("[]")
         || ["DECIMAL", "FLOAT", "DOUBLE", "JSON", "INTERVAL", "HUGEINT", "UHUGEINT", "UBIGINT"].contains(&base));
-    Attribute { name, stored, payload_sql, dedup, ascending: base.starts_with("TIMESTAMP") || base == "DATE" }
+    let json = base == "JSON";
+    Attribute { name, stored, payload_sql, json, dedup, ascending: base.starts_with("TIMESTAMP") || base == "DATE" }
 }
 
 /// A one-dimensional array: 12 bytes empty, else a 20-byte head and the elements, text ones padded to 4 with their length.
@@ -297,7 +313,11 @@ struct Widths {
 /// Runs the layout model over every row. The payload lengths come out of the engine column by column, batch by batch.
 fn widths(snapshot: &Snapshot, attributes: &[Attribute], breakdowns: &[String]) -> Result<Widths> {
     let mut selected: Vec<String> = breakdowns.iter().map(|b| format!("CAST({b} AS VARCHAR)")).collect();
-    selected.extend(attributes.iter().map(|a| format!("CAST({} AS INTEGER)", a.payload_sql)));
+    selected.extend(
+        attributes
+            .iter()
+            .map(|a| if a.json { a.payload_sql.clone() } else { format!("CAST({} AS INTEGER)", a.payload_sql) }),
+    );
     // Column names come from the user's table, so this text can't be a file; they are quoted, and nothing else is pasted.
     let sql = format!("SELECT {} FROM log", selected.join(", "));
     let stored: Vec<Stored> = attributes.iter().map(|a| a.stored).collect();
@@ -321,12 +341,12 @@ fn widths(snapshot: &Snapshot, attributes: &[Attribute], breakdowns: &[String]) 
 fn add_batch(widths: &mut Widths, stored: &[Stored], batch: &RecordBatch) -> Result<()> {
     let breakdowns = widths.groups.len();
     let keys: Vec<&StringArray> = (0..breakdowns).map(|i| downcast(batch, i)).collect::<Result<_>>()?;
-    let lengths: Vec<&Int32Array> =
-        (breakdowns..batch.num_columns()).map(|i| downcast(batch, i)).collect::<Result<_>>()?;
+    let lengths: Vec<Lengths<'_>> =
+        (breakdowns..batch.num_columns()).map(|i| Lengths::of(batch, i)).collect::<Result<_>>()?;
     let mut payloads = vec![None; stored.len()];
     for row in 0..batch.num_rows() {
         for (index, column) in lengths.iter().enumerate() {
-            payloads[index] = column.is_valid(row).then(|| column.value(row).unsigned_abs());
+            payloads[index] = column.at(row);
             if let Some(bytes) = payloads[index] {
                 widths.filled[index].0 += 1;
                 widths.filled[index].1 += u64::from(bytes);
@@ -341,6 +361,28 @@ fn add_batch(widths: &mut Widths, stored: &[Stored], batch: &RecordBatch) -> Res
         }
     }
     Ok(())
+}
+
+/// A column of payload lengths, or of JSON texts to be measured.
+enum Lengths<'a> {
+    Known(&'a Int32Array),
+    Json(&'a StringArray),
+}
+
+impl<'a> Lengths<'a> {
+    fn of(batch: &'a RecordBatch, index: usize) -> Result<Self> {
+        match batch.column(index).as_any().downcast_ref() {
+            Some(lengths) => Ok(Lengths::Known(lengths)),
+            None => Ok(Lengths::Json(downcast(batch, index)?)),
+        }
+    }
+
+    fn at(&self, row: usize) -> Option<u32> {
+        match self {
+            Lengths::Known(lengths) => lengths.is_valid(row).then(|| lengths.value(row).unsigned_abs()),
+            Lengths::Json(texts) => texts.is_valid(row).then(|| jsonb::payload_bytes(texts.value(row))),
+        }
+    }
 }
 
 fn downcast<T: 'static>(batch: &RecordBatch, index: usize) -> Result<&T> {

@@ -20,7 +20,7 @@ pub(super) fn write(
         writeln!(out, "{}", paint.bold(&view.title))?;
     }
     for line in &view.headline {
-        writeln!(out, "{line}")?;
+        write_wrapped(out, line, "", target.width)?;
     }
     if !report.findings().is_empty() {
         writeln!(out)?;

@@ -238,8 +238,9 @@ impl Snapshot {
                 names.push((canonical.to_owned(), (*name).to_owned()));
             }
         }
+        // The schema is named in full because the table's own name may be `log`, too.
         let sql = format!(
-            "CREATE OR REPLACE TEMP VIEW log AS SELECT {} FROM {}",
+            "CREATE OR REPLACE TEMP VIEW log AS SELECT {} FROM memory.main.{}",
             selected.join(", "),
             quote_identifier(&table.name)
         );

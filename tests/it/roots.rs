@@ -131,7 +131,8 @@ fn a_chain_beyond_the_limit_gets_a_job_in_mid_chain() {
 #[test]
 fn a_depth_limit_may_be_large() {
     let folder = folder();
-    let report = run_json(folder.path(), &["roots", &hostile_snapshot(), "--depth-limit", "100000", "--fail-on", "never"], 0);
+    let report =
+        run_json(folder.path(), &["roots", &hostile_snapshot(), "--depth-limit", "100000", "--fail-on", "never"], 0);
     let causes: Vec<&Value> =
         report["result"]["replay"]["differences"].as_array().expect("causes").iter().map(|d| &d["cause"]).collect();
     assert!(!causes.contains(&&json!("depth-limit")), "{causes:?}");

@@ -7,5 +7,10 @@ mod fixtures;
 mod server;
 
 mod classify;
-mod roots;
 mod demo;
+mod export;
+mod export_errors;
+mod export_tls;
+mod export_values;
+mod growth;
+mod roots;

@@ -59,10 +59,12 @@ fn check(client: &mut Client, snapshot: &str, rows: usize) {
         let mut plan_dependent = 0;
         for row in &predicted {
             let id = row[0].as_deref().expect("an id");
-            let possible: BTreeSet<&str> = row[2].as_deref().filter(|p| !p.is_empty()).map_or_else(BTreeSet::new, split);
+            let possible: BTreeSet<&str> =
+                row[2].as_deref().filter(|p| !p.is_empty()).map_or_else(BTreeSet::new, split);
             let answer = answers[id].as_deref();
             if let Some(on_server) = candidates.get(id) {
-                let tied: BTreeSet<&str> = on_server.as_deref().filter(|p| !p.is_empty()).map_or_else(BTreeSet::new, split);
+                let tied: BTreeSet<&str> =
+                    on_server.as_deref().filter(|p| !p.is_empty()).map_or_else(BTreeSet::new, split);
                 assert_eq!(possible, tied, "{snapshot}, {variant}, row {id}: candidates at the greatest depth");
             }
             if possible.len() > 1 {
