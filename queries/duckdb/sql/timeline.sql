@@ -6,7 +6,7 @@
 -- needs: id, entity_id, operation, status, job_id, parent_job_id, created_at
 WITH RECURSIVE
 -- Columns that a table may lack are NULL here.
-entry AS (
+entry AS NOT MATERIALIZED (
     FROM log
     UNION ALL BY NAME
     SELECT
