@@ -13,7 +13,7 @@ use crate::ui::hinted;
 /// Runs the command.
 ///
 /// # Errors
-/// As [`Context::open_log`], [`roots::analyze`] and [`roots::write_rows`]; settings of `rehearsal.toml` that don't exist.
+/// As [`Context::open_log`], [`roots::analyze`] and [`roots::analyze_and_write_rows`]; settings of `rehearsal.toml` that don't exist.
 pub fn run(context: &Context, args: &cli::Roots) -> Result<ExitCode> {
     let options = Options {
         variant: variant(context, args)?,
@@ -25,11 +25,14 @@ pub fn run(context: &Context, args: &cli::Roots) -> Result<ExitCode> {
         required.insert(0, "id");
     }
     let (snapshot, table, columns) = context.open_log(&args.input, &required)?;
-    let report = roots::analyze(&snapshot, &columns, &options)?;
-    if let Some(path) = &args.output_rows {
-        let rows = roots::write_rows(&snapshot, &options, path)?;
-        context.ui.status(&format!("wrote the roots of {} rows to {}", count(rows), path.display()));
-    }
+    let report = match &args.output_rows {
+        Some(path) => {
+            let report = roots::analyze_and_write_rows(&snapshot, &columns, &options, path)?;
+            context.ui.status(&format!("wrote the roots of {} rows to {}", count(report.rows), path.display()));
+            report
+        }
+        None => roots::analyze(&snapshot, &columns, &options)?,
+    };
     context.finish(&report, Some(&snapshot.reference(Some(&table))))
 }
 

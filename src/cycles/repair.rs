@@ -61,7 +61,28 @@ pub(super) fn cuts(jobs: usize, edges: &[Edge]) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn nothing_is_circular_afterwards(drawn in proptest::collection::btree_set((0_u32..8, 0_u32..8), 0..30)) {
+            let edges: Vec<Edge> =
+                drawn.into_iter().enumerate().map(|(age, (job, parent))| Edge { job, parent, age: age as u64 }).collect();
+            let cut = cuts(8, &edges);
+            let mut parents: Vec<Vec<Job>> = vec![Vec::new(); 8];
+            for (_, edge) in edges.iter().enumerate().filter(|(index, _)| !cut.contains(index)) {
+                parents[edge.job as usize].push(edge.parent);
+            }
+            prop_assert_eq!(Components::find(8, |job| &parents[job as usize]).circular().next(), None);
+            // The last cut was needed: with it back, something is circular again.
+            if let Some(&last) = cut.last() {
+                parents[edges[last].job as usize].push(edges[last].parent);
+                prop_assert!(Components::find(8, |job| &parents[job as usize]).circular().next().is_some());
+            }
+        }
+    }
 
     fn check(jobs: usize, edges: &[(Job, Job)], expected: &[usize]) {
         let edges: Vec<Edge> =

@@ -83,7 +83,40 @@ impl Circle {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// A ring, which makes any graph one component, with chords: the length is that of the shortest closed walk.
+        #[test]
+        fn no_cycle_is_shorter(chords in proptest::collection::vec((0_usize..7, 0_usize..7), 0..6)) {
+            let mut circle = Circle { parents: (0..7).map(|job| vec![(job + 1) % 7]).collect() };
+            for (job, parent) in chords {
+                if !circle.parents[job].contains(&parent) {
+                    circle.parents[job].push(parent);
+                    circle.parents[job].sort_unstable();
+                }
+            }
+            let (cycle, certain) = circle.shortest();
+            prop_assert!(certain);
+            for (place, job) in cycle.iter().enumerate() {
+                prop_assert!(circle.parents[*job].contains(&cycle[(place + 1) % cycle.len()]));
+            }
+            prop_assert_eq!(cycle.first(), cycle.iter().min());
+            // Jobs reached in exactly `length` steps.
+            let shortest = (0..7).map(|start| {
+                let mut reached = vec![start];
+                (1..).find(|_| {
+                    reached = reached.iter().flat_map(|job| circle.parents[*job].clone()).collect();
+                    reached.sort_unstable();
+                    reached.dedup();
+                    reached.contains(&start)
+                })
+            });
+            prop_assert_eq!(shortest.min().flatten(), Some(cycle.len()));
+        }
+    }
 
     fn check(parents: &[&[usize]], simple: bool, shortest: &[usize]) {
         let circle = Circle { parents: parents.iter().map(|p| p.to_vec()).collect() };

@@ -56,7 +56,7 @@ fn difference_finding(report: &RootsReport, difference: &Difference) -> Finding 
             "beyond-depth-limit",
             Severity::Error,
             format!(
-                "{} longer than the {} hops that {variant} climbs at depth limit {}: the backfill writes a job in mid-chain as their root, not NULL.",
+                "{} of more than {} hops, too long for {variant} at depth limit {}: the backfill writes a job in mid-chain as the root, not NULL.",
                 rows(n, "has a chain", "have chains"),
                 count(report.replay.resolvable_hops.into()),
                 count(report.replay.depth_limit.into())
@@ -70,8 +70,8 @@ fn difference_finding(report: &RootsReport, difference: &Difference) -> Finding 
             "replay-differs",
             Severity::Error,
             format!(
-                "{} a job of a cycle as the root, although a cycle has no root.",
-                rows(n, "on a cycle or leading into one gets", "on a cycle or leading into one get")
+                "{} a root all the same, in most cases a job of the cycle.",
+                rows(n, "on a cycle or leading into one gets", "on cycles or leading into them get")
             ),
             "Cut the cycles first (`rehearsal cycles` lists them with repair SQL), or leave these rows NULL."
                 .to_owned(),
@@ -182,7 +182,7 @@ fn split_family(report: &RootsReport) -> Option<Finding> {
         "{} another root than a row of their own parent job: one family falls apart under two roots.",
         rows(n, "gets", "get")
     );
-    let action = "After the backfill, a timeline by root_job_id would miss these rows: repair the causes above first.";
+    let action = "Repair the causes first: a timeline by root_job_id would show only a part of such a family.";
     Some(Finding::new("split-family", Severity::Error, n, message, action))
 }
 
@@ -200,7 +200,7 @@ fn flagged_with_parent(report: &RootsReport) -> Option<Finding> {
 fn unflagged_root(report: &RootsReport) -> Option<Finding> {
     let n = report.plan?.unflagged_root_rows;
     let message = format!(
-        "{} a job and no parent but {} marked is_root_job: the backfill makes them roots, a count by the mark misses them.",
+        "{} a job and no parent but {} marked is_root_job: the backfill makes such rows roots, a count by the mark misses them.",
         rows(n, "has", "have"),
         if n == 1 { "isn't" } else { "aren't" }
     );

@@ -25,17 +25,19 @@ mod simulation;
 mod tally;
 mod view;
 
+use std::path::Path;
+
 use anyhow::Result;
 
 pub use climb::Variant;
 pub use oracle::Outcome;
-pub use output::write_rows;
 pub use report::*;
 
 use crate::job_graph::{CandidateSets, Job, JobGraph, RowClass, SetId};
 use crate::snapshot::{LogColumns, Snapshot};
 use climb::Climb;
 use oracle::{Oracle, Truth};
+use output::Verdicts;
 use replay::Replay;
 use samples::{Picks, Subject};
 use tally::Tally;
@@ -215,9 +217,33 @@ fn near_limit(depth_limit: u32) -> u32 {
 pub fn analyze(snapshot: &Snapshot, columns: &LogColumns, options: &Options) -> Result<RootsReport> {
     let graph = JobGraph::load(snapshot.connection())?;
     let solved = Solved::solve(&graph, options)?;
+    report(snapshot, columns, &solved)
+}
+
+/// As [`analyze`]; also writes what became of each row to a Parquet file, sorted by id: `id, job_id, parent_job_id, outcome,
+/// root_job_id, depth, replay_root_job_id, replay_possible`.
+///
+/// # Errors
+/// As [`analyze`]; when the log has no `id`, or the file can't be written.
+pub fn analyze_and_write_rows(
+    snapshot: &Snapshot,
+    columns: &LogColumns,
+    options: &Options,
+    path: &Path,
+) -> Result<RootsReport> {
+    let (report, verdicts) = {
+        let graph = JobGraph::load(snapshot.connection())?;
+        let solved = Solved::solve(&graph, options)?;
+        (report(snapshot, columns, &solved)?, Verdicts::of(&solved)?)
+    };
+    verdicts.write_rows(snapshot, path)?;
+    Ok(report)
+}
+
+fn report(snapshot: &Snapshot, columns: &LogColumns, solved: &Solved<'_>) -> Result<RootsReport> {
     let columns = Columns { flag: columns.has("is_root_job"), stored_root: columns.has("root_job_id") };
     let (mut report, picks) = solved.count(columns)?;
-    let examples = picks.fetch(snapshot.connection(), &solved)?;
+    let examples = picks.fetch(snapshot.connection(), solved)?;
     report.findings = findings::findings(&report, &examples);
     Ok(report)
 }

@@ -1,21 +1,22 @@
 //! The row file: what is true of every row, and what the backfill gives it, as Parquet.
 //!
 //! Input: the view `log`. Output: one row per input row, sorted by id: `id, job_id, parent_job_id` as the log has them,
-//! `outcome`, the true `root_job_id` and `depth`, `replay_root_job_id`, and `replay_possible` with all answers the server may
-//! give. Invariants: where the server's plan decides, `replay_root_job_id` is NULL and `replay_possible` has several members; the
-//! file appears whole or not at all.
+//! `outcome`, the true `root_job_id` and `depth`, `replay_root_job_id`, and `replay_possible`. Invariants: where the server's plan
+//! decides, `replay_root_job_id` is NULL and `replay_possible` lists the answers, and only there; the file appears whole or not at
+//! all.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use arrow::array::{ArrayRef, ListBuilder, StringBuilder, UInt32Builder};
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::ArrowWriter;
+use tempfile::TempDir;
 
-use super::{Options, Solved};
-use crate::job_graph::{Job, JobGraph, RowClass};
+use super::Solved;
+use crate::job_graph::{Job, RowClass};
 use crate::query::{self, quote_literal};
 use crate::snapshot::{Snapshot, write_parquet};
 use crate::ui;
@@ -23,27 +24,35 @@ use crate::ui;
 /// Classes written at a time.
 const BATCH: usize = 65_536;
 
-/// Writes one row per row of the view `log` to a Parquet file.
-///
-/// # Errors
-/// When the log has no `id`, the file can't be written, or the user interrupts.
-pub fn write_rows(snapshot: &Snapshot, options: &Options, path: &Path) -> Result<u64> {
-    let connection = snapshot.connection();
-    let graph = JobGraph::load(connection)?;
-    let rows: u64 = graph.classes().iter().map(|class| class.rows).sum();
-    let solved = Solved::solve(&graph, options)?;
-    // The verdicts reach the engine as a file: quicker than binding them one by one.
-    let folder =
-        tempfile::Builder::new().prefix("rehearsal-roots-").tempdir().context("making room for the verdicts")?;
-    let verdicts = folder.path().join("verdicts.parquet");
-    write_verdicts(&solved, &verdicts).context("writing the verdicts")?;
-    connection.execute_batch(&format!(
-        "CREATE OR REPLACE TEMP VIEW row_verdicts AS SELECT * FROM read_parquet({})",
-        quote_literal(&verdicts.display().to_string())
-    ))?;
-    write_parquet(connection, query::ROOTS_ROWS.text, path)
-        .with_context(|| format!("writing the rows with their roots to {}", path.display()))?;
-    Ok(rows)
+/// The verdicts of all classes of rows, on their way to the engine as a file: quicker than binding them one by one.
+pub(super) struct Verdicts {
+    folder: TempDir,
+}
+
+impl Verdicts {
+    /// Writes them down; the graph isn't needed any more afterwards.
+    pub(super) fn of(solved: &Solved<'_>) -> Result<Verdicts> {
+        let folder =
+            tempfile::Builder::new().prefix("rehearsal-roots-").tempdir().context("making room for the verdicts")?;
+        let verdicts = Verdicts { folder };
+        write_verdicts(solved, &verdicts.path()).context("writing the verdicts")?;
+        Ok(verdicts)
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("verdicts.parquet")
+    }
+
+    /// Joins them to the rows of the view `log`, into a Parquet file.
+    pub(super) fn write_rows(&self, snapshot: &Snapshot, path: &Path) -> Result<()> {
+        let connection = snapshot.connection();
+        let source = quote_literal(&self.path().display().to_string());
+        connection.execute_batch(&format!(
+            "CREATE OR REPLACE TEMP VIEW row_verdicts AS SELECT * FROM read_parquet({source})"
+        ))?;
+        write_parquet(connection, query::ROOTS_ROWS.text, path)
+            .with_context(|| format!("writing the rows with their roots to {}", path.display()))
+    }
 }
 
 fn write_verdicts(solved: &Solved<'_>, path: &Path) -> Result<()> {
@@ -81,7 +90,8 @@ fn verdict_batch(solved: &Solved<'_>, classes: &[&RowClass]) -> Result<RecordBat
         ];
         texts.iter_mut().zip(values).for_each(|(column, value)| column.append_option(value));
         depths.append_option(verdict.truth.depth);
-        possible.append_value(answers.iter().map(|&job| name(Some(job))));
+        let several = (answers.len() > 1).then(|| answers.iter().map(|&job| name(Some(job))));
+        possible.append_option(several);
     }
     let [job, parent, outcome, root, replay] = texts.map(|mut column| Arc::new(column.finish()) as ArrayRef);
     let columns: [(&str, ArrayRef); 7] = [

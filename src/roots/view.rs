@@ -80,8 +80,8 @@ fn meaning(outcome: Outcome) -> &'static str {
 
 fn comparison(report: &RootsReport) -> Table {
     let mut table = Table::new(
-        "Truth beside replay, in rows",
-        &["outcome", "true root", "rows", "replay the same", "replay differs", "left NULL", "up to the plan"],
+        "Truth beside replay: rows that get the true root, and rows that don't",
+        &["outcome", "true root", "rows", "same", "differs", "NULL", "plan-dependent"],
     );
     for line in &report.comparison {
         table.push(vec![
@@ -102,7 +102,7 @@ fn differences(report: &RootsReport) -> Table {
     for difference in &report.replay.differences {
         let writes = match difference.cause {
             Cause::DepthLimit => "a job in mid-chain",
-            Cause::Cycle => "a job of the cycle",
+            Cause::Cycle => "a job of the cycle, or of a way out of it",
             Cause::Dangling => "the missing id, or the last job that exists",
             Cause::Ambiguous => "the end of the longest way",
             Cause::OneHopShort => "the job below the root",

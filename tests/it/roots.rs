@@ -147,3 +147,145 @@ fn a_wrong_variant_names_the_right_ones() {
     let refusal = refused(folder.path(), &["roots", "demo"]);
     assert!(refusal.contains("example3") && refusal.contains("example-3"), "{refusal}");
 }
+
+/// The hostile rows and a random archive, once as they are and once shuffled.
+#[test]
+fn neither_the_order_of_rows_nor_threads_change_anything() {
+    let folder = folder();
+    let archive = ["generate", "--albums", "200", "--seed", "3", "--pathologies", "all", "--out", "archive"];
+    assert!(rehearsal(folder.path(), &archive).status.success());
+    for (name, source) in [("hostile", hostile_snapshot()), ("archive", "archive".to_owned())] {
+        let rows = folder.path().join(&source).join("llama_logs.parquet").display().to_string();
+        let copy = |order: &str| {
+            let sql = format!("SELECT * FROM '{rows}' ORDER BY {order}");
+            parquet(folder.path(), &format!("{name}-{}.parquet", order.len()), &sql)
+        };
+        let (forwards, shuffled) = (copy("id"), copy("md5(id::VARCHAR), id"));
+        for command in ["roots", "cycles"] {
+            let ask = |file: &str, threads: &str| {
+                let report = run_json(folder.path(), &[command, file, "--threads", threads, "--fail-on", "never"], 0);
+                (report["result"].clone(), report["findings"].clone())
+            };
+            let expected = ask(&forwards, "1");
+            assert!(!expected.1.as_array().expect("findings").is_empty());
+            assert_eq!(ask(&shuffled, "1"), expected, "{name}, {command}: shuffled");
+            assert_eq!(ask(&shuffled, "4"), expected, "{name}, {command}: shuffled, four threads");
+        }
+        let outcomes = &run_json(folder.path(), &["roots", &forwards, "--fail-on", "never"], 0)["result"]["outcomes"];
+        let cycles = &run_json(folder.path(), &["cycles", &forwards], 0)["result"];
+        let sum = |key: &str| cycles[key].as_u64().expect("a count");
+        assert_eq!(outcomes["cyclic"], sum("rows_on_cycles") + sum("rows_leading_in"), "{name}");
+    }
+}
+
+#[test]
+fn a_stored_root_is_compared_with_the_true_one() {
+    let folder = folder();
+    let path = parquet(
+        folder.path(),
+        "logs.parquet",
+        "SELECT * FROM (VALUES
+            (1, 'a', NULL, 'a', true), (2, 'b', 'a', 'a', false), (3, 'b', 'a', 'b', false), (4, 'c', 'b', NULL, false),
+            (5, NULL, NULL, 'a', false), (6, 'd', 'lost', 'lost', false), (7, 'e', 'a', 'b', false), (8, 'e', 'd2', 'd2', false),
+            (9, 'd2', NULL, 'd2', true)
+        ) AS t(id, job_id, parent_job_id, root_job_id, is_root_job)",
+    );
+    let report = run_json(folder.path(), &["roots", &path, "--fail-on", "never"], 0);
+    // Row 8 may be right: one of its job's two parents leads to d2. Row 7 can't be: none leads to b.
+    assert_eq!(report["result"]["stored"], json!({"stale_rows": 4, "unfilled_rows": 1}));
+    let findings = report["findings"].as_array().expect("findings");
+    let stale = findings.iter().find(|f| f["id"] == "stale-root").expect("a finding");
+    let ids: Vec<&Value> = stale["samples"].as_array().expect("samples").iter().map(|s| &s["id"]).collect();
+    assert_eq!(ids, [&json!("3"), &json!("6"), &json!("7"), &json!("5")]);
+}
+
+#[test]
+fn columns_by_other_names_and_columns_that_are_missing() {
+    let folder = folder();
+    let path = parquet(folder.path(), "logs.parquet", "SELECT 'a' AS jobId, NULL::VARCHAR AS parentJobId, 7 AS n");
+    let refusal = refused(folder.path(), &["roots", &path]);
+    assert!(refusal.contains("job_id") && refusal.contains("--column job_id=jobId"), "{refusal}");
+    let mapped = ["roots", &path, "--column", "job_id=jobId", "--column", "parent_job_id=parentJobId"];
+    let report = run_json(folder.path(), &mapped, 0);
+    assert_eq!(report["result"]["outcomes"]["root"], 1);
+    let mut with_rows = mapped.to_vec();
+    with_rows.extend(["--output-rows", "rows.parquet"]);
+    let refusal = refused(folder.path(), &with_rows);
+    assert!(refusal.contains("column id isn't in table logs"), "{refusal}");
+    with_rows.extend(["--column", "id=n"]);
+    assert!(rehearsal(folder.path(), &with_rows).status.success());
+    assert!(folder.path().join("rows.parquet").is_file());
+}
+
+#[test]
+fn a_row_file_that_cannot_be_written_leaves_nothing_behind() {
+    let folder = folder();
+    std::fs::create_dir(folder.path().join("taken")).expect("a folder");
+    std::fs::write(folder.path().join("taken/inside"), "").expect("a file");
+    let refusal = refused(folder.path(), &["roots", "demo", "--output-rows", "taken"]);
+    assert!(refusal.contains("taken"), "{refusal}");
+    let left: Vec<_> =
+        std::fs::read_dir(folder.path()).expect("the folder").map(|e| e.expect("an entry").file_name()).collect();
+    assert_eq!(left, ["taken"]);
+}
+
+#[test]
+fn a_depth_limit_out_of_range_is_refused() {
+    let folder = folder();
+    assert!(refused(folder.path(), &["roots", "demo", "--depth-limit", "0"]).contains("1..=1000000"));
+    std::fs::write(folder.path().join("rehearsal.toml"), "[roots]\ndepth_limit = 0\n").expect("a file");
+    assert!(refused(folder.path(), &["roots", "demo"]).contains("depth_limit = 0 is out of range"));
+    std::fs::write(folder.path().join("rehearsal.toml"), "[roots]\ndepth_limit = 3\nvariant = \"example-3\"\n")
+        .expect("a file");
+    let replay = &run_json(folder.path(), &["roots", "demo"], 0)["result"]["replay"];
+    assert_eq!((&replay["depth_limit"], &replay["variant"]), (&json!(3), &json!("example-3")));
+}
+
+#[test]
+fn samples_are_as_many_as_asked_for() {
+    let folder = folder();
+    for samples in [0, 1, 7] {
+        let args = ["roots", &hostile_snapshot(), "--samples", &samples.to_string(), "--fail-on", "never"];
+        let report = run_json(folder.path(), &args, 0);
+        let findings = report["findings"].as_array().expect("findings");
+        for finding in findings.iter().filter(|f| f["id"] != "fan-out") {
+            let expected = finding["count"].as_u64().expect("a count").min(samples);
+            assert_eq!(finding["samples"].as_array().expect("samples").len() as u64, expected, "{}", finding["id"]);
+        }
+    }
+}
+
+/// The repair names the user's own table and columns, and cuts what was written last.
+#[test]
+fn cycles_suggest_a_repair_in_the_users_own_names() {
+    let folder = folder();
+    let rows = |dated: bool| {
+        let created = if dated { ", TIMESTAMP '2026-01-10' - INTERVAL (id) DAY AS created_at" } else { "" };
+        format!(
+            "SELECT id, job AS \"jobId\", parent AS \"parent\"{created}
+             FROM (VALUES (1, 'a', 'b'), (2, 'b', 'a'), (3, 'tail', 'a'), (4, 'it''s', 'it''s')) AS t(id, job, parent)"
+        )
+    };
+    for (dated, cut) in [(false, ("b", "a")), (true, ("a", "b"))] {
+        let path = parquet(folder.path(), "Enrichment Logs.parquet", &rows(dated));
+        let args = ["cycles", &path, "--column", "job_id=jobId", "--column", "parent_job_id=parent"];
+        let result = &run_json(folder.path(), &args, 0)["result"];
+        assert_eq!((&result["rows_on_cycles"], &result["rows_leading_in"]), (&json!(3), &json!(1)));
+        let [two, own] = result["components"].as_array().expect("components").as_slice() else { panic!("{result}") };
+        assert_eq!(
+            (&two["kind"], &two["jobs"], &two["rows_leading_in"]),
+            (&json!("two-cycle"), &json!(["a", "b"]), &json!(1))
+        );
+        assert_eq!((&own["kind"], &own["jobs"]), (&json!("self-reference"), &json!(["it's"])));
+        let sql = format!(
+            "UPDATE \"Enrichment Logs\" SET \"parent\" = NULL WHERE \"jobId\" = '{}' AND \"parent\" = '{}';",
+            cut.0, cut.1
+        );
+        assert_eq!(two["repair"][0]["sql"], sql);
+        assert_eq!(
+            own["repair"][0]["sql"],
+            "UPDATE \"Enrichment Logs\" SET \"parent\" = NULL WHERE \"jobId\" = 'it''s' AND \"parent\" = 'it''s';"
+        );
+        assert_eq!(two["repair"][0]["youngest_created_at"].is_string(), dated);
+    }
+}

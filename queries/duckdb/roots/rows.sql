@@ -1,6 +1,6 @@
 -- Every row with what is true of it and what the backfill gives it
 -- params: none
--- returns: id, job_id, parent_job_id, outcome, root_job_id, depth, replay_root_job_id (NULL where the server's plan decides), replay_possible
+-- returns: id, job_id, parent_job_id, outcome, root_job_id, depth, replay_root_job_id (NULL where the server's plan decides), replay_possible (the answers it may give there, else NULL)
 -- order: id, job_id, parent_job_id
 SELECT
     log.id,
