@@ -237,7 +237,7 @@ fn tls_error(error: &tokio_postgres::Error) -> Option<String> {
     None
 }
 
-/// Why there is no connection, and what to do about it.
+/// Nobody answered in time.
 fn no_answer(target: &Target, what: &str) -> Error {
     hinted(
         anyhow!("no server answers at {}: {what}", target.location),
@@ -245,6 +245,7 @@ fn no_answer(target: &Target, what: &str) -> Error {
     )
 }
 
+/// Why there is no connection, and what to do about it.
 fn explain_connect(error: &tokio_postgres::Error, target: &Target) -> Error {
     let (location, user) = (&target.location, &target.user);
     if let Some(db) = error.as_db_error() {
