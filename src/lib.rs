@@ -33,21 +33,25 @@
 //! - A replay is bug for bug what the server would do; the oracle beside it never looks at the migration's SQL.
 //! - What the server leaves open (ties) is reported as a set of possible answers, never as one of them.
 
+pub mod catalog;
 pub mod classify;
 pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod cycles;
 pub mod demo;
+pub mod dry_run;
 pub mod export;
 pub mod generate;
 pub mod growth;
 pub mod inspect;
 pub mod job_graph;
+pub mod migration;
 pub mod query;
 pub mod render;
 pub mod report;
 pub mod roots;
 pub mod snapshot;
 pub mod sql;
+pub mod translate;
 pub mod ui;

@@ -1,0 +1,336 @@
+//! The catalog: what PostgreSQL knows of a database, kept beside DuckDB, which knows only bare tables.
+//!
+//! Input: a snapshot's manifest, then the DDL of a migration, statement by statement. Output: names, types, keys, indexes and
+//! constraints as the server would have them, and the [`Effect`]s a statement has on rows. Invariants: names are looked up here
+//! and nowhere else, in PostgreSQL's way (case-sensitive after folding, search path, implicit names); DDL without an effect on
+//! rows lives only here. Left out: rows.
+//!
+//! The rows themselves lie in DuckDB under names that no SQL text can collide with: table [`Oid`] 7 is `t7`, its column with
+//! [`AttNum`] 3 is `c3`, and `_r` numbers the rows for good.
+
+pub mod problem;
+pub mod types;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pg_query::protobuf::Node;
+
+pub use problem::{Outcome, Problem};
+pub use types::Type;
+
+/// Names an object of the catalog; our own numbering, never reused.
+pub type Oid = u32;
+/// Position of a column, from 1; never reused within a table.
+pub type AttNum = u16;
+
+/// Everything the server would know.
+#[derive(Debug, Clone, Default)]
+pub struct Catalog {
+    /// Schemas that exist.
+    pub schemas: BTreeSet<String>,
+    /// Tables and materialized views.
+    pub tables: BTreeMap<Oid, Table>,
+    /// Enum types.
+    pub enums: BTreeMap<Oid, EnumType>,
+    /// Indexes, those behind constraints included.
+    pub indexes: BTreeMap<Oid, Index>,
+    /// Constraints.
+    pub constraints: BTreeMap<Oid, Constraint>,
+    /// Views.
+    pub views: BTreeMap<Oid, View>,
+    /// Sequences.
+    pub sequences: BTreeMap<Oid, Sequence>,
+    /// Functions and procedures, as recorded.
+    pub functions: Vec<Function>,
+    /// Triggers, as recorded.
+    pub triggers: Vec<Trigger>,
+    /// Extensions by name.
+    pub extensions: BTreeSet<String>,
+    /// Comments, by the object as COMMENT ON names it (`COLUMN public.t.a`).
+    pub comments: BTreeMap<String, String>,
+    /// The search path, `public` by default.
+    pub search_path: Vec<String>,
+    /// The last [`Oid`] given out.
+    pub last_oid: Oid,
+}
+
+/// A table or materialized view.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// Its number.
+    pub oid: Oid,
+    /// Its schema.
+    pub schema: String,
+    /// Its name, unquoted.
+    pub name: String,
+    /// Columns in order; dropped ones are gone.
+    pub columns: Vec<Column>,
+    /// Name of the snapshot's table that its rows come from; absent for a table made by the migration.
+    pub snapshot_table: Option<String>,
+    /// A materialized view: its query, to fill it again.
+    pub materialized: Option<Expression>,
+    /// The last [`AttNum`] given out.
+    pub last_attnum: AttNum,
+}
+
+/// A column.
+#[derive(Debug, Clone)]
+pub struct Column {
+    /// Its number.
+    pub attnum: AttNum,
+    /// Its name, unquoted.
+    pub name: String,
+    /// Its type.
+    pub ty: Type,
+    /// NULL is refused.
+    pub not_null: bool,
+    /// DEFAULT.
+    pub default: Option<Expression>,
+    /// GENERATED … AS IDENTITY.
+    pub identity: Option<Identity>,
+    /// GENERATED ALWAYS AS (…) STORED.
+    pub generated: Option<Expression>,
+    /// The column's name in the snapshot's table; absent for a column made by the migration.
+    pub snapshot_column: Option<String>,
+}
+
+/// Which values an identity column takes from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Identity {
+    /// None, but for OVERRIDING SYSTEM VALUE.
+    Always,
+    /// Any.
+    ByDefault,
+}
+
+/// An expression kept in the catalog.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Expression {
+    /// As the parser read it. Column names in it are renamed along with the columns.
+    pub node: Box<Node>,
+    /// As PostgreSQL's deparser writes it.
+    pub sql: String,
+}
+
+/// An enum type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnumType {
+    /// Its number.
+    pub oid: Oid,
+    /// Its schema.
+    pub schema: String,
+    /// Its name, unquoted.
+    pub name: String,
+    /// Labels in sort order.
+    pub labels: Vec<String>,
+    /// Labels added in the transaction that is still open: the server refuses to use them (55P04).
+    pub uncommitted: BTreeSet<String>,
+    /// The type itself was made in the open transaction, so all its labels may be used.
+    pub is_new: bool,
+}
+
+/// An index.
+#[derive(Debug, Clone)]
+pub struct Index {
+    /// Its number.
+    pub oid: Oid,
+    /// Its schema.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+    /// Its table.
+    pub table: Oid,
+    /// Access method: `btree`, `hash`, `gin` …
+    pub method: String,
+    /// Refuses duplicates.
+    pub unique: bool,
+    /// Treats NULLs as equal.
+    pub nulls_not_distinct: bool,
+    /// Key columns in order.
+    pub keys: Vec<IndexKey>,
+    /// INCLUDE columns.
+    pub include: Vec<AttNum>,
+    /// WHERE of a partial index.
+    pub predicate: Option<Expression>,
+    /// The constraint it stands behind.
+    pub constraint: Option<Oid>,
+}
+
+/// A key column of an index.
+#[derive(Debug, Clone)]
+pub struct IndexKey {
+    /// Column or expression.
+    pub target: IndexTarget,
+    /// DESC.
+    pub descending: bool,
+    /// NULLS FIRST.
+    pub nulls_first: bool,
+    /// Operator class, where one is named.
+    pub operator_class: Option<String>,
+}
+
+/// What an index key is computed from.
+#[derive(Debug, Clone)]
+pub enum IndexTarget {
+    /// A column.
+    Column(AttNum),
+    /// An expression over the table's columns.
+    Expression(Expression),
+}
+
+/// A constraint.
+#[derive(Debug, Clone)]
+pub struct Constraint {
+    /// Its number.
+    pub oid: Oid,
+    /// Its table.
+    pub table: Oid,
+    /// Its name.
+    pub name: String,
+    /// What it demands.
+    pub kind: ConstraintKind,
+    /// False for NOT VALID.
+    pub validated: bool,
+}
+
+/// What a constraint demands.
+#[derive(Debug, Clone)]
+pub enum ConstraintKind {
+    /// PRIMARY KEY, with its index.
+    PrimaryKey(Oid),
+    /// UNIQUE, with its index.
+    Unique(Oid),
+    /// FOREIGN KEY.
+    ForeignKey(ForeignKey),
+    /// CHECK.
+    Check(Expression),
+    /// EXCLUDE, as written: recorded, never verified.
+    Exclusion(String),
+}
+
+/// A foreign key.
+#[derive(Debug, Clone)]
+pub struct ForeignKey {
+    /// Referencing columns.
+    pub columns: Vec<AttNum>,
+    /// Referenced table.
+    pub parent: Oid,
+    /// Referenced columns.
+    pub parent_columns: Vec<AttNum>,
+    /// ON DELETE.
+    pub on_delete: Action,
+    /// ON UPDATE.
+    pub on_update: Action,
+    /// DEFERRABLE.
+    pub deferrable: bool,
+}
+
+/// A referential action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Action {
+    /// NO ACTION
+    NoAction,
+    /// RESTRICT
+    Restrict,
+    /// CASCADE
+    Cascade,
+    /// SET NULL
+    SetNull,
+    /// SET DEFAULT
+    SetDefault,
+}
+
+/// A view: its query is kept, and read in place of its name.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// Its number.
+    pub oid: Oid,
+    /// Its schema.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+    /// Its query.
+    pub query: Expression,
+    /// Column names given in the definition; empty where the query's own apply.
+    pub columns: Vec<String>,
+    /// Tables and views it reads, and of tables which columns (none: only rows).
+    pub depends_on: BTreeMap<Oid, BTreeSet<AttNum>>,
+}
+
+/// A sequence.
+#[derive(Debug, Clone)]
+pub struct Sequence {
+    /// Its number.
+    pub oid: Oid,
+    /// Its schema.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+    /// The column that owns it.
+    pub owner: Option<(Oid, AttNum)>,
+}
+
+/// A function or procedure: recorded, never run.
+#[derive(Debug, Clone)]
+pub struct Function {
+    /// Its schema.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+    /// `sql`, `plpgsql` …
+    pub language: String,
+}
+
+/// A trigger: recorded, never run.
+#[derive(Debug, Clone)]
+pub struct Trigger {
+    /// Its table.
+    pub table: Oid,
+    /// Its name.
+    pub name: String,
+    /// The statement that made it.
+    pub sql: String,
+}
+
+/// What a statement does to rows, in the order to do it, once the catalog stands as the statement leaves it.
+#[derive(Debug, Clone)]
+pub enum Effect {
+    /// A new, empty table.
+    CreateTable(Oid),
+    /// A new table, filled with a query's rows, column by column (CREATE TABLE AS, REFRESH after [`Effect::Truncate`]).
+    Fill(Oid, Expression),
+    /// The table is gone (already gone from the catalog).
+    DropTable(Oid),
+    /// All rows are gone.
+    Truncate(Oid),
+    /// A new column: rows get its default, or NULL.
+    AddColumn(Oid, AttNum),
+    /// The column is gone (already gone from the catalog).
+    DropColumn(Oid, AttNum),
+    /// The column has a new type.
+    ConvertColumn {
+        /// The table.
+        table: Oid,
+        /// The column.
+        attnum: AttNum,
+        /// The type it had.
+        from: Type,
+        /// USING.
+        using: Option<Expression>,
+    },
+    /// Rows holding a label of the enum hold another from here on.
+    RenameLabel {
+        /// The enum.
+        oid: Oid,
+        /// Old label.
+        from: String,
+        /// New label.
+        to: String,
+    },
+    /// No row may have NULL (23502).
+    VerifyNotNull(Oid, AttNum),
+    /// No two rows may agree on the index's keys (23505).
+    VerifyUnique(Oid),
+    /// Every row must satisfy the constraint: a foreign key (23503) or a check (23514).
+    VerifyConstraint(Oid),
+}
