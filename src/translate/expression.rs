@@ -481,10 +481,11 @@ impl Reader<'_> {
             ("-", Some(_)) => self.operator("-", Typed::new(format!("CAST(0 AS {})", physical(&value.ty)), value.ty.clone()), value),
             ("+", Some(_)) => Ok(value),
             ("-", None) if value.ty == Type::Interval => Ok(Typed::new(format!("(-{})", value.sql), Type::Interval)),
-            _ => {
+            ("-" | "+", None) => {
                 let ty = value.ty.name(self.catalog());
                 Err(Problem::rejected("42883", format!("operator does not exist: {name} {ty}")))
             }
+            _ => Err(Problem::unsupported(format!("the operator {name}"))),
         }
     }
 

@@ -102,6 +102,11 @@ impl Reader<'_> {
         match (name, args.len()) {
             ("lower" | "upper" | "md5" | "reverse", 1) => {
                 let text = self.text(args.into_iter().next().expect("one argument"), name)?;
+                if name == "upper" {
+                    // Which capital it has depends on the server's locale.
+                    let refuse = super::typed::refuse("upper() of ß", &Type::Text);
+                    return Ok(Typed::new(format!("CASE WHEN contains({text}, 'ß') THEN {refuse} ELSE upper({text}) END"), Type::Text));
+                }
                 Ok(Typed::new(format!("{name}({text})"), Type::Text))
             }
             ("initcap" | "quote_literal" | "quote_ident" | "to_char" | "to_date" | "format" | "encode" | "decode", _) => {

@@ -108,6 +108,14 @@ impl Reader<'_> {
             }
         } else if left.ty == Type::Interval {
             return Err(Problem::unsupported("a comparison of intervals"));
+        } else if left.ty == Type::Jsonb {
+            // Documents are kept in canonical text, in which 1.0 and 1 differ though they are equal numbers.
+            let refuse = super::typed::refuse("a comparison of jsonb numbers with trailing zeros", &Type::Bool);
+            let zeros = |sql: &str| format!("regexp_matches({sql}, '[0-9]\\.[0-9]*0([^0-9]|$)')");
+            return Ok(Typed::new(
+                format!("CASE WHEN {} OR {} THEN {refuse} ELSE {a} {name} {b} END", zeros(&a), zeros(&b)),
+                Type::Bool,
+            ));
         }
         Ok(Typed::new(format!("({a} {name} {b})"), Type::Bool))
     }
@@ -255,7 +263,7 @@ impl Reader<'_> {
                 Ok(Typed::new(format!("list_append({list}, {})", right.sql), ty))
             }
             (a, b) if text(a) || text(b) => {
-                let mut as_text = |value: Typed| -> Outcome<String> {
+                let as_text = |value: Typed| -> Outcome<String> {
                     if matches!(value.ty, Type::Array(_)) {
                         return Err(Problem::unsupported("the text form of an array"));
                     }
