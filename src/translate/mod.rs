@@ -215,8 +215,20 @@ pub fn column_name(attnum: AttNum) -> String {
 }
 
 /// The DuckDB type that holds values of a PostgreSQL type.
-pub fn physical_type(_ty: &Type) -> Outcome<String> {
-    todo!()
+pub fn physical_type(ty: &Type) -> Outcome<String> {
+    Ok(match ty {
+        Type::Bool => "BOOLEAN".to_owned(),
+        Type::Int2 => "SMALLINT".to_owned(),
+        Type::Int4 => "INTEGER".to_owned(),
+        Type::Int8 => "BIGINT".to_owned(),
+        Type::Float4 => "FLOAT".to_owned(),
+        Type::Float8 => "DOUBLE".to_owned(),
+        Type::Uuid => "UUID".to_owned(),
+        Type::Date => "DATE".to_owned(),
+        Type::Timestamp(_) | Type::Timestamptz(_) => "TIMESTAMP".to_owned(),
+        Type::Array(element) => physical_type(element)? + "[]",
+        _ => "VARCHAR".to_owned(),
+    })
 }
 
 impl Translator<'_> {
