@@ -182,17 +182,17 @@ fn warn_of_order(sources: &[Source], warnings: &mut Vec<String>) {
         (!digits.is_empty()).then(|| digits.to_owned())
     };
     for pair in sources.windows(2) {
-        let (Some(first), Some(second)) = (number(&pair[0]), number(&pair[1])) else { continue };
         let names = (&pair[0].migration, &pair[1].migration);
-        if by_number(&first, &second) == Ordering::Greater
-            && significant(first.as_bytes()) != significant(second.as_bytes())
-        {
+        if pair[0].path == pair[1].path {
+            warnings.push(format!("{} is given twice, so it runs twice", names.0));
+        }
+        let (Some(first), Some(second)) = (number(&pair[0]), number(&pair[1])) else { continue };
+        let equal = significant(first.as_bytes()) == significant(second.as_bytes());
+        if !equal && by_number(&first, &second) == Ordering::Greater {
             warnings.push(format!(
                 "{} is given after {}, whose number is higher: they run in the order given",
                 names.1, names.0
             ));
-        } else if pair[0].path == pair[1].path {
-            warnings.push(format!("{} is given twice, so it runs twice", names.0));
         }
     }
 }
