@@ -6,8 +6,10 @@
 
 mod engine;
 mod execution;
+pub mod expect;
 pub mod report;
 mod store;
 mod verification;
 
+pub use expect::Contract;
 pub use report::DryRunReport;
