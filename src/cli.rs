@@ -34,7 +34,8 @@ pub struct Cli {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Everywhere")]
 pub struct Global {
-    /// How to print the answer: table, json or markdown; for sql also csv [default: table]
+    /// How to print the answer: table, json, markdown, github (annotations of a workflow) or sarif; for sql table, json, markdown
+    /// or csv [default: table]
     #[arg(long, global = true, value_enum, value_name = "FORMAT", hide_possible_values = true)]
     pub format: Option<Format>,
     /// Write the answer to FILE instead of stdout

@@ -4,6 +4,8 @@
 //! Invariants: nothing here formats, colours or prints; vectors arrive sorted; every finding id is in [`FINDING_IDS`],
 //! because ids are a public contract. Left out on purpose: the wall clock.
 
+use std::fmt;
+
 use anyhow::Result;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -75,6 +77,31 @@ pub struct Finding {
     pub action: String,
     /// Up to `--samples` rows that show it, each a flat object.
     pub samples: Vec<Map<String, Value>>,
+    /// Where in the user's files it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub location: Option<Location>,
+}
+
+/// A place in a file of the user's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Location {
+    /// The path as the user wrote it.
+    pub file: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1, where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub column: Option<usize>,
+    /// Last line of what it is about, where that is a range.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_line: Option<usize>,
+}
+
+impl fmt::Display for Location {
+    /// As editors and terminals understand it: `migration.sql:22`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
 }
 
 impl Finding {
@@ -87,7 +114,22 @@ impl Finding {
         action: impl Into<String>,
     ) -> Self {
         debug_assert!(FINDING_IDS.iter().any(|(known, _)| *known == id), "finding id {id} isn't registered");
-        Finding { id, severity, count, message: message.into(), action: action.into(), samples: Vec::new() }
+        Finding {
+            id,
+            severity,
+            count,
+            message: message.into(),
+            action: action.into(),
+            samples: Vec::new(),
+            location: None,
+        }
+    }
+
+    /// The same finding at a place.
+    #[must_use]
+    pub fn at(mut self, location: Location) -> Self {
+        self.location = Some(location);
+        self
     }
 
     /// The same finding with sample rows.

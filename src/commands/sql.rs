@@ -29,6 +29,7 @@ pub fn run(context: &Context, args: &cli::Sql) -> Result<ExitCode> {
     if args.list {
         return context.finish(&QuestionList { questions: questions::all() }, None);
     }
+    format::permitted(context.global.format.unwrap_or(Format::Table))?;
     if let (true, Some(name)) = (args.explain, &args.named) {
         return explain(context, name);
     }
@@ -224,7 +225,8 @@ fn explain(context: &Context, name: &str) -> Result<ExitCode> {
             Ok(writeln!(out)?)
         }
         Format::Markdown => Ok(write!(out, "```sql\n{sql}```\n")?),
-        Format::Table | Format::Csv => Ok(out.write_all(sql.as_bytes())?),
+        // Formats of findings have been refused.
+        Format::Table | Format::Csv | Format::Github | Format::Sarif => Ok(out.write_all(sql.as_bytes())?),
     })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -18,9 +18,10 @@ pub(super) fn write(out: &mut dyn Write, report: &dyn Report, snapshot: Option<&
         writeln!(out, "{}\n", escape(&super::text::provenance(snapshot)))?;
     }
     for finding in report.findings() {
+        let place = finding.location.as_ref().map_or_else(String::new, |location| format!(" at `{location}`"));
         writeln!(
             out,
-            "- **{}** `{}`: {} _{}_",
+            "- **{}** `{}`{place}: {} _{}_",
             finding.severity.as_str(),
             finding.id,
             escape(&finding.message),

@@ -2,9 +2,11 @@
 //!
 //! Input: a [`Report`] with the snapshot it is about. Output: bytes on a writer.
 
+mod github;
 mod json;
 mod markdown;
 pub mod plot;
+mod sarif;
 pub mod table;
 mod text;
 
@@ -26,6 +28,30 @@ pub enum Format {
     Markdown,
     /// Comma-separated values (`sql` only)
     Csv,
+    /// Annotations of a GitHub workflow run
+    Github,
+    /// SARIF 2.1.0, for code scanning and editors
+    Sarif,
+}
+
+impl Format {
+    /// The word the user writes (`--format`).
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Format::Table => "table",
+            Format::Json => "json",
+            Format::Markdown => "markdown",
+            Format::Csv => "csv",
+            Format::Github => "github",
+            Format::Sarif => "sarif",
+        }
+    }
+
+    /// The format of a report about files of a repository: what was asked for, else annotations inside a GitHub workflow
+    /// (`github_actions` is that variable's value), else tables.
+    pub fn for_files(asked: Option<Format>, github_actions: Option<&str>) -> Format {
+        asked.unwrap_or(if github_actions == Some("true") { Format::Github } else { Format::Table })
+    }
 }
 
 /// Where and how to write.
@@ -54,8 +80,27 @@ pub fn write_report(
         Format::Json => json::write(out, report, snapshot, outcome),
         Format::Markdown => markdown::write(out, report, snapshot),
         Format::Table => text::write(out, report, snapshot, target),
-        Format::Csv => anyhow::bail!("--format csv is for `rehearsal sql`; use table, json or markdown"),
+        Format::Github => github::write(out, report),
+        Format::Sarif => sarif::write(out, report, snapshot, outcome),
+        Format::Csv => anyhow::bail!("--format csv is for `rehearsal sql`; use table, json, markdown, github or sarif"),
     }
 }
 
 pub use text::{bytes, cell, count};
+
+#[cfg(test)]
+mod tests {
+    use super::Format;
+
+    #[test]
+    fn a_workflow_gets_annotations_unless_asked_otherwise() {
+        for (asked, variable, expected) in [
+            (None, None, Format::Table),
+            (None, Some("true"), Format::Github),
+            (None, Some(""), Format::Table),
+            (Some(Format::Json), Some("true"), Format::Json),
+        ] {
+            assert_eq!(Format::for_files(asked, variable), expected);
+        }
+    }
+}

@@ -79,7 +79,8 @@ pub(super) fn provenance(snapshot: &SnapshotRef) -> String {
 fn write_finding(out: &mut dyn Write, finding: &Finding, paint: Paint, target: Target) -> Result<()> {
     let label = format!("{:7}", finding.severity.as_str());
     write!(out, "{}  {}", paint.severity(&label, finding.severity), paint.bold(finding.id))?;
-    writeln!(out, " ({})", count(finding.count))?;
+    let place = finding.location.as_ref().map_or_else(String::new, |location| format!("  {location}"));
+    writeln!(out, " ({}){place}", count(finding.count))?;
     write_wrapped(out, &finding.message, "         ", target.width)?;
     write_wrapped(out, &format!("-> {}", finding.action), "         ", target.width)?;
     if !finding.samples.is_empty() {

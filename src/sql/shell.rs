@@ -240,8 +240,8 @@ impl<'a, 's> Shell<'a, 's> {
                 self.report_time(out, started)?;
             }
             [".format", name] => match Format::from_str(name, true) {
-                Ok(format) => self.format = format,
-                Err(_) => bail!("{name} isn't a format: table, csv, json or markdown"),
+                Ok(format) if format::permitted(format).is_ok() => self.format = format,
+                _ => bail!("{name} isn't a format: table, csv, json or markdown"),
             },
             [".timer", "on"] => self.timer = true,
             [".timer", "off"] => self.timer = false,

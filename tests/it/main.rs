@@ -4,6 +4,7 @@ mod bad_input;
 mod classify;
 mod cli;
 mod fixtures;
+mod formats;
 mod generate;
 mod hostile;
 mod readme;

@@ -12,7 +12,7 @@ pub mod table;
 
 use std::io::Write;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use serde_json::{Map, json};
 
 use super::questions::Question;
@@ -20,6 +20,7 @@ use super::session::Answer;
 use super::timeline;
 use crate::render::Format;
 use crate::report::SnapshotRef;
+use crate::ui::hinted;
 
 /// How much room there is, and whose eyes it is for.
 #[derive(Debug, Clone, Copy, Default)]
@@ -41,6 +42,20 @@ pub struct Asked {
     pub params: Vec<(String, String)>,
 }
 
+/// Refuses formats that are for findings.
+///
+/// # Errors
+/// A format that rows can't be written in.
+pub fn permitted(format: Format) -> Result<()> {
+    match format {
+        Format::Table | Format::Json | Format::Markdown | Format::Csv => Ok(()),
+        Format::Github | Format::Sarif => Err(hinted(
+            anyhow!("--format {} is for findings, and a query has none", format.as_str()),
+            "rows are written as table, csv, json or markdown",
+        )),
+    }
+}
+
 /// Writes one answer in the format asked for; returns the number of rows.
 ///
 /// # Errors
@@ -54,10 +69,12 @@ pub fn write(
     layout: Layout,
 ) -> Result<u64> {
     let title = asked.map(|asked| asked.question.title);
+    permitted(format)?;
     match format {
         Format::Csv => csv::write(out, answer),
         Format::Markdown => markdown::write(out, answer, title),
-        Format::Table => match asked {
+        // The last two have just been refused.
+        Format::Table | Format::Github | Format::Sarif => match asked {
             Some(Asked { question, params }) if question.name == "timeline" => {
                 let entity = params.first().map_or("", |(_, value)| value.as_str());
                 timeline::write(out, answer, layout, entity)

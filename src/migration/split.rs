@@ -1,0 +1,326 @@
+//! A file's text becomes statements with their places and comments.
+//!
+//! Input: a file's name and text. Output: [`Statement`]s and [`Promise`]s, numbered within the file. Invariants: the parser reads
+//! the text at its own offsets (psql lines are blanked, not cut), so a node's location is a byte offset in the file; a
+//! statement's text is the file's, byte for byte. Left out: what the statements mean.
+
+use anyhow::Result;
+
+use super::fault;
+use super::lexer::{self, Piece, PieceKind};
+use super::promises;
+use super::{Comment, Place, Promise, Statement};
+
+/// What one file holds.
+pub(super) struct Content {
+    /// Its statements, with `index` and `place.file` counted from this file alone: from 1, and 0.
+    pub statements: Vec<Statement>,
+    /// What its comments promise, with statements counted likewise.
+    pub promises: Vec<Promise>,
+}
+
+/// Splits a text.
+///
+/// # Errors
+/// A syntax error, a psql command, or a COPY that carries its data, each with file, line and column.
+pub(super) fn split(name: &str, text: &str) -> Result<Content> {
+    let pieces = lexer::pieces(text);
+    let lines = Lines::new(text);
+    refuse_foreign(name, text, &pieces)?;
+    let blanked = blank_psql(text, &pieces);
+    let sql = blanked.as_deref().unwrap_or(text);
+    let parsed = match pg_query::parse(sql, 0) {
+        Ok(parsed) => parsed,
+        Err(pg_query::Error::Parse(message)) => return Err(fault::syntax_error(name, sql, &pieces, &message)),
+        Err(error) => return Err(fault::syntax_error(name, sql, &pieces, &error.to_string())),
+    };
+    let comments: Vec<Piece> = pieces.iter().copied().filter(|p| p.kind != PieceKind::Semicolon).collect();
+    let mut statements: Vec<Statement> = Vec::with_capacity(parsed.protobuf.stmts.len());
+    let mut ends = Vec::with_capacity(parsed.protobuf.stmts.len());
+    for raw in parsed.protobuf.stmts {
+        let Some(node) = raw.stmt.and_then(|stmt| stmt.node) else { continue };
+        let from = usize::try_from(raw.stmt_location).unwrap_or(0);
+        let length = usize::try_from(raw.stmt_len).unwrap_or(0);
+        let to = if length == 0 { text.len() } else { from + length };
+        let (start, end) = trim(text, &comments, from, to);
+        statements.push(Statement {
+            index: statements.len() + 1,
+            place: lines.place(text, start),
+            end_line: lines.line(end.saturating_sub(1)),
+            offset: start,
+            sql: text[start..end].to_owned(),
+            comments: Vec::new(),
+            node,
+        });
+        ends.push(end);
+    }
+    let groups = groups(text, &comments, &lines);
+    let promises = assign(&groups, &mut statements, &ends, &lines);
+    Ok(Content { statements, promises })
+}
+
+/// psql commands that change nothing a rehearsal would see: they print, or stop at an error as a rehearsal does anyway.
+fn is_harmless(command: &str) -> bool {
+    let mut words = command.split_whitespace();
+    match words.next() {
+        Some("\\echo" | "\\qecho" | "\\timing") => true,
+        Some("\\set") => {
+            words.next() == Some("ON_ERROR_STOP")
+                && words.next().is_none_or(|value| ["on", "1", "true"].iter().any(|on| value.eq_ignore_ascii_case(on)))
+        }
+        _ => false,
+    }
+}
+
+fn refuse_foreign(name: &str, text: &str, pieces: &[Piece]) -> Result<()> {
+    for piece in pieces {
+        let content = &text[piece.start..piece.end];
+        match piece.kind {
+            PieceKind::Psql if !is_harmless(content) => {
+                let command = content.split_whitespace().next().unwrap_or("\\");
+                let message = format!("{command} is a command of psql, not SQL, so it can't be rehearsed");
+                let hint = match command {
+                    "\\i" | "\\ir" | "\\include" | "\\include_relative" => {
+                        "name the included files on the command line, in order"
+                    }
+                    "\\copy" => "rehearse on a snapshot that holds these rows already, or write them as INSERT",
+                    _ => "take the line out; only \\echo and \\set ON_ERROR_STOP on may stay",
+                };
+                return Err(fault::at(name, text, piece.start, &message, hint));
+            }
+            PieceKind::CopyData => {
+                return Err(fault::at(
+                    name,
+                    text,
+                    piece.start,
+                    "COPY … FROM STDIN carries data in the file, which can't be rehearsed",
+                    "rehearse on a snapshot that holds these rows already, or write them as INSERT",
+                ));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The text with psql lines as spaces of the same length in bytes; nothing where there are none.
+fn blank_psql(text: &str, pieces: &[Piece]) -> Option<String> {
+    let psql: Vec<&Piece> = pieces.iter().filter(|p| p.kind == PieceKind::Psql).collect();
+    if psql.is_empty() {
+        return None;
+    }
+    let mut blanked = String::with_capacity(text.len());
+    let mut at = 0;
+    for piece in psql {
+        blanked.push_str(&text[at..piece.start]);
+        blanked.extend(std::iter::repeat_n(' ', piece.end - piece.start));
+        at = piece.end;
+    }
+    blanked.push_str(&text[at..]);
+    Some(blanked)
+}
+
+/// A statement's range without white space, comments and semicolons around it.
+fn trim(text: &str, comments: &[Piece], mut start: usize, mut end: usize) -> (usize, usize) {
+    loop {
+        let rest = &text[start..end];
+        let white = rest.len() - rest.trim_start_matches(|c: char| c.is_whitespace() || c == ';').len();
+        start += white;
+        let next = comments.partition_point(|c| c.start < start);
+        match comments.get(next) {
+            Some(comment) if comment.start == start && comment.end <= end => start = comment.end,
+            _ => break,
+        }
+    }
+    loop {
+        end = start + text[start..end].trim_end_matches(|c: char| c.is_whitespace() || c == ';').len();
+        let before = comments.partition_point(|c| c.end < end);
+        match comments.get(before) {
+            Some(comment) if comment.end == end && comment.start > start => end = comment.start,
+            _ => break,
+        }
+    }
+    (start, end)
+}
+
+/// Where lines start.
+struct Lines(Vec<usize>);
+
+impl Lines {
+    fn new(text: &str) -> Lines {
+        Lines(
+            std::iter::once(0)
+                .chain(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| i + 1))
+                .collect(),
+        )
+    }
+
+    /// Line of a byte, from 1.
+    fn line(&self, offset: usize) -> usize {
+        self.0.partition_point(|start| *start <= offset)
+    }
+
+    fn place(&self, text: &str, offset: usize) -> Place {
+        let line = self.line(offset);
+        let column = text[self.0[line - 1]..offset].chars().count() + 1;
+        Place { file: 0, line, column }
+    }
+}
+
+/// Comment lines that follow each other without a gap.
+struct Group {
+    start: usize,
+    comments: Vec<Comment>,
+    first_line: usize,
+    last_line: usize,
+}
+
+fn groups(text: &str, pieces: &[Piece], lines: &Lines) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    let mut last_end = 0;
+    for piece in pieces.iter().filter(|p| matches!(p.kind, PieceKind::LineComment | PieceKind::BlockComment)) {
+        let first_line = lines.line(piece.start);
+        let last_line = lines.line(piece.end - 1);
+        let comments = words(&text[piece.start..piece.end], first_line);
+        let follows = text[last_end..piece.start].trim().is_empty();
+        last_end = piece.end;
+        match groups.last_mut() {
+            // A comment behind a statement and one on the next line are about different things.
+            Some(group) if follows && first_line <= group.last_line + 1 && stands_alone(text, group.start) => {
+                group.comments.extend(comments);
+                group.last_line = last_line;
+            }
+            _ => groups.push(Group { start: piece.start, comments, first_line, last_line }),
+        }
+    }
+    groups
+}
+
+/// Nothing but white space stands before it on its line.
+fn stands_alone(text: &str, at: usize) -> bool {
+    let line_start = text[..at].rfind('\n').map_or(0, |i| i + 1);
+    text[line_start..at].trim().is_empty()
+}
+
+/// A comment's lines without their marks.
+fn words(comment: &str, first_line: usize) -> Vec<Comment> {
+    let inner = match comment.strip_prefix("--") {
+        Some(line) => line.trim_start_matches('-'),
+        None => comment.strip_prefix("/*").and_then(|c| c.strip_suffix("*/")).unwrap_or(comment),
+    };
+    inner
+        .lines()
+        .enumerate()
+        .map(|(index, line)| Comment {
+            line: first_line + index,
+            text: line.trim().trim_start_matches('*').trim().to_owned(),
+        })
+        .filter(|comment| !comment.text.is_empty())
+        .collect()
+}
+
+/// Gives each group of comments to the statement it stands in, behind (on its last line) or right above, and reads promises.
+fn assign(groups: &[Group], statements: &mut [Statement], ends: &[usize], lines: &Lines) -> Vec<Promise> {
+    let mut found = Vec::new();
+    for group in groups {
+        let next = statements.partition_point(|s| s.offset < group.start);
+        let previous = next.checked_sub(1);
+        let within = previous.filter(|&i| group.start < ends[i] || lines.line(ends[i]) == group.first_line);
+        let above = (next < statements.len() && statements[next].place.line <= group.last_line + 1).then_some(next);
+        if let Some(owner) = within.or(above) {
+            statements[owner].comments.extend(group.comments.iter().cloned());
+        }
+        // A promise is about what went before, unless it clings to what comes next and not to that.
+        let clings = previous.is_some_and(|i| statements[i].end_line + 1 >= group.first_line);
+        let about = within.or(if clings { previous } else { above }).or(previous);
+        for comment in &group.comments {
+            let figures = promises::figures(&comment.text);
+            if !figures.is_empty() {
+                let statement = about.map(|i| statements[i].index);
+                found.push(Promise { line: comment.line, text: comment.text.clone(), figures, statement });
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Content {
+        split("m.sql", text).expect(text)
+    }
+
+    /// Each statement as line:column-end_line text | comments.
+    fn check(text: &str, expected: &[&str]) {
+        let content = read(text);
+        let found: Vec<String> = content
+            .statements
+            .iter()
+            .map(|s| {
+                assert!(text[s.offset..].starts_with(&s.sql), "the text at {} is the file's", s.offset);
+                let comments: Vec<&str> = s.comments.iter().map(|c| c.text.as_str()).collect();
+                format!("{}:{}-{} {} | {}", s.place.line, s.place.column, s.end_line, s.sql, comments.join(" / "))
+            })
+            .collect();
+        assert_eq!(found, expected, "{text}");
+    }
+
+    #[test]
+    fn statements_have_places_and_their_own_text() {
+        check(
+            "SELECT 1;;\n\n  /* é */ SELECT 2 ;\r\nSELECT\n  3 -- three\n",
+            &["1:1-1 SELECT 1 | ", "3:11-3 SELECT 2 | é", "4:1-5 SELECT\n  3 | three"],
+        );
+    }
+
+    #[test]
+    fn comments_belong_to_what_they_touch() {
+        check(
+            "-- header\n\n-- CreateTable\n-- (new)\nCREATE TABLE t (a int);  -- tail\n-- next\nSELECT -- inside\n 1;\n-- last\n",
+            &[
+                "5:1-5 CREATE TABLE t (a int) | CreateTable / (new) / tail",
+                "7:1-8 SELECT -- inside\n 1 | next / inside",
+            ],
+        );
+    }
+
+    #[test]
+    fn node_locations_are_offsets_in_the_file() {
+        let text = "\\echo 'é\n-- é\nSELECT 1;\nSELECT é FROM t;";
+        let content = read(text);
+        let pg_query::NodeEnum::SelectStmt(select) = &content.statements[1].node else { panic!("a SELECT") };
+        let Some(pg_query::NodeEnum::ResTarget(target)) = &select.target_list[0].node else { panic!("a target") };
+        assert!(text[target.location as usize..].starts_with("é FROM"), "{}", target.location);
+    }
+
+    fn check_promise(text: &str, statement: Option<usize>) {
+        let promises = read(text).promises;
+        assert_eq!(promises.iter().map(|p| p.statement).collect::<Vec<_>>(), [statement], "{text}");
+    }
+
+    #[test]
+    fn a_promise_is_about_what_it_stands_at() {
+        check_promise("SELECT 1;\n\n-- Expected: filled=1\n\nSELECT 2;", Some(1));
+        check_promise("SELECT 1;\n-- Expected: filled=1\nSELECT 2;", Some(1));
+        check_promise("SELECT 1;\n\n-- Expected: filled=1\nSELECT 2;", Some(2));
+        check_promise("SELECT 1; -- Expected: filled=1\nSELECT 2;", Some(1));
+        check_promise("SELECT 0;\nSELECT -- Expected: filled=1\n 1;", Some(2));
+        check_promise("-- Expected: filled=1\n\nSELECT 2;", None);
+    }
+
+    fn check_error(text: &str, expected: &str) {
+        let error = split("m.sql", text).map(|_| ()).expect_err(text).to_string();
+        assert!(error.starts_with(expected), "{text}: {error}");
+    }
+
+    #[test]
+    fn what_is_not_sql_is_refused_by_name() {
+        check_error("SELECT 1;\n\\i other.sql\n", "m.sql:2:1: \\i is a command of psql");
+        check_error("SELECT 1 \\gset\n", "m.sql:1:10: \\gset is a command of psql");
+        check_error("\\set ON_ERROR_STOP off\n", "m.sql:1:1: \\set is a command of psql");
+        check_error("SELECT 1;\nCOPY t (a) FROM stdin;\n1\n\\.\n", "m.sql:2:1: COPY … FROM STDIN carries data");
+        check("\\set ON_ERROR_STOP on\n\\echo it's\nSELECT 1;", &["3:1-3 SELECT 1 | "]);
+    }
+}

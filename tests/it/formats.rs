@@ -1,0 +1,38 @@
+//! Formats of findings through the real binary: annotations of a workflow, SARIF.
+
+use crate::support::{json, refused, rehearsal, stdout};
+
+#[test]
+fn the_demo_as_annotations() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = rehearsal(folder.path(), &["classify", "demo", "--format", "github"]);
+    insta::assert_snapshot!("formats_demo_github", stdout(&output));
+}
+
+#[test]
+fn the_demo_as_sarif() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = rehearsal(folder.path(), &["classify", "demo", "--format", "sarif", "--samples", "0"]);
+    let log: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let results = log["runs"][0]["results"].as_array().expect("results");
+    let found: Vec<(&str, &str)> =
+        results.iter().map(|r| (r["ruleId"].as_str().expect("an id"), r["level"].as_str().expect("a level"))).collect();
+    let report = json(folder.path(), &["classify", "demo", "--samples", "0"], 0);
+    let expected: Vec<(&str, &str)> = report["findings"]
+        .as_array()
+        .expect("findings")
+        .iter()
+        .map(|f| (f["id"].as_str().expect("an id"), f["severity"].as_str().expect("a severity")))
+        .collect();
+    assert!(!found.is_empty());
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn formats_of_findings_are_refused_for_rows() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for format in ["github", "sarif"] {
+        let error = refused(folder.path(), &["sql", "demo", "SELECT 1", "--format", format]);
+        assert!(error.starts_with(&format!("error: --format {format} is for findings")), "{error}");
+    }
+}
