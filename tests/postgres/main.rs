@@ -2,6 +2,8 @@
 
 // Each topic uses a part of these; the whole is used by all of them together.
 #[allow(dead_code)]
+mod cases;
+#[allow(dead_code)]
 mod fixtures;
 #[allow(dead_code)]
 mod server;
@@ -14,4 +16,6 @@ mod export_errors;
 mod export_tls;
 mod export_values;
 mod growth;
+mod migrations;
 mod roots;
+mod snapshots;
