@@ -7,6 +7,7 @@
 mod engine;
 mod execution;
 pub mod expect;
+mod recognition;
 pub mod report;
 mod store;
 mod verification;
