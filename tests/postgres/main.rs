@@ -8,6 +8,7 @@ mod fixtures;
 #[allow(dead_code)]
 mod server;
 
+mod catalog;
 mod classify;
 mod demo;
 mod export;
