@@ -8,13 +8,22 @@
 //! The rows themselves lie in DuckDB under names that no SQL text can collide with: table [`Oid`] 7 is `t7`, its column with
 //! [`AttNum`] 3 is `c3`, and `_r` numbers the rows for good.
 
+mod casts;
+pub mod ddl;
+pub mod expression;
+pub mod lookup;
+mod manifest;
+pub mod naming;
 pub mod problem;
+pub mod tree;
 pub mod types;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use pg_query::protobuf::Node;
 
+pub use ddl::{Applied, TransactionState};
+pub use lookup::RelationKind;
 pub use problem::{Outcome, Problem};
 pub use types::Type;
 
@@ -46,12 +55,38 @@ pub struct Catalog {
     pub triggers: Vec<Trigger>,
     /// Extensions by name.
     pub extensions: BTreeSet<String>,
+    /// Row security policies, as recorded.
+    pub policies: Vec<Policy>,
     /// Comments, by the object as COMMENT ON names it (`COLUMN public.t.a`).
     pub comments: BTreeMap<String, String>,
+    /// Settings that SET gave, other than the search path; recorded.
+    pub settings: BTreeMap<String, String>,
     /// The search path, `public` by default.
     pub search_path: Vec<String>,
+    /// Made from a snapshot, which lists no views, functions, triggers, policies and extensions: one that isn't here may exist.
+    pub partial: bool,
     /// The last [`Oid`] given out.
     pub last_oid: Oid,
+}
+
+impl Catalog {
+    /// A fresh database.
+    pub fn empty() -> Catalog {
+        Catalog {
+            schemas: BTreeSet::from(["public".to_owned()]),
+            search_path: vec!["public".to_owned()],
+            extensions: BTreeSet::from(["plpgsql".to_owned()]),
+            ..Catalog::default()
+        }
+    }
+
+    /// What COMMIT changes: new enum labels may be used from here on.
+    pub fn commit_transaction(&mut self) {
+        for ty in self.enums.values_mut() {
+            ty.uncommitted.clear();
+            ty.is_new = false;
+        }
+    }
 }
 
 /// A table or materialized view.
@@ -202,6 +237,8 @@ pub enum ConstraintKind {
     Unique(Oid),
     /// FOREIGN KEY.
     ForeignKey(ForeignKey),
+    /// FOREIGN KEY to a table that the snapshot doesn't hold: it can be dropped and renamed, never verified.
+    AbsentForeignKey(AbsentForeignKey),
     /// CHECK.
     Check(Expression),
     /// EXCLUDE, as written: recorded, never verified.
@@ -223,6 +260,17 @@ pub struct ForeignKey {
     pub on_update: Action,
     /// DEFERRABLE.
     pub deferrable: bool,
+}
+
+/// A foreign key to a table that the snapshot doesn't hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AbsentForeignKey {
+    /// Referencing columns.
+    pub columns: Vec<AttNum>,
+    /// Referenced table, with its schema where the definition has it.
+    pub parent: String,
+    /// The definition, as `pg_get_constraintdef` writes it.
+    pub definition: String,
 }
 
 /// A referential action.
@@ -292,12 +340,22 @@ pub struct Trigger {
     pub sql: String,
 }
 
+/// A row security policy: recorded, never enforced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// Its table.
+    pub table: Oid,
+    /// Its name.
+    pub name: String,
+}
+
 /// What a statement does to rows, in the order to do it, once the catalog stands as the statement leaves it.
 #[derive(Debug, Clone)]
 pub enum Effect {
     /// A new, empty table.
     CreateTable(Oid),
-    /// A new table, filled with a query's rows, column by column (CREATE TABLE AS, REFRESH after [`Effect::Truncate`]).
+    /// A query's rows go into an empty table, column by column (CREATE TABLE AS after [`Effect::CreateTable`], REFRESH after
+    /// [`Effect::Truncate`]).
     Fill(Oid, Expression),
     /// The table is gone (already gone from the catalog).
     DropTable(Oid),
@@ -315,7 +373,8 @@ pub enum Effect {
         attnum: AttNum,
         /// The type it had.
         from: Type,
-        /// USING.
+        /// USING. It reads the table as it was before the statement: names and types of its columns are those of the catalog
+        /// from before.
         using: Option<Expression>,
     },
     /// Rows holding a label of the enum hold another from here on.

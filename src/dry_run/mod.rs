@@ -4,8 +4,12 @@
 //! state it all ends in, beside what was expected. Invariants: nothing changes the snapshot; a figure is the server's or the
 //! statement is reported as unsupported; what the server leaves to its plan is counted apart. Left out: time on the server.
 
+mod engine;
+mod execution;
 pub mod expect;
 pub mod report;
+mod store;
+mod verification;
 
 pub use expect::Contract;
 pub use report::DryRunReport;

@@ -10,7 +10,29 @@
 //!
 //! Left out: what is done with the rows (staging, constraints, counting).
 
-use crate::catalog::{AttNum, Catalog, Oid, Outcome, Type};
+mod cast;
+mod expression;
+mod from;
+mod function;
+mod jsonb;
+mod literal;
+mod names;
+mod operator;
+mod pattern;
+mod query;
+mod reader;
+mod scope;
+mod system;
+mod typed;
+pub mod walk;
+mod write;
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::Node;
+
+use crate::catalog::{AttNum, Catalog, Oid, Outcome, Problem, Type};
+use reader::Reader;
+use typed::Typed;
 
 /// What a translation depends on beside the catalog.
 #[derive(Debug, Clone)]
@@ -215,34 +237,80 @@ pub fn column_name(attnum: AttNum) -> String {
 }
 
 /// The DuckDB type that holds values of a PostgreSQL type.
-pub fn physical_type(_ty: &Type) -> Outcome<String> {
-    todo!()
+pub fn physical_type(ty: &Type) -> Outcome<String> {
+    Ok(typed::physical(ty))
 }
 
 impl Translator<'_> {
     /// SELECT, VALUES, TABLE.
-    pub fn select(&self, _node: &pg_query::NodeEnum) -> Outcome<SelectPlan> {
-        todo!()
+    ///
+    /// # Errors
+    /// [`Problem::Rejected`] with the server's SQLSTATE, or [`Problem::Unsupported`].
+    pub fn select(&self, node: &NodeEnum) -> Outcome<SelectPlan> {
+        let NodeEnum::SelectStmt(select) = node else { return Err(Problem::unsupported("this form of query")) };
+        let mut reader = Reader::new(self);
+        let query = reader.query_in_order(select, None, true)?;
+        if !reader.writes.is_empty() {
+            return Err(Problem::unsupported("a SELECT whose WITH writes"));
+        }
+        Ok(SelectPlan {
+            steps: reader.steps,
+            sql: query.sql,
+            outputs: from::settled(query.outputs),
+            remarks: reader.remarks,
+        })
     }
 
     /// INSERT, UPDATE, DELETE.
-    pub fn write(&self, _node: &pg_query::NodeEnum) -> Outcome<WritePlan> {
-        todo!()
+    ///
+    /// # Errors
+    /// As [`Translator::select`].
+    pub fn write(&self, node: &NodeEnum) -> Outcome<WritePlan> {
+        let mut reader = Reader::new(self);
+        match node {
+            NodeEnum::UpdateStmt(update) => reader.update(update),
+            NodeEnum::DeleteStmt(delete) => reader.delete(delete),
+            NodeEnum::InsertStmt(insert) => reader.insert(insert),
+            _ => Err(Problem::unsupported("this form of statement")),
+        }
     }
 
-    /// An expression over one table's columns, as DuckDB SQL over `t<oid>`'s columns, converted to `target` by an assignment
-    /// cast: a default (no columns), USING, a CHECK or an index key.
-    pub fn table_expression(
-        &self,
-        _table: Oid,
-        _expression: &pg_query::protobuf::Node,
-        _target: Option<&Type>,
-    ) -> Outcome<(String, Type)> {
-        todo!()
+    /// An expression over one table's columns, as DuckDB SQL over the bare columns of `t<oid>`; with a `target`, converted to it
+    /// by an assignment cast: USING, a CHECK, an index key or predicate.
+    ///
+    /// # Errors
+    /// As [`Translator::select`].
+    pub fn table_expression(&self, table: Oid, expression: &Node, target: Option<&Type>) -> Outcome<(String, Type)> {
+        let mut reader = Reader::new(self);
+        let value = reader.row_expression(table, expression, "this expression")?;
+        match target {
+            Some(target) => {
+                let value = cast::convert(value, target, cast::Context::Assignment, None, self.catalog)?;
+                Ok((format!("CAST({} AS {})", value.sql, typed::physical(target)), target.clone()))
+            }
+            None => Ok((value.sql, value.ty)),
+        }
+    }
+
+    /// The value a column gets where a statement names none: its default, or NULL. Not over any row; may differ at every row
+    /// (`uuid()`), or hold a window function (numbers of a sequence).
+    ///
+    /// # Errors
+    /// As [`Translator::select`].
+    pub fn default(&self, table: Oid, attnum: AttNum) -> Outcome<String> {
+        let table = self.catalog.tables.get(&table).ok_or_else(|| Problem::unsupported("a table that has been dropped"))?;
+        let column = table.columns.iter().find(|c| c.attnum == attnum);
+        let column = column.ok_or_else(|| Problem::unsupported("a column that has been dropped"))?;
+        Reader::new(self).default_value(table, column)
     }
 
     /// The assignment cast of an existing value (ALTER COLUMN TYPE without USING): DuckDB SQL over `value`.
-    pub fn assign(&self, _value: &str, _from: &Type, _to: &Type, _column: &str) -> Outcome<String> {
-        todo!()
+    ///
+    /// # Errors
+    /// As [`Translator::select`].
+    pub fn assign(&self, value: &str, from: &Type, to: &Type, column: &str) -> Outcome<String> {
+        let value = Typed::new(value, from.clone());
+        let value = cast::convert(value, to, cast::Context::Assignment, Some(column), self.catalog)?;
+        Ok(format!("CAST({} AS {})", value.sql, typed::physical(to)))
     }
 }

@@ -10,6 +10,7 @@ mod server;
 
 mod classify;
 mod demo;
+mod expressions;
 mod export;
 mod export_errors;
 mod export_tls;

@@ -1,0 +1,218 @@
+//! Columns: what does a column definition make?
+//!
+//! Input: the parser's column definition. Output: [`ColumnDraft`]: the column without a number, its sequence, and the constraints
+//! that become the table's. Invariants: serial and identity columns own a sequence; `DEFAULT NULL` is no default, as on the server.
+//! Left out: whether a default fits its column's type, which the translator tells.
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{self, ColumnDef, ConstrType, Node};
+
+use super::Change;
+use crate::catalog::lookup::quoted;
+use crate::catalog::{Column, Expression, Identity, Outcome, Problem, Sequence, Type, tree};
+
+/// Column names that every table has already.
+const SYSTEM_COLUMNS: &[&str] = &["cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"];
+
+/// A column that isn't part of its table yet.
+pub(super) struct ColumnDraft {
+    /// The column; its number is still 0.
+    pub column: Column,
+    /// It takes its values from a sequence of its own: serial or identity.
+    pub has_sequence: bool,
+    /// Its constraints, as the table would write them.
+    pub constraints: Vec<protobuf::Constraint>,
+}
+
+impl Change {
+    /// Reads a column definition for a table of that name.
+    pub(super) fn draft_column(&self, definition: &ColumnDef, table: &str) -> Outcome<ColumnDraft> {
+        let name = &definition.colname;
+        if SYSTEM_COLUMNS.contains(&name.as_str()) {
+            return Err(Problem::rejected(
+                "42701",
+                format!("column name \"{name}\" conflicts with a system column name"),
+            ));
+        }
+        let type_name = definition.type_name.as_ref().ok_or_else(|| Problem::unsupported("a column without a type"))?;
+        let serial = serial_type(type_name);
+        let ty = match &serial {
+            Some(ty) => ty.clone(),
+            None => Type::from_name(type_name, &self.catalog)?,
+        };
+        let column = Column {
+            attnum: 0,
+            name: name.clone(),
+            ty,
+            not_null: serial.is_some(),
+            default: None,
+            identity: None,
+            generated: None,
+            snapshot_column: None,
+        };
+        let mut draft = ColumnDraft { column, has_sequence: serial.is_some(), constraints: vec![] };
+        let mut nullable = None;
+        for node in &definition.constraints {
+            if let Some(NodeEnum::Constraint(constraint)) = &node.node {
+                self.draft_constraint(&mut draft, constraint, table, &mut nullable)?;
+            }
+        }
+        if draft.column.default.is_some() && (draft.column.generated.is_some() || draft.column.identity.is_some()) {
+            let both = if draft.column.generated.is_some() { "generation expression" } else { "identity" };
+            let message = format!("both default and {both} specified for column \"{name}\" of table \"{table}\"");
+            return Err(Problem::rejected("42601", message).at(definition.location));
+        }
+        Ok(draft)
+    }
+
+    fn draft_constraint(
+        &self,
+        draft: &mut ColumnDraft,
+        constraint: &protobuf::Constraint,
+        table: &str,
+        nullable: &mut Option<bool>,
+    ) -> Outcome<()> {
+        let name = draft.column.name.clone();
+        let kind = ConstrType::try_from(constraint.contype).unwrap_or(ConstrType::Undefined);
+        let twice = |what: &str| {
+            Problem::rejected("42601", format!("multiple {what} specified for column \"{name}\" of table \"{table}\""))
+                .at(constraint.location)
+        };
+        match kind {
+            ConstrType::ConstrNull | ConstrType::ConstrNotnull => {
+                let allowed = kind == ConstrType::ConstrNull;
+                if nullable.is_some_and(|before| before != allowed) || (allowed && draft.column.not_null) {
+                    let message =
+                        format!("conflicting NULL/NOT NULL declarations for column \"{name}\" of table \"{table}\"");
+                    return Err(Problem::rejected("42601", message).at(constraint.location));
+                }
+                *nullable = Some(allowed);
+                draft.column.not_null |= !allowed;
+            }
+            ConstrType::ConstrDefault => {
+                if draft.column.default.is_some() {
+                    return Err(twice("default values"));
+                }
+                draft.column.default = default_expression(constraint.raw_expr.as_deref())?;
+            }
+            ConstrType::ConstrIdentity => {
+                if draft.column.identity.is_some() {
+                    return Err(twice("identity specifications"));
+                }
+                expect_identity_type(&draft.column.ty)?;
+                draft.column.identity = Some(identity(&constraint.generated_when));
+                draft.column.not_null = true;
+                draft.has_sequence = true;
+            }
+            ConstrType::ConstrGenerated => {
+                let expression =
+                    constraint.raw_expr.as_deref().ok_or_else(|| Problem::unsupported("GENERATED without ()"))?;
+                draft.column.generated = Some(Expression::of_table(expression, table)?);
+            }
+            ConstrType::ConstrCheck => draft.constraints.push(constraint.clone()),
+            ConstrType::ConstrPrimary | ConstrType::ConstrUnique => {
+                draft.constraints.push(protobuf::Constraint { keys: vec![tree::name(&name)], ..constraint.clone() });
+            }
+            ConstrType::ConstrForeign => {
+                draft
+                    .constraints
+                    .push(protobuf::Constraint { fk_attrs: vec![tree::name(&name)], ..constraint.clone() });
+            }
+            ConstrType::ConstrAttrDeferrable => with_last(draft, |last| last.deferrable = true),
+            ConstrType::ConstrAttrDeferred => {
+                with_last(draft, |last| (last.deferrable, last.initdeferred) = (true, true))
+            }
+            ConstrType::ConstrAttrNotDeferrable | ConstrType::ConstrAttrImmediate => {}
+            _ => return Err(Problem::unsupported("a column constraint of this form").at(constraint.location)),
+        }
+        Ok(())
+    }
+
+    /// Makes the sequence of a serial or identity column; returns its name. The table may not exist yet.
+    pub(super) fn create_column_sequence(&mut self, schema: &str, table: &str, draft: &mut ColumnDraft) -> Option<u32> {
+        if !draft.has_sequence {
+            return None;
+        }
+        let name = self.catalog.choose_relation_name(schema, table, Some(&draft.column.name), "seq", false);
+        let oid = self.catalog.new_oid();
+        if draft.column.identity.is_none() {
+            draft.column.default = Some(nextval(schema, &name));
+        }
+        self.catalog.sequences.insert(oid, Sequence { oid, schema: schema.to_owned(), name, owner: None });
+        Some(oid)
+    }
+}
+
+fn with_last(draft: &mut ColumnDraft, change: impl FnOnce(&mut protobuf::Constraint)) {
+    if let Some(last) = draft.constraints.last_mut() {
+        change(last);
+    }
+}
+
+/// `DEFAULT NULL` isn't kept, as on the server.
+pub(super) fn default_expression(node: Option<&Node>) -> Outcome<Option<Expression>> {
+    match node {
+        Some(node) if !is_null(node) => Expression::new(node).map(Some),
+        _ => Ok(None),
+    }
+}
+
+fn is_null(node: &Node) -> bool {
+    match &node.node {
+        Some(NodeEnum::AConst(constant)) => constant.isnull,
+        Some(NodeEnum::TypeCast(cast)) => cast.arg.as_deref().is_some_and(is_null),
+        _ => false,
+    }
+}
+
+/// The parser's letter for ALWAYS or BY DEFAULT.
+pub(super) fn identity(letter: &str) -> Identity {
+    if letter == "a" { Identity::Always } else { Identity::ByDefault }
+}
+
+/// 22023 for an identity column that isn't an integer.
+pub(super) fn expect_identity_type(ty: &Type) -> Outcome<()> {
+    if ty.is_integer() {
+        return Ok(());
+    }
+    Err(Problem::rejected("22023", "identity column type must be smallint, integer, or bigint"))
+}
+
+fn serial_type(name: &protobuf::TypeName) -> Option<Type> {
+    if !name.array_bounds.is_empty() {
+        return None;
+    }
+    match tree::strings(&name.names).as_slice() {
+        [name] => match name.as_str() {
+            "smallserial" | "serial2" => Some(Type::Int2),
+            "serial" | "serial4" => Some(Type::Int4),
+            "bigserial" | "serial8" => Some(Type::Int8),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// `nextval('t_id_seq'::regclass)`, as the server shows it.
+pub(super) fn nextval(schema: &str, sequence: &str) -> Expression {
+    let name = if schema == "public" { quoted(sequence) } else { format!("{}.{}", quoted(schema), quoted(sequence)) };
+    let sql = format!("nextval({}::regclass)", crate::query::quote_literal(&name));
+    Expression::parse(&sql).expect("the text is a function call")
+}
+
+/// The sequence a default takes its values from, as the default names it.
+pub(crate) fn nextval_sequence(default: &Expression) -> Option<String> {
+    let Some(NodeEnum::FuncCall(call)) = &default.node.node else { return None };
+    if tree::strings(&call.funcname).last().map(String::as_str) != Some("nextval") {
+        return None;
+    }
+    let mut name = None;
+    tree::walk(call.args.first()?, &mut |node| {
+        if let NodeEnum::AConst(constant) = node
+            && let Some(protobuf::a_const::Val::Sval(text)) = &constant.val
+        {
+            name = Some(text.sval.clone());
+        }
+    });
+    name
+}

@@ -1,0 +1,197 @@
+//! Constraints: CHECK and EXCLUDE, and how a constraint is validated, altered and dropped.
+//!
+//! Input: the parts of ALTER TABLE and CREATE TABLE. Output: constraints, and what they demand of the rows. Left out: keys and foreign
+//! keys, which have files of their own; whether a CHECK's expression binds, which the translator tells.
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{self, ConstrType, Node};
+
+use super::Change;
+use crate::catalog::lookup::missing_constraint;
+use crate::catalog::{Constraint, ConstraintKind, Effect, Expression, Oid, Outcome, Problem, Table, tree};
+
+impl Change {
+    /// ALTER TABLE … ADD CONSTRAINT.
+    pub(super) fn add_constraint(&mut self, table: Oid, constraint: &protobuf::Constraint) -> Outcome<()> {
+        if self.catalog.tables[&table].materialized.is_some() {
+            let name = &self.catalog.tables[&table].name;
+            let message = format!("ALTER action ADD CONSTRAINT cannot be performed on relation \"{name}\"");
+            return Err(
+                Problem::rejected("42809", message).detail("This operation is not supported for materialized views.")
+            );
+        }
+        match ConstrType::try_from(constraint.contype) {
+            Ok(ConstrType::ConstrPrimary | ConstrType::ConstrUnique) => self.add_key(table, constraint),
+            Ok(ConstrType::ConstrForeign) => self.add_foreign_key(table, constraint),
+            Ok(ConstrType::ConstrCheck) => self.add_check(table, constraint, &mut vec![]),
+            Ok(ConstrType::ConstrExclusion) => self.add_exclusion(table, constraint),
+            _ => Err(Problem::unsupported("a table constraint of this form").at(constraint.location)),
+        }
+    }
+
+    /// Adds a CHECK; `taken` are names that the same statement uses.
+    pub(super) fn add_check(
+        &mut self,
+        table: Oid,
+        constraint: &protobuf::Constraint,
+        taken: &mut Vec<String>,
+    ) -> Outcome<()> {
+        let owner = &self.catalog.tables[&table];
+        let node = constraint.raw_expr.as_deref().ok_or_else(|| Problem::unsupported("CHECK without a condition"))?;
+        expect_row_expression(owner, node, "check constraints")?;
+        let expression = Expression::of_table(node, &owner.name)?;
+        let name = match constraint.conname.as_str() {
+            "" => {
+                let columns = expression.columns();
+                let only = match columns.as_slice() {
+                    [column] => Some(column.as_str()),
+                    _ => None,
+                };
+                let name = self.catalog.choose_constraint_name(&owner.schema, &owner.name, only, "check", taken);
+                taken.push(name.clone());
+                name
+            }
+            given => given.to_owned(),
+        };
+        self.expect_free_constraint(table, &name)?;
+        let validated = !constraint.skip_validation;
+        let oid = self.catalog.new_oid();
+        let kind = ConstraintKind::Check(expression);
+        self.catalog.constraints.insert(oid, Constraint { oid, table, name, kind, validated });
+        if validated {
+            self.demand(table, Effect::VerifyConstraint(oid));
+        }
+        Ok(())
+    }
+
+    /// Records an EXCLUDE constraint: nothing verifies it.
+    pub(super) fn add_exclusion(&mut self, table: Oid, constraint: &protobuf::Constraint) -> Outcome<()> {
+        let owner = &self.catalog.tables[&table];
+        let schema = owner.schema.clone();
+        let name = match constraint.conname.as_str() {
+            "" => {
+                let columns: Vec<String> = constraint.exclusions.iter().filter_map(exclusion_column).collect();
+                let addition = crate::catalog::naming::addition(&columns);
+                self.catalog.choose_relation_name(&schema, &owner.name, Some(&addition), "excl", true)
+            }
+            given => given.to_owned(),
+        };
+        self.catalog.expect_free_relation(&schema, &name)?;
+        self.expect_free_constraint(table, &name)?;
+        let oid = self.catalog.new_oid();
+        let kind = ConstraintKind::Exclusion(format!("EXCLUDE USING {}", constraint.access_method));
+        self.catalog.constraints.insert(oid, Constraint { oid, table, name: name.clone(), kind, validated: true });
+        self.note(format!("the exclusion constraint {name} is recorded, not verified"));
+        Ok(())
+    }
+
+    pub(super) fn validate_constraint(&mut self, table: Oid, name: &str) -> Outcome<()> {
+        let constraint = self.expect_constraint(table, name)?;
+        let oid = constraint.oid;
+        match constraint.kind {
+            ConstraintKind::ForeignKey(_) | ConstraintKind::Check(_) => {}
+            ConstraintKind::AbsentForeignKey(_) => {
+                self.note(format!("{name} isn't verified: the table it refers to isn't in the snapshot"));
+            }
+            _ => {
+                let table = &self.catalog.tables[&table].name;
+                let message =
+                    format!("constraint \"{name}\" of relation \"{table}\" is not a foreign key or check constraint");
+                return Err(Problem::rejected("42809", message));
+            }
+        }
+        if let Some(constraint) = self.catalog.constraints.get_mut(&oid).filter(|c| !c.validated) {
+            constraint.validated = true;
+            self.demand(table, Effect::VerifyConstraint(oid));
+        }
+        Ok(())
+    }
+
+    /// ALTER CONSTRAINT: when a foreign key is checked.
+    pub(super) fn alter_constraint(&mut self, table: Oid, altered: &protobuf::Constraint) -> Outcome<()> {
+        let oid = self.expect_constraint(table, &altered.conname)?.oid;
+        match self.catalog.constraints.get_mut(&oid).map(|constraint| &mut constraint.kind) {
+            Some(ConstraintKind::ForeignKey(key)) => key.deferrable = altered.deferrable,
+            Some(ConstraintKind::AbsentForeignKey(_)) => {}
+            _ => {
+                let (name, table) = (&altered.conname, &self.catalog.tables[&table].name);
+                let message = format!("constraint \"{name}\" of relation \"{table}\" is not a foreign key constraint");
+                return Err(Problem::rejected("42809", message));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn drop_constraint(&mut self, table: Oid, name: &str, missing_ok: bool, cascade: bool) -> Outcome<()> {
+        let owner = &self.catalog.tables[&table];
+        let Some(constraint) = self.catalog.constraint(table, name) else {
+            if missing_ok {
+                self.note(format!("constraint \"{name}\" of relation \"{}\" does not exist, skipping", owner.name));
+                return Ok(());
+            }
+            return Err(self.missing_constraint(table, name));
+        };
+        let oid = constraint.oid;
+        self.remove_constraint_checked(oid, cascade)
+    }
+
+    pub(super) fn expect_constraint(&self, table: Oid, name: &str) -> Outcome<&Constraint> {
+        self.catalog.constraint(table, name).ok_or_else(|| self.missing_constraint(table, name))
+    }
+
+    /// 42704, with the name that may have been meant.
+    pub(super) fn missing_constraint(&self, table: Oid, name: &str) -> Problem {
+        let problem = missing_constraint(&self.catalog.tables[&table], name);
+        let names: Vec<&str> = self.catalog.constraints_of(table).map(|c| c.name.as_str()).collect();
+        match crate::catalog::lookup::near_name("constraint", name, &names) {
+            Some(hint) => problem.hint(hint),
+            None => problem,
+        }
+    }
+}
+
+/// An expression over one row of a table: its columns exist and it holds no query.
+pub(super) fn expect_row_expression(table: &Table, node: &Node, place: &str) -> Outcome<()> {
+    let mut problem = None;
+    tree::walk(node, &mut |node| {
+        let found = match node {
+            NodeEnum::SubLink(link) => {
+                let message = match place {
+                    "check constraints" => "cannot use subquery in check constraint".to_owned(),
+                    place => format!("cannot use subquery in {place}"),
+                };
+                Some(Problem::rejected("0A000", message).at(link.location))
+            }
+            NodeEnum::ColumnRef(column) => match tree::strings(&column.fields).as_slice() {
+                [name] if column.fields.len() == 1 && !is_known(table, name) => {
+                    let message = format!("column \"{name}\" does not exist");
+                    let missing = Problem::rejected("42703", message).at(column.location);
+                    let names: Vec<&str> = table.columns.iter().map(|c| c.name.as_str()).collect();
+                    Some(match crate::catalog::lookup::near_name("column", name, &names) {
+                        Some(hint) => missing.hint(hint),
+                        None => missing,
+                    })
+                }
+                _ => None,
+            },
+            _ => None,
+        };
+        if problem.is_none() {
+            problem = found;
+        }
+    });
+    problem.map_or(Ok(()), Err)
+}
+
+fn is_known(table: &Table, name: &str) -> bool {
+    // The table's own name is its whole row.
+    table.column(name).is_some() || name == table.name || ["tableoid", "ctid", "xmin"].contains(&name)
+}
+
+fn exclusion_column(node: &Node) -> Option<String> {
+    let Some(NodeEnum::List(list)) = &node.node else { return None };
+    match list.items.first()?.node.as_ref()? {
+        NodeEnum::IndexElem(element) if !element.name.is_empty() => Some(element.name.clone()),
+        _ => None,
+    }
+}

@@ -1,0 +1,279 @@
+//! Drops: DROP TABLE, VIEW, INDEX, SEQUENCE, TYPE, SCHEMA and of what is only recorded.
+//!
+//! Input: the parser's statement. Output: the catalog without the objects. Invariants: what a snapshot doesn't list (views, functions,
+//! triggers, policies, extensions) is taken as existing where the catalog comes from one, and said so.
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{DropStmt, Node, ObjectType};
+
+use super::dependencies::Object;
+use super::{Change, is_cascade, object_type, qualified_list};
+use crate::catalog::lookup::{missing_schema, near_name};
+use crate::catalog::types::{extension_of, missing_type};
+use crate::catalog::{Oid, Outcome, Problem, RelationKind, tree};
+
+impl Change {
+    pub(super) fn drop(&mut self, statement: &DropStmt) -> Outcome<&'static str> {
+        match object_type(statement.remove_type) {
+            ObjectType::ObjectTable => self.drop_relations(statement, RelationKind::Table, "DROP TABLE"),
+            ObjectType::ObjectView => self.drop_relations(statement, RelationKind::View, "DROP VIEW"),
+            ObjectType::ObjectMatview => {
+                self.drop_relations(statement, RelationKind::MaterializedView, "DROP MATERIALIZED VIEW")
+            }
+            ObjectType::ObjectSequence => self.drop_relations(statement, RelationKind::Sequence, "DROP SEQUENCE"),
+            ObjectType::ObjectIndex => self.drop_relations(statement, RelationKind::Index, "DROP INDEX"),
+            ObjectType::ObjectType => self.drop_types(statement),
+            ObjectType::ObjectSchema => self.drop_schemas(statement),
+            ObjectType::ObjectFunction => self.drop_functions(statement, "DROP FUNCTION"),
+            ObjectType::ObjectProcedure => self.drop_functions(statement, "DROP PROCEDURE"),
+            ObjectType::ObjectRoutine => self.drop_functions(statement, "DROP ROUTINE"),
+            ObjectType::ObjectTrigger => self.drop_of_table(statement, "trigger", "DROP TRIGGER"),
+            ObjectType::ObjectPolicy => self.drop_of_table(statement, "policy", "DROP POLICY"),
+            ObjectType::ObjectExtension => self.drop_extensions(statement),
+            other => Err(Problem::unsupported(format!("DROP of {}", super::records::object_words(other)))),
+        }
+    }
+
+    fn drop_relations(&mut self, statement: &DropStmt, kind: RelationKind, tag: &'static str) -> Outcome<&'static str> {
+        if statement.concurrent {
+            self.expect_no_block("DROP INDEX CONCURRENTLY")?;
+        }
+        let mut targets = Vec::new();
+        for node in &statement.objects {
+            let (schema, name) = qualified_list(node)?;
+            match self.catalog.find_relation(schema.as_deref(), &name) {
+                Some((found, oid)) if found == kind => targets.push(self.drop_target(found, oid)?),
+                Some((found, _)) => {
+                    let (wanted, found) = (article(kind), article(found));
+                    let command = found.split_once(' ').map_or("", |(_, kind)| kind).to_uppercase();
+                    return Err(Problem::rejected("42809", format!("\"{name}\" is not {wanted}"))
+                        .hint(format!("Use DROP {command} to remove {found}.")));
+                }
+                None => self.miss_relation(kind, schema.as_deref(), &name, statement.missing_ok)?,
+            }
+        }
+        if let Some(Object::Table(oid)) = targets.first() {
+            self.table = Some(*oid);
+        }
+        self.remove(&targets, is_cascade(statement.behavior))?;
+        Ok(tag)
+    }
+
+    fn drop_target(&mut self, kind: RelationKind, oid: Oid) -> Outcome<Object> {
+        Ok(match kind {
+            RelationKind::Table | RelationKind::MaterializedView => Object::Table(oid),
+            RelationKind::View => Object::View(oid),
+            RelationKind::Sequence => self.drop_sequence_target(oid)?,
+            RelationKind::Index => {
+                self.table = self.catalog.indexes.get(&oid).map(|index| index.table);
+                let constraint = self.catalog.indexes.get(&oid).and_then(|index| index.constraint);
+                if let Some(constraint) = constraint {
+                    let (index, constraint) =
+                        (self.describe(Object::Index(oid)), self.describe(Object::Constraint(constraint)));
+                    return Err(Problem::rejected(
+                        "2BP01",
+                        format!("cannot drop {index} because {constraint} requires it"),
+                    )
+                    .hint(format!("You can drop {constraint} instead.")));
+                }
+                Object::Index(oid)
+            }
+        })
+    }
+
+    /// An identity column's sequence goes with its column alone.
+    fn drop_sequence_target(&self, oid: Oid) -> Outcome<Object> {
+        let owner = self.catalog.sequences.get(&oid).and_then(|sequence| sequence.owner);
+        let column = owner.and_then(|(table, attnum)| {
+            let column = self.catalog.tables.get(&table)?.by_attnum(attnum)?;
+            column.identity.map(|_| Object::Column(table, attnum))
+        });
+        let Some(column) = column else { return Ok(Object::Sequence(oid)) };
+        let (sequence, column) = (self.describe(Object::Sequence(oid)), self.describe(column));
+        Err(Problem::rejected("2BP01", format!("cannot drop {sequence} because {column} requires it"))
+            .hint(format!("You can drop {column} instead.")))
+    }
+
+    fn miss_relation(&mut self, kind: RelationKind, schema: Option<&str>, name: &str, missing_ok: bool) -> Outcome<()> {
+        if let Some(schema) = schema.filter(|schema| !self.catalog.schemas.contains(*schema)) {
+            if missing_ok {
+                self.note(format!("schema \"{schema}\" does not exist, skipping"));
+                return Ok(());
+            }
+            return Err(missing_schema(schema));
+        }
+        let what = kind.as_str();
+        if missing_ok {
+            self.note(format!("{what} \"{name}\" does not exist, skipping"));
+            return Ok(());
+        }
+        // A snapshot lists the indexes of its tables and no other.
+        let listed = matches!(kind, RelationKind::Table | RelationKind::Index);
+        if self.catalog.partial && !listed {
+            self.note(format!("the snapshot doesn't list {what}s: {name} is taken as existing"));
+            return Ok(());
+        }
+        let sqlstate = if kind == RelationKind::Index { "42704" } else { "42P01" };
+        let problem = Problem::rejected(sqlstate, format!("{what} \"{name}\" does not exist"));
+        let names: Vec<&str> = match kind {
+            RelationKind::Index => self.catalog.indexes.values().map(|index| index.name.as_str()).collect(),
+            RelationKind::Sequence => self.catalog.sequences.values().map(|sequence| sequence.name.as_str()).collect(),
+            RelationKind::View => self.catalog.views.values().map(|view| view.name.as_str()).collect(),
+            RelationKind::Table | RelationKind::MaterializedView => {
+                self.catalog.tables.values().map(|table| table.name.as_str()).collect()
+            }
+        };
+        Err(match near_name(what, name, &names) {
+            Some(hint) => problem.hint(hint),
+            None => problem,
+        })
+    }
+
+    fn drop_types(&mut self, statement: &DropStmt) -> Outcome<&'static str> {
+        let mut targets = Vec::new();
+        for node in &statement.objects {
+            let (schema, name) = qualified_list(node)?;
+            match self.catalog.enum_type(schema.as_deref(), &name) {
+                Some(found) => targets.push(Object::Enum(found.oid)),
+                None if statement.missing_ok => self.note(format!("type \"{name}\" does not exist, skipping")),
+                None if self.catalog.partial => {
+                    self.note(format!("no table of the snapshot uses a type {name}: it is taken as existing"));
+                }
+                None => return Err(missing_type(schema.as_deref(), &name, &self.catalog)),
+            }
+        }
+        self.remove(&targets, is_cascade(statement.behavior))?;
+        Ok("DROP TYPE")
+    }
+
+    fn drop_schemas(&mut self, statement: &DropStmt) -> Outcome<&'static str> {
+        for node in &statement.objects {
+            let (_, name) = qualified_list(node)?;
+            if !self.catalog.schemas.contains(&name) {
+                if statement.missing_ok {
+                    self.note(format!("schema \"{name}\" does not exist, skipping"));
+                    continue;
+                }
+                return Err(missing_schema(&name));
+            }
+            let targets = self.objects_of_schema(&name);
+            if let Some(first) = targets.first().filter(|_| !is_cascade(statement.behavior)) {
+                let message = format!("cannot drop schema {name} because other objects depend on it");
+                return Err(Problem::rejected("2BP01", message)
+                    .detail(format!("{} depends on schema {name}", self.describe(*first)))
+                    .hint("Use DROP ... CASCADE to drop the dependent objects too."));
+            }
+            self.remove(&targets, true)?;
+            self.catalog.functions.retain(|function| function.schema != name);
+            self.catalog.schemas.remove(&name);
+        }
+        Ok("DROP SCHEMA")
+    }
+
+    fn objects_of_schema(&self, schema: &str) -> Vec<Object> {
+        let catalog = &self.catalog;
+        let tables = catalog.tables.values().filter(|t| t.schema == schema).map(|t| Object::Table(t.oid));
+        let views = catalog.views.values().filter(|v| v.schema == schema).map(|v| Object::View(v.oid));
+        let enums = catalog.enums.values().filter(|e| e.schema == schema).map(|e| Object::Enum(e.oid));
+        let sequences = catalog.sequences.values().filter(|s| s.schema == schema && s.owner.is_none());
+        tables.chain(views).chain(enums).chain(sequences.map(|s| Object::Sequence(s.oid))).collect()
+    }
+
+    fn drop_functions(&mut self, statement: &DropStmt, tag: &'static str) -> Outcome<&'static str> {
+        for node in &statement.objects {
+            let (schema, name) = qualified_list(node)?;
+            let is = |function: &crate::catalog::Function| {
+                function.name == name && schema.as_ref().is_none_or(|schema| *schema == function.schema)
+            };
+            if self.catalog.functions.iter().any(is) {
+                // Overloads aren't told apart: one of the name is as good as another where none is run.
+                let place = self.catalog.functions.iter().position(is).unwrap_or_default();
+                self.catalog.functions.remove(place);
+            } else if statement.missing_ok {
+                self.note(format!("function {name} does not exist, skipping"));
+            } else if self.catalog.partial {
+                self.note(format!("the snapshot doesn't list functions: {name} is taken as existing"));
+            } else {
+                return Err(Problem::rejected("42883", format!("could not find a function named \"{name}\"")));
+            }
+        }
+        Ok(tag)
+    }
+
+    /// Triggers and policies: the name stands behind its table's.
+    fn drop_of_table(&mut self, statement: &DropStmt, what: &str, tag: &'static str) -> Outcome<&'static str> {
+        for node in &statement.objects {
+            let Some((relation, name)) = name_behind_table(node) else {
+                return Err(Problem::unsupported(format!("{tag} of this form")));
+            };
+            let Some(table) = self.catalog.table(relation.0.as_deref(), &relation.1).map(|table| table.oid) else {
+                if statement.missing_ok {
+                    self.note(format!("relation \"{}\" does not exist, skipping", relation.1));
+                    continue;
+                }
+                return Err(self.catalog.missing_relation(relation.0.as_deref(), &relation.1));
+            };
+            self.table = Some(table);
+            let before = self.catalog.triggers.len() + self.catalog.policies.len();
+            if what == "trigger" {
+                self.catalog.triggers.retain(|trigger| (trigger.table, &trigger.name) != (table, &name));
+            } else {
+                self.catalog.policies.retain(|policy| (policy.table, &policy.name) != (table, &name));
+            }
+            if self.catalog.triggers.len() + self.catalog.policies.len() < before {
+                continue;
+            }
+            let message = format!("{what} \"{name}\" for table \"{}\" does not exist", relation.1);
+            if statement.missing_ok {
+                self.note(format!("{message}, skipping"));
+            } else if self.catalog.partial {
+                self.note(format!(
+                    "the snapshot doesn't list what belongs to its tables' rules: {what} {name} is taken as existing"
+                ));
+            } else {
+                return Err(Problem::rejected("42704", message));
+            }
+        }
+        Ok(tag)
+    }
+
+    fn drop_extensions(&mut self, statement: &DropStmt) -> Outcome<&'static str> {
+        for node in &statement.objects {
+            let (_, name) = qualified_list(node)?;
+            if self.catalog.extensions.remove(&name) {
+                let mut columns = Vec::new();
+                for table in self.catalog.tables.values() {
+                    let uses = table.columns.iter().filter(|column| extension_of(&column.ty) == Some(&name));
+                    columns.extend(uses.map(|column| Object::Column(table.oid, column.attnum)));
+                }
+                if let Some(first) = columns.first().filter(|_| !is_cascade(statement.behavior)) {
+                    let message = format!("cannot drop extension {name} because other objects depend on it");
+                    return Err(Problem::rejected("2BP01", message)
+                        .detail(format!("{} depends on extension {name}", self.describe(*first)))
+                        .hint("Use DROP ... CASCADE to drop the dependent objects too."));
+                }
+                self.remove(&columns, true)?;
+            } else if statement.missing_ok {
+                self.note(format!("extension \"{name}\" does not exist, skipping"));
+            } else if self.catalog.partial {
+                self.note(format!("the snapshot doesn't list extensions: {name} is taken as existing"));
+            } else {
+                return Err(Problem::rejected("42704", format!("extension \"{name}\" does not exist")));
+            }
+        }
+        Ok("DROP EXTENSION")
+    }
+}
+
+/// `DROP TRIGGER name ON schema.table` comes as one list of names.
+pub(super) fn name_behind_table(node: &Node) -> Option<((Option<String>, String), String)> {
+    let Some(NodeEnum::List(list)) = &node.node else { return None };
+    let mut names = tree::strings(&list.items);
+    let name = names.pop()?;
+    let table = names.pop()?;
+    Some(((names.pop(), table), name))
+}
+
+fn article(kind: RelationKind) -> String {
+    format!("{} {}", if kind == RelationKind::Index { "an" } else { "a" }, kind.as_str())
+}

@@ -1,0 +1,108 @@
+//! Enums: CREATE TYPE … AS ENUM and ALTER TYPE on labels.
+//!
+//! Input: the parser's statements. Output: types and labels in sort order. Invariant: a label added to a type that was there before
+//! the transaction is marked until it commits: the server refuses to use it (55P04). Left out: composite types and domains.
+
+use pg_query::protobuf::{AlterEnumStmt, CreateEnumStmt};
+
+use super::{Change, qualified};
+use crate::catalog::types::missing_type;
+use crate::catalog::{Effect, EnumType, Oid, Outcome, Problem, tree};
+
+impl Change {
+    pub(super) fn create_enum(&mut self, statement: &CreateEnumStmt) -> Outcome<&'static str> {
+        let (schema, name) = qualified(&statement.type_name)?;
+        let schema = self.catalog.creation_schema(schema.as_deref())?;
+        self.expect_free_type(&schema, &name)?;
+        let labels = tree::strings(&statement.vals);
+        for (index, label) in labels.iter().enumerate() {
+            expect_label(label)?;
+            if labels[..index].contains(label) {
+                let message = "duplicate key value violates unique constraint \"pg_enum_typid_label_index\"";
+                return Err(Problem::rejected("23505", message).hint(format!("the label {label} is there twice")));
+            }
+        }
+        let oid = self.catalog.new_oid();
+        let ty = EnumType { oid, schema, name, labels, uncommitted: Default::default(), is_new: true };
+        self.catalog.enums.insert(oid, ty);
+        Ok("CREATE TYPE")
+    }
+
+    /// 42710, where a type of that name exists: an enum, or the row type of a table or view.
+    pub(super) fn expect_free_type(&self, schema: &str, name: &str) -> Outcome<()> {
+        let catalog = &self.catalog;
+        let taken = catalog.enums.values().any(|e| e.schema == schema && e.name == name)
+            || catalog.tables.values().any(|t| t.schema == schema && t.name == name)
+            || catalog.views.values().any(|v| v.schema == schema && v.name == name);
+        match taken {
+            true => Err(Problem::rejected("42710", format!("type \"{name}\" already exists"))),
+            false => Ok(()),
+        }
+    }
+
+    pub(super) fn expect_enum(&self, schema: Option<&str>, name: &str) -> Outcome<Oid> {
+        match self.catalog.enum_type(schema, name) {
+            Some(found) => Ok(found.oid),
+            None if self.catalog.table(schema, name).is_some() => {
+                Err(Problem::rejected("42809", format!("{name} is not an enum")))
+            }
+            None => Err(missing_type(schema, name, &self.catalog)),
+        }
+    }
+
+    pub(super) fn alter_enum(&mut self, statement: &AlterEnumStmt) -> Outcome<&'static str> {
+        const TAG: &str = "ALTER TYPE";
+        let (schema, name) = qualified(&statement.type_name)?;
+        let oid = self.expect_enum(schema.as_deref(), &name)?;
+        expect_label(&statement.new_val)?;
+        let ty = self.catalog.enums.get_mut(&oid).expect("it was found by name");
+        let new = &statement.new_val;
+        if !statement.old_val.is_empty() {
+            let old = &statement.old_val;
+            let Some(place) = ty.labels.iter().position(|label| label == old) else {
+                return Err(Problem::rejected("22023", format!("\"{old}\" is not an existing enum label")));
+            };
+            if ty.labels.contains(new) {
+                return Err(Problem::rejected("42710", format!("enum label \"{new}\" already exists")));
+            }
+            ty.labels[place].clone_from(new);
+            if ty.uncommitted.remove(old) {
+                ty.uncommitted.insert(new.clone());
+            }
+            self.effects.push(Effect::RenameLabel { oid, from: old.clone(), to: new.clone() });
+            return Ok(TAG);
+        }
+        if ty.labels.contains(new) {
+            if statement.skip_if_new_val_exists {
+                self.note(format!("enum label \"{new}\" already exists, skipping"));
+                return Ok(TAG);
+            }
+            return Err(Problem::rejected("42710", format!("enum label \"{new}\" already exists")));
+        }
+        let neighbor = &statement.new_val_neighbor;
+        let place = if neighbor.is_empty() {
+            ty.labels.len()
+        } else {
+            match ty.labels.iter().position(|label| label == neighbor) {
+                Some(place) => place + usize::from(statement.new_val_is_after),
+                None => {
+                    return Err(Problem::rejected("22023", format!("\"{neighbor}\" is not an existing enum label")));
+                }
+            }
+        };
+        ty.labels.insert(place, new.clone());
+        // On its own the statement commits at once.
+        if self.in_block && !ty.is_new {
+            ty.uncommitted.insert(new.clone());
+        }
+        Ok(TAG)
+    }
+}
+
+fn expect_label(label: &str) -> Outcome<()> {
+    if label.len() > crate::catalog::naming::NAME_BYTES {
+        return Err(Problem::rejected("42602", format!("invalid enum label \"{label}\""))
+            .detail("Labels must be 63 bytes or less."));
+    }
+    Ok(())
+}

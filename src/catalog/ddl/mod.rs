@@ -1,0 +1,171 @@
+//! DDL: what does a statement that defines something do to the catalog, and what does it ask of the rows?
+//!
+//! Input: a statement's parse tree. Output: [`Applied`], with the catalog as the statement leaves it, or the server's error with the
+//! catalog as it was. Invariants: nothing is half applied; a form that isn't read to its last word is refused by name. Left out:
+//! expressions, which the translator binds, and rows, which the effects are carried out on.
+
+mod alter;
+mod columns;
+mod constraints;
+mod conversions;
+mod dependencies;
+mod drops;
+mod enums;
+mod foreign_keys;
+mod indexes;
+mod keys;
+mod records;
+mod relocations;
+mod renames;
+mod sequences;
+mod tables;
+mod views;
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{DropBehavior, Node, ObjectType};
+
+use super::{Catalog, Effect, Oid, Outcome, Problem};
+
+pub(super) use columns::nextval_sequence;
+pub(super) use foreign_keys::action as referential_action;
+pub(super) use indexes::read_index;
+pub use tables::table_query;
+
+/// Where in a transaction a statement stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TransactionState {
+    /// In a transaction block, or in a file that is sent as one.
+    pub in_block: bool,
+}
+
+/// A statement that the catalog took.
+#[derive(Debug, Clone, Default)]
+pub struct Applied {
+    /// The command tag.
+    pub kind: String,
+    /// What is to be done to rows, in order.
+    pub effects: Vec<Effect>,
+    /// The table it is about.
+    pub table: Option<Oid>,
+    /// What the server says beside, and what can't be told here, in whole sentences.
+    pub notes: Vec<String>,
+}
+
+/// A statement being applied: the catalog it works on is thrown away if it fails.
+struct Change {
+    catalog: Catalog,
+    in_block: bool,
+    effects: Vec<Effect>,
+    notes: Vec<String>,
+    table: Option<Oid>,
+}
+
+impl Catalog {
+    /// Applies a statement. `None` for those that aren't DDL: queries, writes, transaction control, and CREATE TABLE AS with its
+    /// kin, whose columns only the translator knows (see [`Catalog::create_table_as`]).
+    ///
+    /// # Errors
+    /// What the server would say, or what can't be told here. The catalog is then as it was.
+    pub fn apply(&mut self, node: &NodeEnum, transaction: &TransactionState) -> Outcome<Option<Applied>> {
+        self.change(transaction, |change| change.apply(node))
+    }
+
+    fn change(
+        &mut self,
+        transaction: &TransactionState,
+        run: impl FnOnce(&mut Change) -> Outcome<Option<String>>,
+    ) -> Outcome<Option<Applied>> {
+        let mut change = Change {
+            catalog: self.clone(),
+            in_block: transaction.in_block,
+            effects: vec![],
+            notes: vec![],
+            table: None,
+        };
+        let Some(kind) = run(&mut change)? else { return Ok(None) };
+        *self = change.catalog;
+        Ok(Some(Applied { kind, effects: change.effects, table: change.table, notes: change.notes }))
+    }
+}
+
+impl Change {
+    /// Applies a statement; returns its command tag.
+    fn apply(&mut self, node: &NodeEnum) -> Outcome<Option<String>> {
+        let tag = match node {
+            NodeEnum::SelectStmt(_)
+            | NodeEnum::InsertStmt(_)
+            | NodeEnum::UpdateStmt(_)
+            | NodeEnum::DeleteStmt(_)
+            | NodeEnum::MergeStmt(_)
+            | NodeEnum::TransactionStmt(_) => return Ok(None),
+            NodeEnum::CreateTableAsStmt(_) => return Ok(None),
+            NodeEnum::CreateStmt(statement) => self.create_table(statement)?,
+            NodeEnum::AlterTableStmt(statement) => self.alter_table(statement)?,
+            NodeEnum::IndexStmt(statement) => self.create_index(statement)?,
+            NodeEnum::CreateEnumStmt(statement) => self.create_enum(statement)?,
+            NodeEnum::AlterEnumStmt(statement) => self.alter_enum(statement)?,
+            NodeEnum::DropStmt(statement) => self.drop(statement)?,
+            NodeEnum::RenameStmt(statement) => self.rename(statement)?,
+            NodeEnum::TruncateStmt(statement) => self.truncate(statement)?,
+            NodeEnum::CreateSeqStmt(statement) => self.create_sequence(statement)?,
+            NodeEnum::AlterSeqStmt(statement) => self.alter_sequence(statement)?,
+            NodeEnum::ViewStmt(statement) => self.create_view(statement)?,
+            NodeEnum::RefreshMatViewStmt(statement) => self.refresh(statement)?,
+            NodeEnum::AlterObjectSchemaStmt(statement) => self.set_schema(statement)?,
+            _ => return self.record(node).map(Some),
+        };
+        Ok(Some(tag.to_owned()))
+    }
+
+    fn note(&mut self, text: impl Into<String>) {
+        self.notes.push(text.into());
+    }
+
+    /// Asks something of a table's rows; a table made by this very statement has none.
+    fn demand(&mut self, table: Oid, effect: Effect) {
+        let is_new = self.effects.iter().any(|effect| matches!(effect, Effect::CreateTable(new) if *new == table));
+        if !is_new {
+            self.effects.push(effect);
+        }
+    }
+
+    /// 25001, inside a transaction block.
+    fn expect_no_block(&self, command: &str) -> Outcome<()> {
+        if self.in_block {
+            return Err(Problem::rejected("25001", format!("{command} cannot run inside a transaction block"))
+                .hint("a file is sent as one transaction: put the statement into a file of its own"));
+        }
+        Ok(())
+    }
+}
+
+fn is_cascade(behavior: i32) -> bool {
+    behavior == DropBehavior::DropCascade as i32
+}
+
+fn object_type(number: i32) -> ObjectType {
+    ObjectType::try_from(number).unwrap_or(ObjectType::Undefined)
+}
+
+/// Schema and name out of a list of name nodes.
+fn qualified(names: &[Node]) -> Outcome<(Option<String>, String)> {
+    let mut names = super::tree::strings(names);
+    let name = names.pop().ok_or_else(|| Problem::unsupported("a statement without a name"))?;
+    let schema = names.pop();
+    match names.pop() {
+        // A database before the schema can only be this one.
+        Some(_) => Err(Problem::unsupported(format!("the name {name} with its database"))),
+        None => Ok((schema, name)),
+    }
+}
+
+/// The same, of a node that holds such a list.
+fn qualified_list(node: &Node) -> Outcome<(Option<String>, String)> {
+    match &node.node {
+        Some(NodeEnum::List(list)) => qualified(&list.items),
+        Some(NodeEnum::TypeName(name)) => qualified(&name.names),
+        Some(NodeEnum::ObjectWithArgs(object)) => qualified(&object.objname),
+        Some(NodeEnum::String(name)) => Ok((None, name.sval.clone())),
+        _ => Err(Problem::unsupported("a name of this form")),
+    }
+}

@@ -1,0 +1,336 @@
+//! Records: statements that leave rows and their tables as they are.
+//!
+//! Input: functions, triggers, policies, extensions, schemas, comments, grants, settings, locks, maintenance. Output: the names they
+//! make, and notes on what isn't run here. Invariant: a statement that isn't listed is refused by name. Left out: what functions and
+//! triggers do.
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{
+    self, CommentStmt, CreateFunctionStmt, CreateTrigStmt, Node, ObjectType, RangeVar, VariableSetKind,
+    VariableSetStmt, a_const::Val,
+};
+
+use super::{Change, object_type, qualified, qualified_list};
+use crate::catalog::lookup::schema_of;
+use crate::catalog::{Function, Oid, Outcome, Policy, Problem, RelationKind, Trigger, tree};
+
+impl Change {
+    /// Records a statement; returns its command tag.
+    pub(super) fn record(&mut self, node: &NodeEnum) -> Outcome<String> {
+        let tag = match node {
+            NodeEnum::CreateFunctionStmt(statement) => return self.create_function(statement),
+            NodeEnum::CreateTrigStmt(statement) => self.create_trigger(node, statement)?,
+            NodeEnum::CreatePolicyStmt(statement) => self.create_policy(statement)?,
+            NodeEnum::AlterPolicyStmt(statement) => {
+                self.touch(statement.table.as_ref())?;
+                "ALTER POLICY"
+            }
+            NodeEnum::CreateExtensionStmt(statement) => self.create_extension(statement)?,
+            NodeEnum::AlterExtensionStmt(_) => "ALTER EXTENSION",
+            NodeEnum::CreateSchemaStmt(statement) => self.create_schema(statement)?,
+            NodeEnum::CommentStmt(statement) => self.comment(statement)?,
+            NodeEnum::GrantStmt(statement) => self.grant(statement)?,
+            NodeEnum::GrantRoleStmt(statement) if statement.is_grant => "GRANT ROLE",
+            NodeEnum::GrantRoleStmt(_) => "REVOKE ROLE",
+            NodeEnum::AlterDefaultPrivilegesStmt(_) => "ALTER DEFAULT PRIVILEGES",
+            NodeEnum::CreateRoleStmt(_) => "CREATE ROLE",
+            NodeEnum::AlterRoleStmt(_) | NodeEnum::AlterRoleSetStmt(_) => "ALTER ROLE",
+            NodeEnum::AlterOwnerStmt(statement) => {
+                if let Some(relation) = &statement.relation {
+                    self.touch(Some(relation))?;
+                }
+                "ALTER OWNER"
+            }
+            NodeEnum::AlterFunctionStmt(_) => "ALTER FUNCTION",
+            NodeEnum::VariableSetStmt(statement) => self.set_variable(statement)?,
+            NodeEnum::VariableShowStmt(_) => "SHOW",
+            NodeEnum::ConstraintsSetStmt(_) => "SET CONSTRAINTS",
+            NodeEnum::LockStmt(statement) => self.lock(statement)?,
+            NodeEnum::VacuumStmt(statement) => self.vacuum(statement)?,
+            NodeEnum::ReindexStmt(statement) => self.reindex(statement)?,
+            NodeEnum::ClusterStmt(statement) => {
+                if statement.relation.is_some() {
+                    self.touch(statement.relation.as_ref())?;
+                } else {
+                    self.expect_no_block("CLUSTER")?;
+                }
+                "CLUSTER"
+            }
+            NodeEnum::CreateStatsStmt(_) => "CREATE STATISTICS",
+            NodeEnum::AlterStatsStmt(_) => "ALTER STATISTICS",
+            NodeEnum::DiscardStmt(_) => "DISCARD",
+            NodeEnum::CheckPointStmt(_) => "CHECKPOINT",
+            NodeEnum::NotifyStmt(_) => "NOTIFY",
+            NodeEnum::CreatePublicationStmt(_) => "CREATE PUBLICATION",
+            NodeEnum::AlterPublicationStmt(_) => "ALTER PUBLICATION",
+            other => return Err(Problem::unsupported(statement_words(other))),
+        };
+        Ok(tag.to_owned())
+    }
+
+    /// The table a statement is about.
+    fn touch(&mut self, relation: Option<&RangeVar>) -> Outcome<Oid> {
+        let relation = super::tables::named(relation)?;
+        let schema = schema_of(relation);
+        match self.catalog.find_relation(schema, &relation.relname) {
+            Some((RelationKind::Table | RelationKind::MaterializedView, oid)) => {
+                self.table = Some(oid);
+                Ok(oid)
+            }
+            Some((_, oid)) => Ok(oid),
+            None => Err(self.catalog.missing_relation(schema, &relation.relname).at(relation.location)),
+        }
+    }
+
+    fn create_function(&mut self, statement: &CreateFunctionStmt) -> Outcome<String> {
+        let (schema, name) = qualified(&statement.funcname)?;
+        let schema = self.catalog.creation_schema(schema.as_deref())?;
+        let language = statement.options.iter().find_map(|node| match &node.node {
+            Some(NodeEnum::DefElem(option)) if option.defname == "language" => {
+                option.arg.as_deref().and_then(tree::string)
+            }
+            _ => None,
+        });
+        let language = language.unwrap_or_else(|| "sql".to_owned());
+        // Overloads aren't told apart, so a function that is replaced may also be another one of its name.
+        self.catalog.functions.retain(|f| !(statement.replace && f.schema == schema && f.name == name));
+        self.catalog.functions.push(Function { schema, name, language });
+        Ok(if statement.is_procedure { "CREATE PROCEDURE" } else { "CREATE FUNCTION" }.to_owned())
+    }
+
+    fn create_trigger(&mut self, node: &NodeEnum, statement: &CreateTrigStmt) -> Outcome<&'static str> {
+        let table = self.touch(statement.relation.as_ref())?;
+        let name = &statement.trigname;
+        let is = |trigger: &Trigger| trigger.table == table && trigger.name == *name;
+        if self.catalog.triggers.iter().any(is) {
+            if !statement.replace {
+                let relation = statement.relation.as_ref().map_or("", |relation| &relation.relname);
+                let message = format!("trigger \"{name}\" for relation \"{relation}\" already exists");
+                return Err(Problem::rejected("42710", message));
+            }
+            self.catalog.triggers.retain(|trigger| !is(trigger));
+        }
+        let sql = node.deparse(Default::default()).unwrap_or_default();
+        self.catalog.triggers.push(Trigger { table, name: name.clone(), sql });
+        self.note(format!("the trigger {name} is recorded: it doesn't run here"));
+        Ok("CREATE TRIGGER")
+    }
+
+    fn create_policy(&mut self, statement: &protobuf::CreatePolicyStmt) -> Outcome<&'static str> {
+        let table = self.touch(statement.table.as_ref())?;
+        let policy = Policy { table, name: statement.policy_name.clone() };
+        if self.catalog.policies.contains(&policy) {
+            let relation = statement.table.as_ref().map_or("", |relation| &relation.relname);
+            let message = format!("policy \"{}\" for table \"{relation}\" already exists", policy.name);
+            return Err(Problem::rejected("42710", message));
+        }
+        self.catalog.policies.push(policy);
+        Ok("CREATE POLICY")
+    }
+
+    fn create_extension(&mut self, statement: &protobuf::CreateExtensionStmt) -> Outcome<&'static str> {
+        let name = &statement.extname;
+        if !self.catalog.extensions.insert(name.clone()) {
+            if !statement.if_not_exists {
+                return Err(Problem::rejected("42710", format!("extension \"{name}\" already exists")));
+            }
+            self.note(format!("extension \"{name}\" already exists, skipping"));
+        }
+        Ok("CREATE EXTENSION")
+    }
+
+    fn create_schema(&mut self, statement: &protobuf::CreateSchemaStmt) -> Outcome<&'static str> {
+        if !statement.schema_elts.is_empty() {
+            return Err(Problem::unsupported("CREATE SCHEMA with objects in it"));
+        }
+        let name = match (&statement.schemaname, &statement.authrole) {
+            (name, _) if !name.is_empty() => name.clone(),
+            (_, Some(role)) => role.rolename.clone(),
+            _ => return Err(Problem::unsupported("CREATE SCHEMA without a name")),
+        };
+        if name.starts_with("pg_") {
+            return Err(Problem::rejected("42939", format!("unacceptable schema name \"{name}\""))
+                .detail("The prefix \"pg_\" is reserved for system schemas."));
+        }
+        if !self.catalog.schemas.insert(name.clone()) {
+            if !statement.if_not_exists {
+                return Err(Problem::rejected("42P06", format!("schema \"{name}\" already exists")));
+            }
+            self.note(format!("schema \"{name}\" already exists, skipping"));
+        }
+        Ok("CREATE SCHEMA")
+    }
+
+    fn comment(&mut self, statement: &CommentStmt) -> Outcome<&'static str> {
+        let object = statement.object.as_deref().ok_or_else(|| Problem::unsupported("COMMENT without an object"))?;
+        let kind = object_type(statement.objtype);
+        let key = match (kind, &object.node) {
+            (ObjectType::ObjectTable | ObjectType::ObjectView | ObjectType::ObjectMatview, _) => {
+                let (schema, name) = qualified_list(object)?;
+                if self.catalog.find_relation(schema.as_deref(), &name).is_none() {
+                    return Err(self.catalog.missing_relation(schema.as_deref(), &name));
+                }
+                name
+            }
+            (ObjectType::ObjectColumn, _) => {
+                let Some(((schema, relation), column)) = super::drops::name_behind_table(object) else {
+                    return Err(Problem::unsupported("COMMENT ON COLUMN of this form"));
+                };
+                match self.catalog.find_relation(schema.as_deref(), &relation) {
+                    Some((RelationKind::Table | RelationKind::MaterializedView, oid)) => {
+                        self.attnum(oid, &column)?;
+                        self.table = Some(oid);
+                    }
+                    Some(_) => {}
+                    None => return Err(self.catalog.missing_relation(schema.as_deref(), &relation)),
+                }
+                format!("{relation}.{column}")
+            }
+            (ObjectType::ObjectType, _) => {
+                let (schema, name) = qualified_list(object)?;
+                self.expect_enum(schema.as_deref(), &name)?;
+                name
+            }
+            (_, Some(NodeEnum::List(list))) => tree::strings(&list.items).join("."),
+            (_, Some(_)) => qualified_list(object)?.1,
+            (_, None) => String::new(),
+        };
+        let key = format!("{} {key}", object_words(kind).to_uppercase());
+        if statement.comment.is_empty() {
+            self.catalog.comments.remove(&key);
+        } else {
+            self.catalog.comments.insert(key, statement.comment.clone());
+        }
+        Ok("COMMENT")
+    }
+
+    fn grant(&mut self, statement: &protobuf::GrantStmt) -> Outcome<&'static str> {
+        if object_type(statement.objtype) == ObjectType::ObjectTable {
+            for node in &statement.objects {
+                if let Some(NodeEnum::RangeVar(relation)) = &node.node {
+                    self.touch(Some(relation))?;
+                }
+            }
+        }
+        Ok(if statement.is_grant { "GRANT" } else { "REVOKE" })
+    }
+
+    fn set_variable(&mut self, statement: &VariableSetStmt) -> Outcome<&'static str> {
+        let kind = VariableSetKind::try_from(statement.kind).unwrap_or(VariableSetKind::Undefined);
+        let is_path = statement.name == "search_path";
+        match kind {
+            VariableSetKind::VarSetValue if is_path => {
+                let path = statement.args.iter().filter_map(text);
+                self.catalog.search_path = path.filter(|schema| schema != "$user" && !schema.is_empty()).collect();
+            }
+            VariableSetKind::VarSetValue => {
+                let values: Vec<String> = statement.args.iter().filter_map(text).collect();
+                self.catalog.settings.insert(statement.name.clone(), values.join(", "));
+            }
+            VariableSetKind::VarReset | VariableSetKind::VarSetDefault if is_path => {
+                self.catalog.search_path = vec!["public".to_owned()];
+            }
+            VariableSetKind::VarReset | VariableSetKind::VarSetDefault => {
+                self.catalog.settings.remove(&statement.name);
+            }
+            VariableSetKind::VarResetAll => {
+                self.catalog.search_path = vec!["public".to_owned()];
+                self.catalog.settings.clear();
+            }
+            _ => {}
+        }
+        let resets = matches!(kind, VariableSetKind::VarReset | VariableSetKind::VarResetAll);
+        Ok(if resets { "RESET" } else { "SET" })
+    }
+
+    fn lock(&mut self, statement: &protobuf::LockStmt) -> Outcome<&'static str> {
+        if !self.in_block {
+            return Err(Problem::rejected("25P01", "LOCK TABLE can only be used in transaction blocks"));
+        }
+        for node in &statement.relations {
+            if let Some(NodeEnum::RangeVar(relation)) = &node.node {
+                self.touch(Some(relation))?;
+            }
+        }
+        Ok("LOCK TABLE")
+    }
+
+    fn vacuum(&mut self, statement: &protobuf::VacuumStmt) -> Outcome<&'static str> {
+        if statement.is_vacuumcmd {
+            self.expect_no_block("VACUUM")?;
+        }
+        for node in &statement.rels {
+            if let Some(NodeEnum::VacuumRelation(of)) = &node.node {
+                self.touch(of.relation.as_ref())?;
+            }
+        }
+        Ok(if statement.is_vacuumcmd { "VACUUM" } else { "ANALYZE" })
+    }
+
+    fn reindex(&mut self, statement: &protobuf::ReindexStmt) -> Outcome<&'static str> {
+        let concurrent = statement.params.iter().any(|node| match &node.node {
+            Some(NodeEnum::DefElem(option)) => option.defname == "concurrently",
+            _ => false,
+        });
+        if concurrent {
+            self.expect_no_block("REINDEX CONCURRENTLY")?;
+        }
+        match &statement.relation {
+            Some(relation) => {
+                let oid = self.touch(Some(relation))?;
+                if let Some(index) = self.catalog.indexes.get(&oid) {
+                    self.table = Some(index.table);
+                }
+            }
+            None => self.expect_no_block("REINDEX")?,
+        }
+        Ok("REINDEX")
+    }
+}
+
+/// A constant of SET, as text.
+fn text(node: &Node) -> Option<String> {
+    match &node.node {
+        Some(NodeEnum::AConst(constant)) => match constant.val.as_ref()? {
+            Val::Sval(text) => Some(text.sval.clone()),
+            Val::Ival(number) => Some(number.ival.to_string()),
+            Val::Fval(number) => Some(number.fval.clone()),
+            Val::Boolval(value) => Some(value.boolval.to_string()),
+            Val::Bsval(bits) => Some(bits.bsval.clone()),
+        },
+        Some(NodeEnum::TypeCast(cast)) => cast.arg.as_deref().and_then(text),
+        _ => None,
+    }
+}
+
+/// `materialized view`, out of the parser's `OBJECT_MATVIEW`.
+pub(super) fn object_words(kind: ObjectType) -> String {
+    match kind {
+        ObjectType::ObjectMatview => "materialized view".to_owned(),
+        ObjectType::ObjectTabconstraint => "constraint".to_owned(),
+        other => other.as_str_name().trim_start_matches("OBJECT_").to_lowercase().replace('_', " "),
+    }
+}
+
+/// What a statement that isn't read is called.
+fn statement_words(node: &NodeEnum) -> String {
+    let words = match node {
+        NodeEnum::DoStmt(_) => "a DO block",
+        NodeEnum::CallStmt(_) => "CALL of a procedure",
+        NodeEnum::CopyStmt(_) => "COPY",
+        NodeEnum::ExplainStmt(_) => "EXPLAIN",
+        NodeEnum::PrepareStmt(_) => "PREPARE",
+        NodeEnum::ExecuteStmt(_) => "EXECUTE",
+        NodeEnum::CompositeTypeStmt(_) => "a composite type",
+        NodeEnum::CreateDomainStmt(_) | NodeEnum::AlterDomainStmt(_) => "a domain",
+        NodeEnum::CreateRangeStmt(_) => "a range type",
+        NodeEnum::RuleStmt(_) => "a rewrite rule",
+        NodeEnum::CreateForeignTableStmt(_) => "a foreign table",
+        NodeEnum::DefineStmt(_) => "CREATE of an aggregate, operator or base type",
+        NodeEnum::CreateCastStmt(_) => "CREATE CAST",
+        NodeEnum::CreateEventTrigStmt(_) => "an event trigger",
+        NodeEnum::DropOwnedStmt(_) => "DROP OWNED",
+        _ => "a statement of this kind",
+    };
+    words.to_owned()
+}

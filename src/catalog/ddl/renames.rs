@@ -1,0 +1,309 @@
+//! Renames: ALTER … RENAME.
+//!
+//! Input: the parser's statement. Output: the catalog under the new names, stored expressions and queries along with them. Invariant: a
+//! constraint and the index behind it bear the same name. Left out: functions' bodies, which the server leaves alone too.
+
+use pg_query::protobuf::{ObjectType, RenameStmt};
+
+use super::tables::named;
+use super::{Change, object_type, qualified_list};
+use crate::catalog::lookup::schema_of;
+use crate::catalog::{ConstraintKind, IndexTarget, Oid, Outcome, Problem, RelationKind};
+
+impl Change {
+    pub(super) fn rename(&mut self, statement: &RenameStmt) -> Outcome<&'static str> {
+        match object_type(statement.rename_type) {
+            ObjectType::ObjectTable => self.rename_relation(statement, "ALTER TABLE"),
+            ObjectType::ObjectView => self.rename_relation(statement, "ALTER VIEW"),
+            ObjectType::ObjectMatview => self.rename_relation(statement, "ALTER MATERIALIZED VIEW"),
+            ObjectType::ObjectIndex => self.rename_relation(statement, "ALTER INDEX"),
+            ObjectType::ObjectSequence => self.rename_relation(statement, "ALTER SEQUENCE"),
+            ObjectType::ObjectColumn => self.rename_column(statement),
+            ObjectType::ObjectTabconstraint => self.rename_constraint(statement),
+            ObjectType::ObjectType => self.rename_type(statement),
+            ObjectType::ObjectSchema => self.rename_schema(statement),
+            ObjectType::ObjectTrigger => self.rename_of_table(statement, "trigger", "ALTER TRIGGER"),
+            ObjectType::ObjectPolicy => self.rename_of_table(statement, "policy", "ALTER POLICY"),
+            ObjectType::ObjectFunction | ObjectType::ObjectProcedure | ObjectType::ObjectRoutine => {
+                self.rename_function(statement)
+            }
+            other => Err(Problem::unsupported(format!("RENAME of {}", super::records::object_words(other)))),
+        }
+    }
+
+    fn rename_relation(&mut self, statement: &RenameStmt, tag: &'static str) -> Outcome<&'static str> {
+        let relation = named(statement.relation.as_ref())?;
+        let (schema, new) = (schema_of(relation), &statement.newname);
+        let Some((kind, oid)) = self.catalog.find_relation(schema, &relation.relname) else {
+            if statement.missing_ok {
+                self.note(format!("relation \"{}\" does not exist, skipping", relation.relname));
+                return Ok(tag);
+            }
+            return Err(self.catalog.missing_relation(schema, &relation.relname).at(relation.location));
+        };
+        expect_kind(kind, tag, &relation.relname)?;
+        let schema = match kind {
+            RelationKind::Table | RelationKind::MaterializedView => self.catalog.tables[&oid].schema.clone(),
+            RelationKind::View => self.catalog.views[&oid].schema.clone(),
+            RelationKind::Index => self.catalog.indexes[&oid].schema.clone(),
+            RelationKind::Sequence => self.catalog.sequences[&oid].schema.clone(),
+        };
+        self.catalog.expect_free_relation(&schema, new)?;
+        match kind {
+            RelationKind::Table | RelationKind::MaterializedView => {
+                self.expect_free_row_type(&schema, new)?;
+                self.rename_in_queries(oid, &schema, new);
+                self.table = Some(oid);
+                self.catalog.tables.get_mut(&oid).expect("it was found by name").name.clone_from(new);
+            }
+            RelationKind::View => {
+                self.expect_free_row_type(&schema, new)?;
+                self.rename_in_queries(oid, &schema, new);
+                self.catalog.views.get_mut(&oid).expect("it was found by name").name.clone_from(new);
+            }
+            RelationKind::Index => self.rename_index(oid, new)?,
+            RelationKind::Sequence => self.rename_sequence(oid, &schema, new),
+        }
+        Ok(tag)
+    }
+
+    fn rename_index(&mut self, oid: Oid, new: &str) -> Outcome<()> {
+        let index = self.catalog.indexes.get_mut(&oid).expect("it was found by name");
+        new.clone_into(&mut index.name);
+        self.table = Some(index.table);
+        if let Some(constraint) = index.constraint.and_then(|oid| self.catalog.constraints.get_mut(&oid)) {
+            new.clone_into(&mut constraint.name);
+        }
+        Ok(())
+    }
+
+    pub(super) fn rename_sequence(&mut self, oid: Oid, schema: &str, new: &str) {
+        let reading: Vec<(Oid, u16)> = self.default_readers(oid);
+        if let Some(sequence) = self.catalog.sequences.get_mut(&oid) {
+            new.clone_into(&mut sequence.name);
+            schema.clone_into(&mut sequence.schema);
+        }
+        for (table, attnum) in reading {
+            if let Some(column) = self.catalog.tables.get_mut(&table).and_then(|table| table.column_mut(attnum)) {
+                column.default = Some(super::columns::nextval(schema, new));
+            }
+        }
+    }
+
+    fn default_readers(&self, sequence: Oid) -> Vec<(Oid, u16)> {
+        super::dependencies::default_columns(&self.catalog, sequence)
+    }
+
+    fn rename_column(&mut self, statement: &RenameStmt) -> Outcome<&'static str> {
+        const TAG: &str = "ALTER TABLE";
+        let relation = named(statement.relation.as_ref())?;
+        let schema = schema_of(relation);
+        let (old, new) = (&statement.subname, &statement.newname);
+        let oid = match self.catalog.find_relation(schema, &relation.relname) {
+            Some((RelationKind::Table | RelationKind::MaterializedView, oid)) => oid,
+            Some((RelationKind::View, oid)) => return self.rename_view_column(oid, old, new).map(|()| "ALTER VIEW"),
+            Some(_) => return Err(Problem::unsupported("RENAME COLUMN of an index or sequence")),
+            None if statement.missing_ok => {
+                self.note(format!("relation \"{}\" does not exist, skipping", relation.relname));
+                return Ok(TAG);
+            }
+            None => return Err(self.catalog.missing_relation(schema, &relation.relname).at(relation.location)),
+        };
+        let table = &self.catalog.tables[&oid];
+        let Some(attnum) = table.column(old).map(|column| column.attnum) else {
+            // The server says it without the table here.
+            return Err(match crate::catalog::lookup::missing_column(table, old) {
+                Problem::Rejected(mut error) => {
+                    error.message = format!("column \"{old}\" does not exist");
+                    Problem::Rejected(error)
+                }
+                other => other,
+            });
+        };
+        if table.column(new).is_some() {
+            let message = format!("column \"{new}\" of relation \"{}\" already exists", table.name);
+            return Err(Problem::rejected("42701", message));
+        }
+        self.keep_columns_in_queries(oid);
+        self.rename_in_expressions(oid, old, new);
+        let table = self.catalog.tables.get_mut(&oid).expect("it was found by name");
+        table.column_mut(attnum).expect("it was found by name").name.clone_from(new);
+        self.table = Some(oid);
+        Ok(TAG)
+    }
+
+    fn rename_view_column(&mut self, oid: Oid, old: &str, new: &str) -> Outcome<()> {
+        let view = self.catalog.views.get_mut(&oid).expect("it was found by name");
+        match view.columns.iter_mut().find(|column| *column == old) {
+            Some(column) => new.clone_into(column),
+            // Without a list of its own, only the query knows the view's columns.
+            None => return Err(Problem::unsupported("RENAME COLUMN of a view without a list of columns")),
+        }
+        Ok(())
+    }
+
+    fn rename_in_expressions(&mut self, table: Oid, old: &str, new: &str) {
+        for index in self.catalog.indexes.values_mut().filter(|index| index.table == table) {
+            for key in &mut index.keys {
+                if let IndexTarget::Expression(expression) = &mut key.target {
+                    expression.rename_column(old, new);
+                }
+            }
+            if let Some(predicate) = &mut index.predicate {
+                predicate.rename_column(old, new);
+            }
+        }
+        for constraint in self.catalog.constraints.values_mut().filter(|constraint| constraint.table == table) {
+            if let ConstraintKind::Check(expression) = &mut constraint.kind {
+                expression.rename_column(old, new);
+            }
+        }
+        for column in self.catalog.tables.get_mut(&table).into_iter().flat_map(|table| &mut table.columns) {
+            if let Some(generated) = &mut column.generated {
+                generated.rename_column(old, new);
+            }
+        }
+    }
+
+    fn rename_constraint(&mut self, statement: &RenameStmt) -> Outcome<&'static str> {
+        let relation = named(statement.relation.as_ref())?;
+        let schema = schema_of(relation);
+        let (old, new) = (&statement.subname, &statement.newname);
+        if statement.missing_ok && self.catalog.find_relation(schema, &relation.relname).is_none() {
+            self.note(format!("relation \"{}\" does not exist, skipping", relation.relname));
+            return Ok("ALTER TABLE");
+        }
+        let table = self.catalog.expect_table(relation)?.oid;
+        let Some(constraint) = self.catalog.constraint(table, old) else {
+            return Err(match self.missing_constraint(table, old) {
+                Problem::Rejected(mut error) => {
+                    error.message = format!("constraint \"{old}\" for table \"{}\" does not exist", relation.relname);
+                    Problem::Rejected(error)
+                }
+                other => other,
+            });
+        };
+        let oid = constraint.oid;
+        match constraint.kind {
+            ConstraintKind::PrimaryKey(index) | ConstraintKind::Unique(index) => {
+                let schema = self.catalog.indexes[&index].schema.clone();
+                self.catalog.expect_free_relation(&schema, new)?;
+                self.rename_index(index, new)?;
+            }
+            _ => {
+                self.expect_free_constraint(table, new)?;
+                self.catalog.constraints.get_mut(&oid).expect("it was found by name").name.clone_from(new);
+            }
+        }
+        self.table = Some(table);
+        Ok("ALTER TABLE")
+    }
+
+    fn rename_type(&mut self, statement: &RenameStmt) -> Outcome<&'static str> {
+        let object = statement.object.as_deref().ok_or_else(|| Problem::unsupported("RENAME without a name"))?;
+        let (schema, name) = qualified_list(object)?;
+        let oid = self.expect_enum(schema.as_deref(), &name)?;
+        let schema = self.catalog.enums[&oid].schema.clone();
+        self.expect_free_type(&schema, &statement.newname)?;
+        self.rename_type_in_expressions(oid, &statement.newname);
+        self.catalog.enums.get_mut(&oid).expect("it was found by name").name.clone_from(&statement.newname);
+        Ok("ALTER TYPE")
+    }
+
+    fn rename_schema(&mut self, statement: &RenameStmt) -> Outcome<&'static str> {
+        let (old, new) = (statement.subname.clone(), statement.newname.clone());
+        if self.catalog.schemas.contains(&new) {
+            return Err(Problem::rejected("42P06", format!("schema \"{new}\" already exists")));
+        }
+        if !self.catalog.schemas.contains(&old) {
+            return Err(crate::catalog::lookup::missing_schema(&old));
+        }
+        let inside = self.catalog.tables.values().any(|table| table.schema == old)
+            || self.catalog.views.values().any(|view| view.schema == old)
+            || self.catalog.enums.values().any(|ty| ty.schema == old);
+        if inside {
+            return Err(Problem::unsupported("renaming a schema that holds tables, views or types"));
+        }
+        self.catalog.schemas.remove(&old);
+        self.catalog.schemas.insert(new);
+        Ok("ALTER SCHEMA")
+    }
+
+    fn rename_of_table(&mut self, statement: &RenameStmt, what: &str, tag: &'static str) -> Outcome<&'static str> {
+        let table = self.catalog.expect_table(named(statement.relation.as_ref())?)?.oid;
+        self.table = Some(table);
+        let triggers = self.catalog.triggers.iter_mut().map(|trigger| (trigger.table, &mut trigger.name));
+        let policies = self.catalog.policies.iter_mut().map(|policy| (policy.table, &mut policy.name));
+        let mut all = triggers.filter(|_| what == "trigger").chain(policies.filter(|_| what == "policy"));
+        if let Some((_, name)) = all.find(|(owner, name)| *owner == table && **name == statement.subname) {
+            name.clone_from(&statement.newname);
+            return Ok(tag);
+        }
+        let message = format!(
+            "{what} \"{}\" for table \"{}\" does not exist",
+            statement.subname, self.catalog.tables[&table].name
+        );
+        if self.catalog.partial {
+            self.note(format!("the snapshot doesn't list the {what} {}: it is taken as existing", statement.subname));
+            return Ok(tag);
+        }
+        Err(Problem::rejected("42704", message))
+    }
+
+    fn rename_function(&mut self, statement: &RenameStmt) -> Outcome<&'static str> {
+        let object = statement.object.as_deref().ok_or_else(|| Problem::unsupported("RENAME without a name"))?;
+        let (_, name) = qualified_list(object)?;
+        match self.catalog.functions.iter_mut().find(|function| function.name == name) {
+            Some(function) => function.name.clone_from(&statement.newname),
+            None if self.catalog.partial => {
+                self.note(format!("the snapshot doesn't list functions: {name} is taken as existing"));
+            }
+            None => return Err(Problem::rejected("42883", format!("could not find a function named \"{name}\""))),
+        }
+        Ok("ALTER FUNCTION")
+    }
+
+    /// Casts to the type in defaults, checks, indexes and queries go along.
+    fn rename_type_in_expressions(&mut self, oid: Oid, new: &str) {
+        use pg_query::NodeEnum;
+        let mut catalog = std::mem::take(&mut self.catalog);
+        let (schema, old) = (catalog.enums[&oid].schema.clone(), catalog.enums[&oid].name.clone());
+        let hidden = catalog.enum_type(None, &old).is_none_or(|found| found.oid != oid);
+        catalog.for_each_expression(&mut |expression| {
+            let mut changed = false;
+            crate::catalog::tree::walk_mut(&mut expression.node, &mut |node| {
+                let NodeEnum::TypeCast(cast) = node else { return };
+                let Some(name) = cast.type_name.as_mut() else { return };
+                let names = crate::catalog::tree::strings(&name.names);
+                let is_meant = match names.as_slice() {
+                    [bare] => *bare == old && !hidden,
+                    [s, bare] => *s == schema && *bare == old,
+                    _ => false,
+                };
+                if let Some(last) = name.names.last_mut().filter(|_| is_meant) {
+                    *last = crate::catalog::tree::name(new);
+                    changed = true;
+                }
+            });
+            if changed {
+                expression.rewrite();
+            }
+        });
+        self.catalog = catalog;
+    }
+}
+
+/// ALTER TABLE … RENAME renames any relation; the others their own kind alone.
+fn expect_kind(kind: RelationKind, tag: &str, name: &str) -> Outcome<()> {
+    let wanted = match tag {
+        "ALTER VIEW" => RelationKind::View,
+        "ALTER MATERIALIZED VIEW" => RelationKind::MaterializedView,
+        "ALTER SEQUENCE" => RelationKind::Sequence,
+        // ALTER INDEX renames tables as well, for the sake of old scripts.
+        _ => return Ok(()),
+    };
+    if kind == wanted {
+        return Ok(());
+    }
+    Err(Problem::rejected("42809", format!("\"{name}\" is not a {}", wanted.as_str())))
+}

@@ -1,0 +1,355 @@
+//! Tables: CREATE TABLE, CREATE TABLE AS and its kin, TRUNCATE, REFRESH.
+//!
+//! Input: the statements. Output: tables with their columns, keys and sequences. Invariants: constraints come in the server's order
+//! (checks, then keys with the primary key first, then foreign keys), which decides the implicit names. Left out: partitions,
+//! inheritance and typed tables, which are refused.
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{self, ConstrType, CreateStmt, IntoClause, Node, ObjectType, OnCommitAction, RangeVar};
+
+use super::columns::ColumnDraft;
+use super::{Applied, Change, TransactionState, is_cascade};
+use crate::catalog::lookup::{TEMPORARY_SCHEMA, schema_of};
+use crate::catalog::{
+    AttNum, Catalog, Column, Effect, Expression, Oid, Outcome, Problem, RelationKind, Table, Type, tree,
+};
+
+/// LIKE … INCLUDING DEFAULTS and what has no bearing here: comments, compression, statistics, storage.
+const LIKE_DEFAULTS: u32 = 1 << 3;
+const LIKE_WITHOUT_BEARING: u32 = 1 | 1 << 1 | 1 << 7 | 1 << 8;
+
+impl Catalog {
+    /// CREATE TABLE AS, SELECT INTO or CREATE MATERIALIZED VIEW; `columns` are the query's (see [`table_query`]).
+    ///
+    /// # Errors
+    /// As for [`Catalog::apply`].
+    pub fn create_table_as(
+        &mut self,
+        node: &NodeEnum,
+        columns: Vec<(String, Type)>,
+        transaction: &TransactionState,
+    ) -> Outcome<Option<Applied>> {
+        self.change(transaction, |change| match node {
+            NodeEnum::CreateTableAsStmt(statement) => {
+                let into =
+                    statement.into.as_deref().ok_or_else(|| Problem::unsupported("CREATE TABLE AS without a name"))?;
+                let query = statement
+                    .query
+                    .as_deref()
+                    .ok_or_else(|| Problem::unsupported("CREATE TABLE AS without a query"))?;
+                let materialized = statement.objtype == ObjectType::ObjectMatview as i32;
+                change.create_filled(into, query, columns, materialized, statement.if_not_exists).map(Some)
+            }
+            NodeEnum::SelectStmt(select) => match (select.into_clause.as_deref(), table_query(node)) {
+                (Some(into), Some(query)) => change.create_filled(into, &query, columns, false, false).map(Some),
+                _ => Ok(None),
+            },
+            _ => Ok(None),
+        })
+    }
+}
+
+/// The query that fills the table a statement makes; `None` for other statements.
+pub fn table_query(node: &NodeEnum) -> Option<Node> {
+    match node {
+        NodeEnum::CreateTableAsStmt(statement) => statement.query.as_deref().cloned(),
+        NodeEnum::SelectStmt(select) if select.into_clause.is_some() => {
+            let query = protobuf::SelectStmt { into_clause: None, ..(**select).clone() };
+            Some(Node { node: Some(NodeEnum::SelectStmt(Box::new(query))) })
+        }
+        _ => None,
+    }
+}
+
+impl Change {
+    pub(super) fn create_table(&mut self, statement: &CreateStmt) -> Outcome<&'static str> {
+        const TAG: &str = "CREATE TABLE";
+        refuse_unknown_forms(statement)?;
+        let relation = named(statement.relation.as_ref())?;
+        let schema = self.schema_for(relation)?;
+        if statement.if_not_exists && self.catalog.relation(&schema, &relation.relname).is_some() {
+            self.note(format!("relation \"{}\" already exists, skipping", relation.relname));
+            return Ok(TAG);
+        }
+        let (mut drafts, mut constraints) = self.draft_table(statement, &relation.relname)?;
+        let sequences: Vec<Option<Oid>> =
+            drafts.iter_mut().map(|draft| self.create_column_sequence(&schema, &relation.relname, draft)).collect();
+        for draft in &mut drafts {
+            constraints.append(&mut draft.constraints);
+        }
+        let columns = drafts.into_iter().map(|draft| draft.column).collect();
+        let oid = self.insert_table(schema, &relation.relname, columns, None)?;
+        for (index, sequence) in sequences.into_iter().enumerate() {
+            if let Some(sequence) = sequence.and_then(|oid| self.catalog.sequences.get_mut(&oid)) {
+                sequence.owner = Some((oid, (index + 1) as AttNum));
+            }
+        }
+        self.add_constraints(oid, &constraints)?;
+        self.table = Some(oid);
+        Ok(TAG)
+    }
+
+    /// The schema of a new relation: the temporary one for TEMP.
+    pub(super) fn schema_for(&self, relation: &RangeVar) -> Outcome<String> {
+        if relation.relpersistence == "t" {
+            return Ok(TEMPORARY_SCHEMA.to_owned());
+        }
+        self.catalog.creation_schema(schema_of(relation)).map_err(|problem| problem.at(relation.location))
+    }
+
+    fn draft_table(
+        &self,
+        statement: &CreateStmt,
+        table: &str,
+    ) -> Outcome<(Vec<ColumnDraft>, Vec<protobuf::Constraint>)> {
+        let mut drafts: Vec<ColumnDraft> = Vec::new();
+        let mut constraints = Vec::new();
+        let elements = statement.table_elts.iter().chain(&statement.constraints);
+        for element in elements.filter_map(|node| node.node.as_ref()) {
+            let new = match element {
+                NodeEnum::ColumnDef(definition) => vec![self.draft_column(definition, table)?],
+                NodeEnum::TableLikeClause(like) => self.draft_like(like)?,
+                NodeEnum::Constraint(constraint) => {
+                    constraints.push((**constraint).clone());
+                    continue;
+                }
+                _ => return Err(Problem::unsupported("a table element of this form")),
+            };
+            for draft in new {
+                let name = &draft.column.name;
+                if drafts.iter().any(|other| other.column.name == *name) {
+                    return Err(Problem::rejected("42701", format!("column \"{name}\" specified more than once")));
+                }
+                drafts.push(draft);
+            }
+        }
+        Ok((drafts, constraints))
+    }
+
+    fn draft_like(&self, like: &protobuf::TableLikeClause) -> Outcome<Vec<ColumnDraft>> {
+        if like.options & !(LIKE_DEFAULTS | LIKE_WITHOUT_BEARING) != 0 {
+            return Err(Problem::unsupported("LIKE … INCLUDING constraints, indexes, identity or generated columns"));
+        }
+        let table = self.catalog.expect_table(named(like.relation.as_ref())?)?;
+        let copy = |column: &Column| ColumnDraft {
+            column: Column {
+                attnum: 0,
+                default: column.default.clone().filter(|_| like.options & LIKE_DEFAULTS != 0),
+                identity: None,
+                generated: None,
+                snapshot_column: None,
+                ..column.clone()
+            },
+            has_sequence: false,
+            constraints: vec![],
+        };
+        Ok(table.columns.iter().map(copy).collect())
+    }
+
+    /// Puts a table into the catalog; numbers its columns.
+    fn insert_table(
+        &mut self,
+        schema: String,
+        name: &str,
+        mut columns: Vec<Column>,
+        materialized: Option<Expression>,
+    ) -> Outcome<Oid> {
+        self.catalog.expect_free_relation(&schema, name)?;
+        self.expect_free_row_type(&schema, name)?;
+        for (index, column) in columns.iter_mut().enumerate() {
+            column.attnum = (index + 1) as AttNum;
+        }
+        let oid = self.catalog.new_oid();
+        let last_attnum = columns.len() as AttNum;
+        let table =
+            Table { oid, schema, name: name.to_owned(), columns, snapshot_table: None, materialized, last_attnum };
+        self.catalog.tables.insert(oid, table);
+        self.effects.push(Effect::CreateTable(oid));
+        Ok(oid)
+    }
+
+    /// 42710, where a type bears the name that a relation's rows would have as their type.
+    pub(super) fn expect_free_row_type(&self, schema: &str, name: &str) -> Outcome<()> {
+        if self.catalog.enums.values().any(|e| e.schema == schema && e.name == name) {
+            return Err(Problem::rejected("42710", format!("type \"{name}\" already exists")).hint(
+                "A relation has an associated type of the same name, so you must use a name that doesn't conflict with any \
+                 existing type.",
+            ));
+        }
+        Ok(())
+    }
+
+    /// A new table's constraints, in the server's order.
+    fn add_constraints(&mut self, table: Oid, constraints: &[protobuf::Constraint]) -> Outcome<()> {
+        let of = |kind: ConstrType| constraints.iter().filter(move |c| c.contype == kind as i32);
+        let mut taken: Vec<String> = of(ConstrType::ConstrCheck).map(|c| c.conname.clone()).collect();
+        for check in of(ConstrType::ConstrCheck) {
+            self.add_check(table, check, &mut taken)?;
+        }
+        let mut keys: Vec<protobuf::Constraint> = of(ConstrType::ConstrPrimary).cloned().collect();
+        if let [_, second, ..] = keys.as_slice() {
+            return Err(self.second_primary_key(table).at(second.location));
+        }
+        for unique in of(ConstrType::ConstrUnique) {
+            // A key that is there already isn't made again; it may lend its name.
+            match keys.iter_mut().find(|key| is_same_key(key, unique)) {
+                Some(key) if key.conname.is_empty() => key.conname = unique.conname.clone(),
+                Some(_) => {}
+                None => keys.push(unique.clone()),
+            }
+        }
+        for key in &keys {
+            self.add_key(table, key)?;
+        }
+        for constraint in constraints {
+            match ConstrType::try_from(constraint.contype) {
+                Ok(ConstrType::ConstrForeign) => self.add_foreign_key(table, constraint)?,
+                Ok(ConstrType::ConstrExclusion) => self.add_exclusion(table, constraint)?,
+                Ok(ConstrType::ConstrCheck | ConstrType::ConstrPrimary | ConstrType::ConstrUnique) => {}
+                _ => return Err(Problem::unsupported("a table constraint of this form").at(constraint.location)),
+            }
+        }
+        Ok(())
+    }
+
+    fn create_filled(
+        &mut self,
+        into: &IntoClause,
+        query: &Node,
+        columns: Vec<(String, Type)>,
+        materialized: bool,
+        if_not_exists: bool,
+    ) -> Outcome<String> {
+        if into.on_commit > OnCommitAction::OncommitPreserveRows as i32 {
+            return Err(Problem::unsupported("ON COMMIT"));
+        }
+        let tag = if materialized { "CREATE MATERIALIZED VIEW" } else { "SELECT" };
+        let relation = named(into.rel.as_ref())?;
+        let schema = self.schema_for(relation)?;
+        if if_not_exists && self.catalog.relation(&schema, &relation.relname).is_some() {
+            self.note(format!("relation \"{}\" already exists, skipping", relation.relname));
+            return Ok(tag.to_owned());
+        }
+        let given = tree::strings(&into.col_names);
+        if given.len() > columns.len() {
+            return Err(Problem::rejected("42601", "too many column names were specified"));
+        }
+        let mut all: Vec<Column> = Vec::new();
+        for (index, (name, ty)) in columns.into_iter().enumerate() {
+            let name = given.get(index).cloned().unwrap_or(name);
+            if all.iter().any(|column| column.name == name) {
+                return Err(Problem::rejected("42701", format!("column \"{name}\" specified more than once")));
+            }
+            // A literal of no type becomes text.
+            let ty = if ty == Type::Unknown { Type::Text } else { ty };
+            all.push(Column {
+                attnum: 0,
+                name,
+                ty,
+                not_null: false,
+                default: None,
+                identity: None,
+                generated: None,
+                snapshot_column: None,
+            });
+        }
+        let query = Expression::new(query)?;
+        let oid = self.insert_table(schema, &relation.relname, all, materialized.then(|| query.clone()))?;
+        if !into.skip_data {
+            self.effects.push(Effect::Fill(oid, query));
+        }
+        self.table = Some(oid);
+        Ok(tag.to_owned())
+    }
+
+    pub(super) fn truncate(&mut self, statement: &protobuf::TruncateStmt) -> Outcome<&'static str> {
+        let mut tables: Vec<Oid> = Vec::new();
+        for node in &statement.relations {
+            let Some(NodeEnum::RangeVar(relation)) = &node.node else { continue };
+            let table = self.catalog.expect_table(relation)?;
+            if table.materialized.is_some() {
+                return Err(Problem::rejected("42809", format!("\"{}\" is not a table", table.name)));
+            }
+            tables.push(table.oid);
+        }
+        let mut index = 0;
+        while let Some(parent) = tables.get(index).copied() {
+            index += 1;
+            let referring: Vec<Oid> = self.catalog.foreign_keys_to(parent).map(|c| c.table).collect();
+            for child in referring {
+                if tables.contains(&child) {
+                    continue;
+                }
+                let name = self.catalog.tables[&child].name.clone();
+                if !is_cascade(statement.behavior) {
+                    let parent = &self.catalog.tables[&parent].name;
+                    return Err(Problem::rejected(
+                        "0A000",
+                        "cannot truncate a table referenced in a foreign key constraint",
+                    )
+                    .detail(format!("Table \"{name}\" references \"{parent}\"."))
+                    .hint(format!("Truncate table \"{name}\" at the same time, or use TRUNCATE ... CASCADE.")));
+                }
+                self.note(format!("truncate cascades to table \"{name}\""));
+                tables.push(child);
+            }
+        }
+        self.table = tables.first().copied();
+        self.effects.extend(tables.into_iter().map(Effect::Truncate));
+        Ok("TRUNCATE TABLE")
+    }
+
+    pub(super) fn refresh(&mut self, statement: &protobuf::RefreshMatViewStmt) -> Outcome<&'static str> {
+        let relation = named(statement.relation.as_ref())?;
+        let schema = schema_of(relation);
+        let oid = match self.catalog.find_relation(schema, &relation.relname) {
+            Some((RelationKind::MaterializedView, oid)) => oid,
+            Some(_) => {
+                let message = format!("\"{}\" is not a materialized view", relation.relname);
+                return Err(Problem::rejected("0A000", message).at(relation.location));
+            }
+            None => return Err(self.catalog.missing_relation(schema, &relation.relname).at(relation.location)),
+        };
+        let is_unique = |index: &crate::catalog::Index| index.predicate.is_none() && index.key_columns().is_some();
+        if statement.concurrent && !self.catalog.unique_indexes(oid).any(is_unique) {
+            let table = &self.catalog.tables[&oid];
+            let shown = format!("{}.{}", table.schema, table.name);
+            let message = format!("cannot refresh materialized view \"{shown}\" concurrently");
+            return Err(Problem::rejected("55000", message)
+                .hint("Create a unique index with no WHERE clause on one or more columns of the materialized view."));
+        }
+        self.effects.push(Effect::Truncate(oid));
+        if let Some(query) = self.catalog.tables[&oid].materialized.clone().filter(|_| !statement.skip_data) {
+            self.effects.push(Effect::Fill(oid, query));
+        }
+        self.table = Some(oid);
+        Ok("REFRESH MATERIALIZED VIEW")
+    }
+}
+
+fn refuse_unknown_forms(statement: &CreateStmt) -> Outcome<()> {
+    let what = if statement.partspec.is_some() || statement.partbound.is_some() {
+        "a partitioned table"
+    } else if !statement.inh_relations.is_empty() {
+        "a table that inherits"
+    } else if statement.of_typename.is_some() {
+        "a table of a composite type"
+    } else if statement.oncommit > OnCommitAction::OncommitPreserveRows as i32 {
+        "ON COMMIT"
+    } else {
+        return Ok(());
+    };
+    Err(Problem::unsupported(what).at(statement.relation.as_ref().map_or(-1, |relation| relation.location)))
+}
+
+fn is_same_key(one: &protobuf::Constraint, other: &protobuf::Constraint) -> bool {
+    tree::strings(&one.keys) == tree::strings(&other.keys)
+        && tree::strings(&one.including) == tree::strings(&other.including)
+        && one.nulls_not_distinct == other.nulls_not_distinct
+        && (one.deferrable, one.initdeferred) == (other.deferrable, other.initdeferred)
+}
+
+/// The relation that every statement on one names.
+pub(super) fn named(relation: Option<&RangeVar>) -> Outcome<&RangeVar> {
+    relation.ok_or_else(|| Problem::unsupported("a statement without a table"))
+}

@@ -1,0 +1,365 @@
+//! Views: CREATE VIEW, and what a query reads.
+//!
+//! Input: the parser's statement. Output: the view with the tables and columns it depends on. Invariant: renaming a table or a column
+//! leaves a view as it was: its query gets the old names as aliases. Left out: the types of its columns.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{Alias, Node, RangeVar, SelectStmt, ViewStmt};
+
+use super::Change;
+use super::tables::named;
+use crate::catalog::lookup::schema_of;
+use crate::catalog::{AttNum, Catalog, Expression, Oid, Outcome, Problem, RelationKind, View, tree};
+
+/// Tables and views that a query reads, and of tables which columns.
+type Reads = BTreeMap<Oid, BTreeSet<AttNum>>;
+
+impl Change {
+    pub(super) fn create_view(&mut self, statement: &ViewStmt) -> Outcome<&'static str> {
+        let relation = named(statement.view.as_ref())?;
+        let schema = self.schema_for(relation)?;
+        let query = statement.query.as_deref().ok_or_else(|| Problem::unsupported("a view without a query"))?;
+        let before = match self.catalog.relation(&schema, &relation.relname) {
+            Some((RelationKind::View, oid)) if statement.replace => Some(oid),
+            Some((_, _)) if statement.replace => {
+                return Err(Problem::rejected("42809", format!("\"{}\" is not a view", relation.relname)));
+            }
+            Some(_) => {
+                return Err(Problem::rejected("42P07", format!("relation \"{}\" already exists", relation.relname)));
+            }
+            None => {
+                self.expect_free_row_type(&schema, &relation.relname)?;
+                None
+            }
+        };
+        let mut reader = Reader::new(&self.catalog);
+        reader.query(query, &mut vec![], &[]);
+        if let Some(missing) = reader.missing.first() {
+            let schema = schema_of(missing);
+            if !self.catalog.partial {
+                return Err(self.catalog.missing_relation(schema, &missing.relname).at(missing.location));
+            }
+            let text =
+                format!("the view reads {}, which the snapshot doesn't hold: it is recorded only", missing.relname);
+            self.notes.push(text);
+        }
+        let view = View {
+            oid: 0,
+            schema,
+            name: relation.relname.clone(),
+            query: Expression::new(query)?,
+            columns: tree::strings(&statement.aliases),
+            depends_on: reader.reads,
+        };
+        let oid = before.unwrap_or_else(|| self.catalog.new_oid());
+        self.catalog.views.insert(oid, View { oid, ..view });
+        Ok("CREATE VIEW")
+    }
+
+    /// Before a table gets another name or schema: queries kept in the catalog name it anew, and go on calling it as before.
+    pub(super) fn rename_in_queries(&mut self, oid: Oid, schema: &str, name: &str) {
+        self.change_in_queries(oid, &mut |relation| {
+            if relation.alias.is_none() {
+                relation.alias = Some(Alias { aliasname: relation.relname.clone(), colnames: vec![] });
+            }
+            schema.clone_into(&mut relation.schemaname);
+            name.clone_into(&mut relation.relname);
+        });
+    }
+
+    /// Before a column of the table gets another name: queries go on calling all columns as before.
+    pub(super) fn keep_columns_in_queries(&mut self, oid: Oid) {
+        let Some(table) = self.catalog.tables.get(&oid) else { return };
+        let columns: Vec<Node> = table.columns.iter().map(|column| tree::name(&column.name)).collect();
+        self.change_in_queries(oid, &mut |relation| {
+            let name = relation.relname.clone();
+            let alias = relation.alias.get_or_insert_with(|| Alias { aliasname: name, colnames: vec![] });
+            // Names given in the query itself stand for the first columns.
+            let given = alias.colnames.len().min(columns.len());
+            alias.colnames.extend_from_slice(&columns[given..]);
+        });
+    }
+
+    /// Before a column goes: aliases of the columns behind it move up.
+    pub(super) fn forget_view_column(&mut self, oid: Oid, place: usize) {
+        self.change_in_queries(oid, &mut |relation| {
+            if let Some(alias) = relation.alias.as_mut().filter(|alias| place < alias.colnames.len()) {
+                alias.colnames.remove(place);
+            }
+        });
+    }
+
+    fn change_in_queries(&mut self, oid: Oid, change: &mut dyn FnMut(&mut RangeVar)) {
+        let mut catalog = std::mem::take(&mut self.catalog);
+        let names: BTreeMap<(String, String), Oid> = relation_names(&catalog);
+        let path: Vec<String> = catalog.search_schemas().map(str::to_owned).collect();
+        let means = |relation: &RangeVar| {
+            let of = |schema: &str| names.get(&(schema.to_owned(), relation.relname.clone())).copied();
+            match schema_of(relation) {
+                Some(schema) => of(schema),
+                None => path.iter().find_map(|schema| of(schema)),
+            }
+        };
+        let views = catalog.views.values_mut().map(|view| &mut view.query);
+        let filled = catalog.tables.values_mut().filter_map(|table| table.materialized.as_mut());
+        for query in views.chain(filled) {
+            let local = common_names(&query.node);
+            let mut changed = false;
+            tree::walk_mut(&mut query.node, &mut |node| {
+                if let NodeEnum::RangeVar(relation) = node
+                    && !(relation.schemaname.is_empty() && local.contains(&relation.relname))
+                    && means(relation) == Some(oid)
+                {
+                    change(relation);
+                    changed = true;
+                }
+            });
+            if changed {
+                query.rewrite();
+            }
+        }
+        self.catalog = catalog;
+    }
+}
+
+fn relation_names(catalog: &Catalog) -> BTreeMap<(String, String), Oid> {
+    let tables = catalog.tables.values().map(|t| ((t.schema.clone(), t.name.clone()), t.oid));
+    tables.chain(catalog.views.values().map(|v| ((v.schema.clone(), v.name.clone()), v.oid))).collect()
+}
+
+/// Names of the query's own common table expressions.
+fn common_names(query: &Node) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    tree::walk(query, &mut |node| {
+        if let NodeEnum::CommonTableExpr(common) = node {
+            names.insert(common.ctename.clone());
+        }
+    });
+    names
+}
+
+impl Catalog {
+    /// Tables and views that a query reads, and of tables which columns.
+    pub fn dependencies(&self, query: &Node) -> BTreeMap<Oid, BTreeSet<AttNum>> {
+        let mut reader = Reader::new(self);
+        reader.query(query, &mut vec![], &[]);
+        reader.reads
+    }
+}
+
+/// Something in FROM.
+struct Item {
+    alias: String,
+    /// The relation, with its columns as the query calls them; absent for anything that isn't one.
+    relation: Option<(Oid, Vec<(String, AttNum)>)>,
+}
+
+type Scope = Vec<Item>;
+
+struct Reader<'a> {
+    catalog: &'a Catalog,
+    reads: Reads,
+    missing: Vec<RangeVar>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(catalog: &'a Catalog) -> Self {
+        Reader { catalog, reads: Reads::new(), missing: vec![] }
+    }
+
+    fn query(&mut self, node: &Node, scopes: &mut Vec<Scope>, common: &[String]) {
+        if let Some(NodeEnum::SelectStmt(select)) = &node.node {
+            self.select(select, scopes, common);
+        }
+    }
+
+    fn select(&mut self, select: &SelectStmt, scopes: &mut Vec<Scope>, common: &[String]) {
+        let mut common = common.to_vec();
+        if let Some(with) = &select.with_clause {
+            for node in &with.ctes {
+                let Some(NodeEnum::CommonTableExpr(expression)) = &node.node else { continue };
+                if with.recursive {
+                    common.push(expression.ctename.clone());
+                }
+                if let Some(query) = &expression.ctequery {
+                    self.query(query, scopes, &common);
+                }
+                common.push(expression.ctename.clone());
+            }
+        }
+        for side in [select.larg.as_deref(), select.rarg.as_deref()].into_iter().flatten() {
+            self.select(side, scopes, &common);
+        }
+        let mut scope = Scope::new();
+        let mut conditions: Vec<&Node> = Vec::new();
+        let mut shared: Vec<String> = Vec::new();
+        for node in &select.from_clause {
+            self.from(node, &mut scope, scopes, &common, &mut conditions, &mut shared);
+        }
+        scopes.push(scope);
+        for name in &shared {
+            self.shared_column(name, scopes);
+        }
+        let parts = [&select.distinct_clause, &select.target_list, &select.group_clause, &select.window_clause];
+        let more = [&select.values_lists, &select.sort_clause];
+        let single = [&select.where_clause, &select.having_clause, &select.limit_offset, &select.limit_count];
+        let nodes =
+            parts.into_iter().chain(more).flatten().chain(single.into_iter().filter_map(|node| node.as_deref()));
+        for node in nodes.chain(conditions) {
+            self.expression(node, scopes, &common);
+        }
+        scopes.pop();
+    }
+
+    fn from<'n>(
+        &mut self,
+        node: &'n Node,
+        scope: &mut Scope,
+        scopes: &mut Vec<Scope>,
+        common: &[String],
+        conditions: &mut Vec<&'n Node>,
+        shared: &mut Vec<String>,
+    ) {
+        match &node.node {
+            Some(NodeEnum::RangeVar(relation)) => {
+                let item = self.relation(relation, common);
+                scope.push(item);
+            }
+            Some(NodeEnum::JoinExpr(join)) => {
+                for side in [&join.larg, &join.rarg].into_iter().flatten() {
+                    self.from(side, scope, scopes, common, conditions, shared);
+                }
+                shared.extend(tree::strings(&join.using_clause));
+                conditions.extend(join.quals.as_deref());
+            }
+            Some(NodeEnum::RangeSubselect(sub)) => {
+                if let Some(query) = &sub.subquery {
+                    // LATERAL sees what stands before it; elsewhere the names don't reach, and none is asked for.
+                    scopes.push(std::mem::take(scope));
+                    self.query(query, scopes, common);
+                    *scope = scopes.pop().unwrap_or_default();
+                }
+                scope.push(Item { alias: alias_name(sub.alias.as_ref()), relation: None });
+            }
+            Some(NodeEnum::RangeFunction(function)) => {
+                conditions.extend(&function.functions);
+                scope.push(Item { alias: alias_name(function.alias.as_ref()), relation: None });
+            }
+            _ => scope.push(Item { alias: String::new(), relation: None }),
+        }
+    }
+
+    fn relation(&mut self, relation: &RangeVar, common: &[String]) -> Item {
+        let alias = relation.alias.as_ref().map_or_else(|| relation.relname.clone(), |alias| alias.aliasname.clone());
+        let schema = schema_of(relation);
+        if schema.is_none() && common.contains(&relation.relname) {
+            return Item { alias, relation: None };
+        }
+        match self.catalog.find_relation(schema, &relation.relname) {
+            Some((RelationKind::Table | RelationKind::MaterializedView, oid)) => {
+                self.reads.entry(oid).or_default();
+                let names = relation.alias.as_ref().map(|alias| tree::strings(&alias.colnames)).unwrap_or_default();
+                let columns = self.catalog.tables[&oid].columns.iter().enumerate();
+                let columns = columns
+                    .map(|(index, column)| (names.get(index).unwrap_or(&column.name).clone(), column.attnum))
+                    .collect();
+                Item { alias, relation: Some((oid, columns)) }
+            }
+            Some((RelationKind::View, oid)) => {
+                self.reads.entry(oid).or_default();
+                Item { alias, relation: None }
+            }
+            Some(_) => Item { alias, relation: None },
+            None => {
+                let system = matches!(schema, Some("pg_catalog" | "information_schema"))
+                    || (schema.is_none() && relation.relname.starts_with("pg_"));
+                if !system {
+                    self.missing.push(relation.clone());
+                }
+                Item { alias, relation: None }
+            }
+        }
+    }
+
+    fn expression(&mut self, node: &Node, scopes: &mut Vec<Scope>, common: &[String]) {
+        match &node.node {
+            Some(NodeEnum::SelectStmt(select)) => self.select(select, scopes, common),
+            Some(NodeEnum::ColumnRef(column)) => {
+                let names = tree::strings(&column.fields);
+                self.column(&names, names.len() < column.fields.len(), scopes);
+            }
+            Some(node) => {
+                for child in tree::children(node) {
+                    self.expression(child, scopes, common);
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn column(&mut self, names: &[String], star: bool, scopes: &[Scope]) {
+        let mut read = |item: &Item, wanted: Option<&String>| -> bool {
+            let Some((oid, columns)) = &item.relation else { return false };
+            let mut found = false;
+            for (name, attnum) in columns {
+                if wanted.is_none_or(|wanted| wanted == name) {
+                    self.reads.entry(*oid).or_default().insert(*attnum);
+                    found = true;
+                }
+            }
+            found
+        };
+        match (names, star) {
+            ([], true) => {
+                for item in scopes.last().into_iter().flatten() {
+                    read(item, None);
+                }
+            }
+            ([.., alias], true) => {
+                if let Some(item) = find_item(scopes, alias) {
+                    read(item, None);
+                }
+            }
+            ([name], false) => {
+                for scope in scopes.iter().rev() {
+                    // A name without a table: it is of the innermost query that has it.
+                    if scope.iter().any(|item| read(item, Some(name))) {
+                        return;
+                    }
+                    if let Some(whole) = scope.iter().find(|item| item.alias == *name) {
+                        read(whole, None);
+                        return;
+                    }
+                    if scope.iter().any(|item| item.relation.is_none()) {
+                        return;
+                    }
+                }
+            }
+            ([.., alias, name], false) => {
+                if let Some(item) = find_item(scopes, alias) {
+                    read(item, Some(name));
+                }
+            }
+            ([], false) => {}
+        }
+    }
+
+    /// JOIN … USING reads the column of both sides.
+    fn shared_column(&mut self, name: &str, scopes: &[Scope]) {
+        for item in scopes.last().into_iter().flatten() {
+            let Some((oid, columns)) = &item.relation else { continue };
+            let attnums = columns.iter().filter(|(own, _)| own == name).map(|(_, attnum)| *attnum);
+            self.reads.entry(*oid).or_default().extend(attnums);
+        }
+    }
+}
+
+fn find_item<'s>(scopes: &'s [Scope], alias: &str) -> Option<&'s Item> {
+    scopes.iter().rev().flatten().find(|item| item.alias == alias)
+}
+
+fn alias_name(alias: Option<&Alias>) -> String {
+    alias.map_or_else(String::new, |alias| alias.aliasname.clone())
+}

@@ -1,0 +1,246 @@
+//! Referential actions: what deleting rows, or changing their keys, does to the rows that refer to them.
+//!
+//! Input: rows about to go or to change. Output: the same done to referring rows, level by level, counted apart. Invariants: it
+//! ends, because every level deletes rows or changes them once; RESTRICT is judged at once, NO ACTION when all is done.
+
+use super::{Run, Touched};
+use crate::catalog::{Action, AttNum, Catalog, Constraint, ConstraintKind, ForeignKey, Oid};
+use crate::dry_run::engine::{Halt, Ran, Violation};
+use crate::dry_run::store::{Change, column};
+use crate::dry_run::verification::violation;
+use crate::translate::{Tie, Translator, column_name, table_name};
+
+/// Keys that are about to go, and who refers to them.
+pub(super) struct Cascade {
+    constraint: Constraint,
+    key: ForeignKey,
+    /// A temporary table: `k<n>` the old key, and for an update `m<n>` the new one.
+    keys: String,
+    /// What has happened to the key's row.
+    action: Action,
+    updated: bool,
+}
+
+impl Run<'_, '_> {
+    /// Columns of a table that are loaded and worth showing.
+    pub(super) fn loaded_columns(&self, table: Oid) -> Vec<AttNum> {
+        self.store.loaded(table).into_iter().take(6).collect()
+    }
+
+    /// Remembers the keys of rows that are about to be deleted.
+    pub(super) fn prepare_deletion(&mut self, table: Oid, rows: &str) -> Ran<Vec<Cascade>> {
+        let mut cascades = Vec::new();
+        for (constraint, key) in referring(self.catalog, table) {
+            self.store.ensure(table, key.parent_columns.iter().copied())?;
+            let list: Vec<String> =
+                key.parent_columns.iter().enumerate().map(|(n, c)| format!("t.c{c} AS k{n}")).collect();
+            let (keys, count) = self.keep(&format!(
+                "SELECT DISTINCT {} FROM {} AS t SEMI JOIN {rows} AS s ON s._r = t._r WHERE {}",
+                list.join(", "),
+                table_name(table),
+                not_null(&key.parent_columns, "t")
+            ))?;
+            if count > 0 {
+                let action = key.on_delete;
+                cascades.push(Cascade { constraint, key, keys, action, updated: false });
+            }
+        }
+        Ok(cascades)
+    }
+
+    /// Remembers the keys that an update is about to change.
+    pub(super) fn prepare_key_update(&mut self, table: Oid, stage: &str, columns: &[AttNum]) -> Ran<Vec<Cascade>> {
+        let mut cascades = Vec::new();
+        for (constraint, key) in referring(self.catalog, table) {
+            if !key.parent_columns.iter().any(|c| columns.contains(c)) {
+                continue;
+            }
+            self.store.ensure(table, key.parent_columns.iter().copied())?;
+            let (mut list, mut changed) = (Vec::new(), Vec::new());
+            for (n, c) in key.parent_columns.iter().enumerate() {
+                let new = if columns.contains(c) { format!("s.n{c}") } else { format!("t.c{c}") };
+                list.push(format!("t.c{c} AS k{n}, {new} AS m{n}"));
+                changed.push(format!("t.c{c} IS DISTINCT FROM {new}"));
+            }
+            let (keys, count) = self.keep(&format!(
+                "SELECT {} FROM {} AS t JOIN {stage} AS s ON s._r = t._r WHERE ({}) AND {}",
+                list.join(", "),
+                table_name(table),
+                changed.join(" OR "),
+                not_null(&key.parent_columns, "t")
+            ))?;
+            if count > 0 {
+                let action = key.on_update;
+                cascades.push(Cascade { constraint, key, keys, action, updated: true });
+            }
+        }
+        Ok(cascades)
+    }
+
+    /// Carries the actions out, then judges what NO ACTION demands.
+    pub(super) fn cascade(&mut self, mut pending: Vec<Cascade>) -> Ran<()> {
+        let mut later = Vec::new();
+        let mut cascaded = 0;
+        while let Some(cascade) = pending.pop() {
+            match cascade.action {
+                Action::NoAction => later.push(cascade),
+                Action::Restrict => self.refuse_if_referred(&cascade, false)?,
+                _ => {
+                    let (rows, more) = self.act(&cascade)?;
+                    cascaded += rows;
+                    pending.extend(more);
+                }
+            }
+        }
+        for cascade in &later {
+            self.refuse_if_referred(cascade, true)?;
+        }
+        if cascaded > 0 {
+            *self.report.rows_cascaded.get_or_insert(0) += cascaded;
+        }
+        Ok(())
+    }
+
+    /// CASCADE, SET NULL or SET DEFAULT on the rows that refer to the keys; returns their number and what follows.
+    fn act(&mut self, cascade: &Cascade) -> Ran<(u64, Vec<Cascade>)> {
+        let child = cascade.constraint.table;
+        let key = &cascade.key;
+        self.store.ensure(child, key.columns.iter().copied())?;
+        let joined = format!(
+            "FROM {} AS t JOIN {} AS k ON {}",
+            table_name(child),
+            cascade.keys,
+            matches(&key.columns, "t", "k")
+        );
+        if cascade.action == Action::Cascade && !cascade.updated {
+            let (rows, count) = self.keep(&format!("SELECT DISTINCT t._r {joined}"))?;
+            if count == 0 {
+                return Ok((0, Vec::new()));
+            }
+            let more = self.prepare_deletion(child, &rows)?;
+            self.store.delete(child, &rows)?;
+            self.note_cascade(cascade, count, "deletes");
+            return Ok((count, more));
+        }
+        let mut values = String::new();
+        for (n, &attnum) in key.columns.iter().enumerate() {
+            let value = match cascade.action {
+                Action::Cascade => format!("k.m{n}"),
+                Action::SetDefault => self.default_of(child, attnum)?,
+                _ => "NULL".to_owned(),
+            };
+            let ty = crate::translate::physical_type(&column(self.catalog, child, attnum)?.ty)?;
+            values.push_str(&format!(", CAST({value} AS {ty}) AS n{attnum}"));
+        }
+        let (rows, count) = self.keep(&format!("SELECT t._r{values} {joined}"))?;
+        if count == 0 {
+            return Ok((0, Vec::new()));
+        }
+        let more = self.prepare_key_update(child, &rows, &key.columns)?;
+        let writer = self.writer(child, &key.columns);
+        self.store.update(child, &Change { stage: &rows, rows: count, columns: &key.columns, writer })?;
+        self.note_cascade(cascade, count, "updates");
+        let columns = Some(key.columns.iter().copied().collect());
+        self.touched.push(Touched { table: child, rows, columns });
+        Ok((count, more))
+    }
+
+    fn note_cascade(&mut self, cascade: &Cascade, rows: u64, verb: &str) {
+        let child = &self.catalog.tables[&cascade.constraint.table].name;
+        self.report.notes.push(format!(
+            "The foreign key {} {verb} {} rows of {child} as well.",
+            cascade.constraint.name,
+            crate::render::count(rows)
+        ));
+    }
+
+    fn default_of(&self, table: Oid, attnum: AttNum) -> Ran<String> {
+        let column = column(self.catalog, table, attnum)?;
+        let translator = Translator { catalog: self.catalog, settings: self.settings, tie: Tie::Least };
+        match &column.default {
+            None => Ok("NULL".to_owned()),
+            Some(default) => Ok(translator.table_expression(table, &default.node, Some(&column.ty))?.0),
+        }
+    }
+
+    /// Fails where a row still refers to a key that is gone for good.
+    fn refuse_if_referred(&mut self, cascade: &Cascade, unless_replaced: bool) -> Ran<()> {
+        let Cascade { constraint, key, keys, .. } = cascade;
+        let (child, parent) = (constraint.table, key.parent);
+        self.store.ensure(child, key.columns.iter().copied())?;
+        let mut gone = format!("SELECT * FROM {keys} AS k");
+        if unless_replaced {
+            gone =
+                format!("{gone} ANTI JOIN {} AS p ON {}", table_name(parent), matches(&key.parent_columns, "p", "k"));
+        }
+        let referring =
+            format!("FROM {} AS t SEMI JOIN ({gone}) AS k ON {}", table_name(child), matches(&key.columns, "t", "k"));
+        let rows = self.store.engine.count(&format!("SELECT count(*) {referring}"))?;
+        if rows == 0 {
+            return Ok(());
+        }
+        let name = |oid: Oid| self.catalog.tables.get(&oid).map_or_else(String::new, |t| t.name.clone());
+        let message = format!(
+            "update or delete on table \"{}\" violates foreign key constraint \"{}\" on table \"{}\"",
+            name(parent),
+            constraint.name,
+            name(child)
+        );
+        let detail = self.key_detail(child, &key.columns, parent, &key.parent_columns, &referring)?;
+        let detail = detail.map(|(columns, values)| {
+            format!("Key ({columns})=({values}) is still referenced from table \"{}\".", name(child))
+        });
+        let Violation { error, .. } = violation("23503", message, detail, rows);
+        let samples = self.samples_of(child, &key.columns, &referring)?;
+        Err(Halt::Violation(Box::new(Violation { error, rows, samples })))
+    }
+
+    /// Names of a parent's key columns and the values of the first row that refers to them.
+    fn key_detail(
+        &mut self,
+        child: Oid,
+        columns: &[AttNum],
+        parent: Oid,
+        parent_columns: &[AttNum],
+        from: &str,
+    ) -> Ran<Option<(String, String)>> {
+        let mut values = Vec::new();
+        for &attnum in columns {
+            values.push(crate::dry_run::verification::keys::text_of(
+                &column(self.catalog, child, attnum)?.ty,
+                &format!("t.c{attnum}"),
+            ));
+        }
+        let sql = format!("SELECT concat_ws(', ', {}) {from} ORDER BY 1 LIMIT 1", values.join(", "));
+        let first = self.store.engine.rows(&sql, |row| row.get::<_, String>(0))?;
+        let names: Vec<String> = parent_columns
+            .iter()
+            .filter_map(|&c| column(self.catalog, parent, c).ok().map(|c| c.name.clone()))
+            .collect();
+        Ok(first.into_iter().next().map(|value| (names.join(", "), value)))
+    }
+}
+
+/// Foreign keys that refer to a table.
+fn referring(catalog: &Catalog, table: Oid) -> Vec<(Constraint, ForeignKey)> {
+    catalog
+        .constraints
+        .values()
+        .filter_map(|constraint| match &constraint.kind {
+            ConstraintKind::ForeignKey(key) if key.parent == table => Some((constraint.clone(), key.clone())),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Columns of `alias` equal the keys `k<n>` of `keys`.
+fn matches(columns: &[AttNum], alias: &str, keys: &str) -> String {
+    let list: Vec<String> =
+        columns.iter().enumerate().map(|(n, &c)| format!("{alias}.{} = {keys}.k{n}", column_name(c))).collect();
+    list.join(" AND ")
+}
+
+fn not_null(columns: &[AttNum], alias: &str) -> String {
+    let list: Vec<String> = columns.iter().map(|c| format!("{alias}.c{c} IS NOT NULL")).collect();
+    list.join(" AND ")
+}

@@ -1,0 +1,219 @@
+//! Execution: a plan becomes rows in the physical tables, and figures in the statement's report.
+//!
+//! Input: plans over the [`Store`]. Output: a filled [`StatementReport`] and the rows touched, for verification. Every write goes
+//! the same way: what the plan wants is *staged* in temporary tables first, on the state before; the figures compare stage and
+//! table; only then is the stage applied. So a data-modifying WITH and its main statement see the same rows, as on the server.
+//! Left out: constraints ([`super::verification`]).
+
+mod cascade;
+mod conflict;
+mod delete;
+mod figures;
+mod insert;
+mod query;
+mod steps;
+mod update;
+
+use std::collections::BTreeSet;
+
+use super::engine::Ran;
+use super::report::StatementReport;
+use super::store::Store;
+use crate::catalog::{AttNum, Catalog, Oid};
+use crate::translate::{Remarks, Settings, Step, Tie, Translator, WritePlan};
+
+pub(super) use figures::describe_row;
+pub(super) use query::Selected;
+
+/// Rows a recursive query may make.
+pub const DEFAULT_ROW_BUDGET: u64 = 50_000_000;
+
+/// One statement under way.
+pub(super) struct Run<'a, 's> {
+    /// The rows.
+    pub(super) store: &'a mut Store<'s>,
+    /// The schema as the statement sees it.
+    pub(super) catalog: &'a Catalog,
+    /// What expressions depend on beside it.
+    pub(super) settings: &'a Settings,
+    /// Its number.
+    pub(super) statement: usize,
+    /// The text of all later statements, in lower case: what they name is worth remembering.
+    pub(super) later: &'a str,
+    /// Sample rows.
+    pub(super) samples: usize,
+    /// Rows a recursive query may make.
+    pub(super) row_budget: u64,
+    /// Where the figures go.
+    pub(super) report: &'a mut StatementReport,
+    /// Temporary tables, dropped at the end.
+    pub(super) temporary: Vec<String>,
+    /// Rows written, for verification.
+    pub(super) touched: Vec<Touched>,
+}
+
+/// Rows that a statement wrote.
+#[derive(Debug, Clone)]
+pub(super) struct Touched {
+    /// Their table.
+    pub(super) table: Oid,
+    /// A temporary table with their `_r`.
+    pub(super) rows: String,
+    /// The columns written; `None` for rows that came in.
+    pub(super) columns: Option<BTreeSet<AttNum>>,
+}
+
+/// A write that is staged and not yet applied.
+enum Staged {
+    Update(update::StagedUpdate),
+    Delete(delete::StagedDelete),
+    Insert(insert::StagedInsert),
+}
+
+impl<'a> Run<'a, '_> {
+    /// Reads expressions against the statement's schema.
+    pub(super) fn translator(&self) -> Translator<'a> {
+        Translator { catalog: self.catalog, settings: self.settings, tie: Tie::Least }
+    }
+
+    /// Carries out INSERT, UPDATE or DELETE. `alternative` is the same plan with ties the other way, where the plan has choices.
+    pub(super) fn write(&mut self, plan: &WritePlan, alternative: Option<&WritePlan>) -> Ran<()> {
+        let mut staged = Vec::new();
+        for inner in with_queries(plan) {
+            staged.push((self.stage(inner, None)?, false));
+        }
+        staged.push((self.stage(plan, alternative)?, true));
+        for (write, main) in staged {
+            match write {
+                Staged::Update(update) => self.apply_update(update, main)?,
+                Staged::Delete(delete) => self.apply_delete(&delete, main)?,
+                Staged::Insert(insert) => self.apply_insert(insert, main)?,
+            }
+        }
+        self.note_triggers(plan);
+        Ok(())
+    }
+
+    fn stage(&mut self, plan: &WritePlan, alternative: Option<&WritePlan>) -> Ran<Staged> {
+        self.note(remarks(plan));
+        Ok(match (plan, alternative) {
+            (WritePlan::Update(plan), Some(WritePlan::Update(other))) => {
+                Staged::Update(self.stage_update(plan, Some(other))?)
+            }
+            (WritePlan::Update(plan), _) => Staged::Update(self.stage_update(plan, None)?),
+            (WritePlan::Delete(plan), Some(WritePlan::Delete(other))) => {
+                Staged::Delete(self.stage_delete(plan, Some(other))?)
+            }
+            (WritePlan::Delete(plan), _) => Staged::Delete(self.stage_delete(plan, None)?),
+            (WritePlan::Insert(plan), Some(WritePlan::Insert(other))) => {
+                Staged::Insert(self.stage_insert(plan, Some(other))?)
+            }
+            (WritePlan::Insert(plan), _) => Staged::Insert(self.stage_insert(plan, None)?),
+        })
+    }
+
+    /// Everything a plan reads is loaded.
+    fn load(&mut self, remarks: &Remarks) -> Ran<()> {
+        for (&table, columns) in &remarks.reads {
+            self.store.ensure(table, columns.iter().copied())?;
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, remarks: &Remarks) {
+        let mut notes = remarks.caveats.clone();
+        for volatile in &remarks.volatile {
+            notes.push(format!("{volatile} gives new values at every run: the ones shown are examples."));
+        }
+        for note in notes {
+            if !self.report.notes.contains(&note) {
+                self.report.notes.push(note);
+            }
+        }
+    }
+
+    fn note_triggers(&mut self, plan: &WritePlan) {
+        let table = table_of(plan);
+        let names: Vec<&str> =
+            self.catalog.triggers.iter().filter(|t| t.table == table).map(|t| t.name.as_str()).collect();
+        if !names.is_empty() {
+            self.report.notes.push(format!(
+                "The table has triggers that aren't rehearsed: {}. What they write is missing here.",
+                names.join(", ")
+            ));
+        }
+    }
+
+    /// A fresh name for a temporary table, which will be dropped at the end.
+    pub(super) fn temporary(&mut self) -> String {
+        let name = format!("g{}", self.temporary.len() + 1);
+        self.temporary.push(name.clone());
+        name
+    }
+
+    /// Makes a temporary table of a query; returns its name and rows.
+    pub(super) fn keep(&mut self, sql: &str) -> Ran<(String, u64)> {
+        let name = self.temporary();
+        self.store.engine.run(&format!("CREATE OR REPLACE TEMP TABLE {name} AS {sql}"))?;
+        let rows = self.store.engine.count(&format!("SELECT count(*) FROM {name}"))?;
+        Ok((name, rows))
+    }
+
+    /// Runs a plan's steps and then its query into a temporary table; the steps' own tables are dropped at once.
+    fn stage_query(&mut self, plan_steps: &[Step], sql: &str) -> Ran<(String, u64)> {
+        let made = self.run_steps(plan_steps)?;
+        let staged = self.keep(sql)?;
+        for table in made {
+            self.store.engine.run(&format!("DROP TABLE IF EXISTS temp.{table}"))?;
+        }
+        Ok(staged)
+    }
+
+    /// Drops what was temporary.
+    pub(super) fn tidy(&mut self) -> Ran<()> {
+        for table in std::mem::take(&mut self.temporary) {
+            self.store.engine.run(&format!("DROP TABLE IF EXISTS temp.{table}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// What a plan found out.
+pub(super) fn remarks(plan: &WritePlan) -> &Remarks {
+    match plan {
+        WritePlan::Update(plan) => &plan.remarks,
+        WritePlan::Delete(plan) => &plan.remarks,
+        WritePlan::Insert(plan) => &plan.remarks,
+    }
+}
+
+/// The table a plan writes.
+pub(super) fn table_of(plan: &WritePlan) -> Oid {
+    match plan {
+        WritePlan::Update(plan) => plan.table,
+        WritePlan::Delete(plan) => plan.table,
+        WritePlan::Insert(plan) => plan.table,
+    }
+}
+
+/// WITH queries that write, those inside them first.
+pub(super) fn with_queries(plan: &WritePlan) -> Vec<&WritePlan> {
+    let inner = match plan {
+        WritePlan::Update(plan) => &plan.writes,
+        WritePlan::Delete(plan) => &plan.writes,
+        WritePlan::Insert(plan) => &plan.writes,
+    };
+    inner.iter().flat_map(|write| with_queries(write).into_iter().chain([write])).collect()
+}
+
+/// `row(n1, n2)` over a stage's columns.
+fn row_of(columns: &[AttNum], alias: &str) -> String {
+    let list: Vec<String> = columns.iter().map(|c| format!("{alias}n{c}")).collect();
+    format!("row({})", list.join(", "))
+}
+
+/// A condition that holds where two stages, `a` and `b`, disagree on a column.
+fn differs(columns: &[AttNum]) -> String {
+    let list: Vec<String> = columns.iter().map(|c| format!("a.n{c} IS DISTINCT FROM b.n{c}")).collect();
+    if list.is_empty() { "false".to_owned() } else { list.join(" OR ") }
+}

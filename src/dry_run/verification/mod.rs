@@ -1,0 +1,357 @@
+//! Verification: do the rows keep what the schema demands?
+//!
+//! Input: rows that a statement wrote, or a constraint, index or NOT NULL that it adds. Output: nothing, or a [`Violation`] with
+//! the server's SQLSTATE and words, the number of rows and some of them. Invariants: only rows written are judged, and only by rules
+//! that read a column written; every question is one scan or one join. The server stops at the first row it meets; here all are
+//! counted and the DETAIL names the least. Left out: EXCLUDE.
+
+pub(super) mod keys;
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use super::engine::{Halt, Ran, Violation};
+use super::execution::{Run, Touched, describe_row};
+use super::store::{column, columns_in, columns_of};
+use crate::catalog::problem::ServerError;
+use crate::catalog::{AttNum, Constraint, ConstraintKind, Expression, ForeignKey, Index, Oid, Problem, Type};
+use crate::render::count;
+use crate::translate::{column_name, table_name};
+use keys::{KeySql, quoted_where_needed, text_of};
+
+/// A violation of the schema, without samples.
+pub(super) fn violation(sqlstate: &'static str, message: String, detail: Option<String>, rows: u64) -> Violation {
+    let error = ServerError { sqlstate, message, detail, hint: None, position: None };
+    Violation { error, rows, samples: Vec::new() }
+}
+
+/// Does a rule that reads `columns` concern these rows?
+fn concerns(touched: &Touched, columns: &BTreeSet<AttNum>) -> bool {
+    touched.columns.as_ref().is_none_or(|written| !written.is_disjoint(columns))
+}
+
+impl Run<'_, '_> {
+    /// Judges all rows that the statement wrote.
+    pub(super) fn verify_touched(&mut self) -> Ran<()> {
+        for touched in self.touched.clone() {
+            // A table that the same statement dropped keeps no rule.
+            if self.catalog.tables.contains_key(&touched.table) {
+                self.verify_not_null_rows(&touched)?;
+                self.verify_checks(&touched)?;
+                self.verify_unique_rows(&touched)?;
+            }
+        }
+        // Foreign keys come last: another part of the statement may have brought the parent.
+        for touched in self.touched.clone() {
+            self.verify_foreign_keys(&touched)?;
+        }
+        Ok(())
+    }
+
+    fn relation(&self, table: Oid) -> String {
+        self.catalog.tables.get(&table).map_or_else(|| format!("t{table}"), |t| t.name.clone())
+    }
+
+    /// Some of the rows of `from`, where the table goes by `t`.
+    pub(super) fn samples_of(&mut self, table: Oid, columns: &[AttNum], from: &str) -> Ran<Vec<Map<String, Value>>> {
+        if self.samples == 0 {
+            return Ok(Vec::new());
+        }
+        let shown = describe_row(self.catalog, table, columns, "t");
+        self.store.engine.objects(&format!("SELECT {shown} {from} ORDER BY t._r LIMIT {}", self.samples))
+    }
+
+    fn refuse(&mut self, table: Oid, columns: &[AttNum], from: &str, mut violation: Violation) -> Ran<()> {
+        violation.samples = self.samples_of(table, columns, from)?;
+        Err(Halt::Violation(Box::new(violation)))
+    }
+
+    fn verify_not_null_rows(&mut self, touched: &Touched) -> Ran<()> {
+        let required: Vec<(AttNum, String)> = columns_of(self.catalog, touched.table)
+            .iter()
+            .filter(|c| c.not_null && concerns(touched, &BTreeSet::from([c.attnum])))
+            .map(|c| (c.attnum, c.name.clone()))
+            .collect();
+        for (attnum, name) in required {
+            let from = written(touched, &format!("t.{} IS NULL", column_name(attnum)));
+            let rows = self.store.engine.count(&format!("SELECT count(*) {from}"))?;
+            if rows > 0 {
+                let relation = self.relation(touched.table);
+                let message =
+                    format!("null value in column \"{name}\" of relation \"{relation}\" violates not-null constraint");
+                self.refuse(touched.table, &[attnum], &from, violation("23502", message, None, rows))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn verify_checks(&mut self, touched: &Touched) -> Ran<()> {
+        for (constraint, check) in self.checks_of(touched.table) {
+            let Some(sql) = self.check_sql(&constraint, &check)? else { continue };
+            let columns = columns_in(&sql);
+            if !concerns(touched, &columns) {
+                continue;
+            }
+            self.store.ensure(touched.table, columns.iter().copied())?;
+            let name = table_name(touched.table);
+            let broken = format!(
+                "FROM (SELECT * FROM {name} WHERE _r IN (SELECT _r FROM {}) AND NOT ({sql})) AS t",
+                touched.rows
+            );
+            let rows = self.store.engine.count(&format!("SELECT count(*) {broken}"))?;
+            if rows > 0 {
+                let message = format!(
+                    "new row for relation \"{}\" violates check constraint \"{}\"",
+                    self.relation(touched.table),
+                    constraint.name
+                );
+                let shown: Vec<AttNum> = columns.into_iter().collect();
+                self.refuse(touched.table, &shown, &broken, violation("23514", message, None, rows))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn checks_of(&self, table: Oid) -> Vec<(Constraint, Expression)> {
+        self.catalog
+            .constraints
+            .values()
+            .filter(|constraint| constraint.table == table)
+            .filter_map(|constraint| match &constraint.kind {
+                ConstraintKind::Check(check) => Some((constraint.clone(), check.clone())),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// A check as SQL; one that can't be read is said not to be verified.
+    fn check_sql(&mut self, constraint: &Constraint, check: &Expression) -> Ran<Option<String>> {
+        match self.translator().table_expression(constraint.table, &check.node, Some(&Type::Bool)) {
+            Ok((sql, _)) => Ok(Some(sql)),
+            Err(Problem::Unsupported(unsupported)) => {
+                self.unverified(&format!("check constraint {}", constraint.name), &unsupported.what);
+                Ok(None)
+            }
+            Err(problem) => Err(problem.into()),
+        }
+    }
+
+    fn unverified(&mut self, rule: &str, what: &str) {
+        let note = format!("The {rule} isn't verified: it uses {what}.");
+        if !self.report.notes.contains(&note) {
+            self.report.notes.push(note);
+        }
+    }
+
+    fn verify_unique_rows(&mut self, touched: &Touched) -> Ran<()> {
+        let indexes: Vec<Index> =
+            self.catalog.indexes.values().filter(|i| i.unique && i.table == touched.table).cloned().collect();
+        for index in indexes {
+            let Some(key) = self.key_sql(&index)? else { continue };
+            if !concerns(touched, &key.columns) {
+                continue;
+            }
+            let message = format!("duplicate key value violates unique constraint \"{}\"", index.name);
+            self.verify_unique(&index, &key, Some(&touched.rows), message, "already exists")?;
+        }
+        Ok(())
+    }
+
+    fn key_sql(&mut self, index: &Index) -> Ran<Option<KeySql>> {
+        match KeySql::of(&self.translator(), index) {
+            Ok(key) => Ok(Some(key)),
+            Err(Halt::Problem(Problem::Unsupported(unsupported))) => {
+                self.unverified(&format!("unique index {}", index.name), &unsupported.what);
+                Ok(None)
+            }
+            Err(halt) => Err(halt),
+        }
+    }
+
+    /// No two rows agree on the key; with `among`, only keys that these rows have are looked at.
+    fn verify_unique(
+        &mut self,
+        index: &Index,
+        key: &KeySql,
+        among: Option<&str>,
+        message: String,
+        verb: &str,
+    ) -> Ran<()> {
+        self.store.ensure(index.table, key.columns.iter().copied())?;
+        let name = table_name(index.table);
+        let (keys, names) = (key.select(&name, &name), key.names());
+        let looked_at = match among {
+            None => "SELECT * FROM k".to_owned(),
+            Some(rows) => format!(
+                "SELECT k.* FROM k SEMI JOIN (SELECT DISTINCT {names} FROM k WHERE _r IN (SELECT _r FROM {rows})) AS w ON {}",
+                key.join("k", "w")
+            ),
+        };
+        let repeated = format!(
+            "WITH k AS MATERIALIZED ({keys}), seen AS ({looked_at}) SELECT {names}, count(*) AS rows, min(_r) AS first FROM seen GROUP BY {names} HAVING count(*) > 1"
+        );
+        let found = self
+            .store
+            .engine
+            .rows(&format!("SELECT rows, {} AS key FROM ({repeated}) ORDER BY key", key.text()), |row| {
+                Ok((row.get::<_, i64>(0)?.unsigned_abs(), row.get::<_, String>(1)?))
+            })?;
+        let Some((_, first)) = found.first() else { return Ok(()) };
+        let rows = found.iter().map(|(rows, _)| rows).sum();
+        let detail = format!("Key ({})=({first}) {verb}.", key.label);
+        let shown: Vec<AttNum> = key.columns.iter().copied().collect();
+        let from = format!(
+            "FROM {name} AS t WHERE t._r IN (SELECT k._r FROM ({keys}) AS k SEMI JOIN ({repeated}) AS d ON {})",
+            key.join("k", "d")
+        );
+        self.refuse(index.table, &shown, &from, violation("23505", message, Some(detail), rows))
+    }
+
+    fn verify_foreign_keys(&mut self, touched: &Touched) -> Ran<()> {
+        let keys: Vec<(Constraint, ForeignKey)> = self
+            .catalog
+            .constraints
+            .values()
+            .filter(|constraint| constraint.table == touched.table)
+            .filter_map(|constraint| match &constraint.kind {
+                ConstraintKind::ForeignKey(key) => Some((constraint.clone(), key.clone())),
+                _ => None,
+            })
+            .collect();
+        for (constraint, key) in keys {
+            if concerns(touched, &key.columns.iter().copied().collect()) {
+                self.verify_foreign_key(&constraint, &key, Some(&touched.rows))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn verify_foreign_key(&mut self, constraint: &Constraint, key: &ForeignKey, among: Option<&str>) -> Ran<()> {
+        let child = constraint.table;
+        self.store.ensure(child, key.columns.iter().copied())?;
+        self.store.ensure(key.parent, key.parent_columns.iter().copied())?;
+        let pairs: Vec<String> =
+            key.columns.iter().zip(&key.parent_columns).map(|(c, p)| format!("t.c{c} = p.c{p}")).collect();
+        let present: Vec<String> = key.columns.iter().map(|c| format!("t.c{c} IS NOT NULL")).collect();
+        let among = among.map(|rows| format!(" AND t._r IN (SELECT _r FROM {rows})")).unwrap_or_default();
+        let from = format!(
+            "FROM {} AS t ANTI JOIN {} AS p ON {} WHERE {}{among}",
+            table_name(child),
+            table_name(key.parent),
+            pairs.join(" AND "),
+            present.join(" AND ")
+        );
+        let rows = self.store.engine.count(&format!("SELECT count(*) {from}"))?;
+        if rows == 0 {
+            return Ok(());
+        }
+        let (mut names, mut values) = (Vec::new(), Vec::new());
+        for &attnum in &key.columns {
+            let column = column(self.catalog, child, attnum)?;
+            names.push(quoted_where_needed(&column.name));
+            values.push(text_of(&column.ty, &format!("t.c{attnum}")));
+        }
+        let least = format!("SELECT concat_ws(', ', {}) {from} ORDER BY 1 LIMIT 1", values.join(", "));
+        let least = self.store.engine.rows(&least, |row| row.get::<_, String>(0))?;
+        let detail = format!(
+            "Key ({})=({}) is not present in table \"{}\".",
+            names.join(", "),
+            least.first().map_or("", String::as_str),
+            self.relation(key.parent)
+        );
+        let message = format!(
+            "insert or update on table \"{}\" violates foreign key constraint \"{}\"",
+            self.relation(child),
+            constraint.name
+        );
+        self.refuse(child, &key.columns, &from, violation("23503", message, Some(detail), rows))
+    }
+
+    /// SET NOT NULL, or a new column that may not be NULL.
+    pub(super) fn verify_not_null(&mut self, table: Oid, attnum: AttNum) -> Ran<()> {
+        self.store.ensure(table, [attnum])?;
+        let from = format!("FROM {} AS t WHERE t.{} IS NULL", table_name(table), column_name(attnum));
+        let rows = self.store.engine.count(&format!("SELECT count(*) {from}"))?;
+        if rows == 0 {
+            return Ok(());
+        }
+        let name = &column(self.catalog, table, attnum)?.name;
+        let message = format!("column \"{name}\" of relation \"{}\" contains null values", self.relation(table));
+        self.refuse(table, &[attnum], &from, violation("23502", message, None, rows))
+    }
+
+    /// A new unique index.
+    pub(super) fn verify_index(&mut self, index: Oid) -> Ran<()> {
+        let Some(index) = self.catalog.indexes.get(&index).cloned() else { return Ok(()) };
+        let Some(key) = self.key_sql(&index)? else { return Ok(()) };
+        let message = format!("could not create unique index \"{}\"", index.name);
+        self.verify_unique(&index, &key, None, message, "is duplicated")
+    }
+
+    /// A new or newly validated foreign key or check.
+    pub(super) fn verify_constraint(&mut self, oid: Oid) -> Ran<()> {
+        let Some(constraint) = self.catalog.constraints.get(&oid).cloned() else { return Ok(()) };
+        match &constraint.kind {
+            ConstraintKind::ForeignKey(key) => self.verify_foreign_key(&constraint, key, None),
+            ConstraintKind::PrimaryKey(index) | ConstraintKind::Unique(index) => self.verify_index(*index),
+            // Its parent isn't in the snapshot: the catalog says so where it is made.
+            ConstraintKind::AbsentForeignKey(_) => Ok(()),
+            ConstraintKind::Exclusion(_) => {
+                self.unverified(&format!("exclusion constraint {}", constraint.name), "an exclusion");
+                Ok(())
+            }
+            ConstraintKind::Check(check) => {
+                let Some(sql) = self.check_sql(&constraint, check)? else { return Ok(()) };
+                let columns = columns_in(&sql);
+                self.store.ensure(constraint.table, columns.iter().copied())?;
+                let name = table_name(constraint.table);
+                let from = format!("FROM (SELECT * FROM {name} WHERE NOT ({sql})) AS t");
+                let rows = self.store.engine.count(&format!("SELECT count(*) {from}"))?;
+                if rows == 0 {
+                    return Ok(());
+                }
+                let message = format!(
+                    "check constraint \"{}\" of relation \"{}\" is violated by some row",
+                    constraint.name,
+                    self.relation(constraint.table)
+                );
+                let shown: Vec<AttNum> = columns.into_iter().collect();
+                self.refuse(constraint.table, &shown, &from, violation("23514", message, None, rows))
+            }
+        }
+    }
+
+    /// An update whose new keys meet old keys of other rows: the server checks row by row and may stop on the way.
+    pub(super) fn warn_of_shifted_keys(&mut self, table: Oid, stage: &str, columns: &[AttNum]) -> Ran<()> {
+        let indexes: Vec<Index> =
+            self.catalog.indexes.values().filter(|i| i.unique && i.table == table).cloned().collect();
+        for index in indexes {
+            let Some(plain) = KeySql::plain(&index) else { continue };
+            if index.predicate.is_some() || !plain.iter().any(|c| columns.contains(c)) {
+                continue;
+            }
+            self.store.ensure(table, plain.iter().copied())?;
+            let name = table_name(table);
+            let new = |c: &AttNum| if columns.contains(c) { format!("s.n{c}") } else { format!("t.c{c}") };
+            let equal: Vec<String> = plain.iter().map(|c| format!("o.c{c} = {}", new(c))).collect();
+            let rows = self.store.engine.count(&format!(
+                "SELECT count(*) FROM {stage} AS s JOIN {name} AS t ON t._r = s._r JOIN {name} AS o ON {} WHERE o._r <> s._r",
+                equal.join(" AND ")
+            ))?;
+            if rows > 0 {
+                self.report.notes.push(format!(
+                    "{} new keys are still other rows' when they are written: the server checks the unique index {} row by row and may fail with 23505 on the way, although the end would be sound.",
+                    count(rows),
+                    index.name
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The rows touched, as a FROM clause where the table goes by `t`.
+fn written(touched: &Touched, condition: &str) -> String {
+    format!("FROM {} AS t WHERE {condition} AND t._r IN (SELECT _r FROM {})", table_name(touched.table), touched.rows)
+}

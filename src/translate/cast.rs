@@ -1,0 +1,301 @@
+//! Casts: implicit, by assignment, explicit, as PostgreSQL's `pg_cast` allows them and with the values that it gives.
+//!
+//! Input: a typed expression and a target type. Output: the converted expression, or the server's refusal (42804 in an assignment,
+//! 42846 in a cast). What only a row can violate (a text that is no integer, a value too long) is raised by the row.
+
+use super::literal;
+use super::typed::{Constant, Family, Typed, base, family, is_integer, number_rank, physical, raise, refuse};
+use crate::catalog::{Catalog, Outcome, Problem, Type};
+use crate::query::quote_literal;
+
+/// How much PostgreSQL converts by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Context {
+    /// In an expression.
+    Implicit,
+    /// Into a column.
+    Assignment,
+    /// By CAST or `::`.
+    Explicit,
+}
+
+/// Does PostgreSQL convert between the two types in this context?
+pub(super) fn exists(from: &Type, to: &Type, context: Context) -> bool {
+    use Context::{Assignment, Explicit, Implicit};
+    let (from, to) = (base(from), base(to));
+    if from == to || from == Type::Unknown {
+        return true;
+    }
+    if let (Some(a), Some(b)) = (number_rank(&from), number_rank(&to)) {
+        // Up the ladder by itself, down only into a column; float4 to float8 is up, numeric to a float too.
+        return a < b || context >= Assignment;
+    }
+    let needed = match (&from, &to) {
+        (Type::Array(a), Type::Array(b)) => return exists(a, b, context),
+        (a, b) if family(a) == Family::Text && family(b) == Family::Text => match (a, b) {
+            (Type::Text | Type::Varchar(_) | Type::Name, Type::Char(_) | Type::Name) => Assignment,
+            (Type::Name, Type::Varchar(_)) => Assignment,
+            _ => Implicit,
+        },
+        (Type::Date, Type::Timestamp(_) | Type::Timestamptz(_)) | (Type::Timestamp(_), Type::Timestamptz(_)) => Implicit,
+        (Type::Time(_), Type::Interval) => Implicit,
+        (Type::Timestamptz(_), Type::Timestamp(_) | Type::Date | Type::Time(_))
+        | (Type::Timestamp(_), Type::Date | Type::Time(_))
+        | (Type::Interval, Type::Time(_)) => Assignment,
+        (Type::Int4, Type::Bool) | (Type::Bool, Type::Int4) => Explicit,
+        (Type::Json, Type::Jsonb) | (Type::Jsonb, Type::Json) => Assignment,
+        (Type::Jsonb, Type::Bool) => Explicit,
+        (Type::Jsonb, to) if family(to) == Family::Number => Explicit,
+        (Type::Record | Type::Void, _) | (_, Type::Record | Type::Void) => return false,
+        // By the text form: out of any type into text by assignment, out of text into any type explicitly.
+        (_, to) if family(to) == Family::Text => Assignment,
+        (from, _) if family(from) == Family::Text => Explicit,
+        _ => return false,
+    };
+    context >= needed
+}
+
+/// Converts an expression; `column` names the column assigned to, for messages.
+///
+/// # Errors
+/// [`Problem::Rejected`] where PostgreSQL has no such cast, or the constant isn't a value of the type; [`Problem::Unsupported`]
+/// where the converted value can't be told.
+pub(super) fn convert(
+    value: Typed,
+    to: &Type,
+    context: Context,
+    column: Option<&str>,
+    catalog: &Catalog,
+) -> Outcome<Typed> {
+    if value.is_null() {
+        return Ok(Typed { sql: format!("CAST(NULL AS {})", physical(to)), ty: to.clone(), constant: Some(Constant::Null) });
+    }
+    if value.ty == Type::Unknown
+        && let Some(text) = value.text()
+    {
+        return literal::read(text, to, context == Context::Explicit, catalog);
+    }
+    if !exists(&value.ty, to, context) {
+        return Err(refusal(&value.ty, to, context, column, catalog));
+    }
+    let converted = between(&value, to, catalog)?;
+    Ok(Typed { sql: limit(converted, &value.ty, to, context), ty: to.clone(), constant: None })
+}
+
+fn refusal(from: &Type, to: &Type, context: Context, column: Option<&str>, catalog: &Catalog) -> Problem {
+    let (from, to) = (from.name(catalog), to.name(catalog));
+    match (context, column) {
+        (Context::Assignment, Some(column)) => {
+            Problem::rejected("42804", format!("column \"{column}\" is of type {to} but expression is of type {from}"))
+                .hint("You will need to rewrite or cast the expression.")
+        }
+        _ => Problem::rejected("42846", format!("cannot cast type {from} to {to}")),
+    }
+}
+
+/// The value in the target type, before its length or precision.
+fn between(value: &Typed, to: &Type, catalog: &Catalog) -> Outcome<String> {
+    let (from, sql) = (&value.ty, &value.sql);
+    let target = base(to);
+    if base(from) == target || (family(from) == Family::Text && family(to) == Family::Text) {
+        return match (from, to) {
+            (Type::Char(_), _) if !matches!(to, Type::Char(_)) => Ok(format!("rtrim({sql}, ' ')")),
+            (_, Type::Char(_)) => Err(Problem::unsupported("a cast to character(n)")),
+            _ => Ok(sql.clone()),
+        };
+    }
+    if let (Some(_), Some(_)) = (number_rank(from), number_rank(to)) {
+        return Ok(number(sql, from, to));
+    }
+    match (from, to) {
+        (Type::Array(a), Type::Array(b)) => {
+            let element = between(&Typed::new("x", (**a).clone()), b, catalog)?;
+            Ok(format!("list_transform({sql}, lambda x: {element})"))
+        }
+        (Type::Bool, Type::Int4) => Ok(format!("CAST({sql} AS INTEGER)")),
+        (Type::Int4, Type::Bool) => Ok(format!("({sql} <> 0)")),
+        (Type::Json, Type::Jsonb) => Err(Problem::unsupported("a cast from json to jsonb")),
+        (Type::Jsonb, Type::Json) => Ok(sql.clone()),
+        (Type::Jsonb, Type::Bool) => Ok(format!(
+            "CASE WHEN {sql} IN ('true', 'false') THEN {sql} = 'true' WHEN {sql} IS NOT NULL THEN {} END",
+            raise("22023", "'cannot cast jsonb to type boolean'", to)
+        )),
+        (Type::Jsonb, _) if family(to) == Family::Number => Err(Problem::unsupported("a cast from jsonb to a number")),
+        (from, to) if family(from) == Family::Time && family(to) == Family::Time => {
+            Ok(format!("CAST({sql} AS {})", physical(to)))
+        }
+        (from, to) if family(to) == Family::Text => text_form(sql, from, catalog),
+        (from, to) if family(from) == Family::Text => from_text(sql, to, catalog),
+        (from, to) => Err(Problem::unsupported(format!("a cast from {} to {}", from.name(catalog), to.name(catalog)))),
+    }
+}
+
+/// Between numbers. PostgreSQL rounds a float to the even neighbour and a numeric away from zero, and refuses what doesn't fit.
+fn number(sql: &str, from: &Type, to: &Type) -> String {
+    let rank = |ty| number_rank(ty).unwrap_or_default();
+    if is_integer(to) && rank(to) < rank(from) {
+        let rounded = match from {
+            Type::Float4 | Type::Float8 => format!("round_even({sql}, 0)"),
+            Type::Numeric(_) => format!("round({sql}, 0)"),
+            _ => sql.to_owned(),
+        };
+        let name = match to {
+            Type::Int2 => "smallint",
+            Type::Int4 => "integer",
+            _ => "bigint",
+        };
+        let cast = format!("TRY_CAST({rounded} AS {})", physical(to));
+        let error = raise("22003", &quote_literal(&format!("{name} out of range")), to);
+        return format!("CASE WHEN {sql} IS NOT NULL AND {cast} IS NULL THEN {error} ELSE {cast} END");
+    }
+    format!("CAST({sql} AS {})", physical(&base(to)))
+}
+
+/// PostgreSQL's text form of a value.
+pub(super) fn text_form(sql: &str, from: &Type, catalog: &Catalog) -> Outcome<String> {
+    Ok(match from {
+        ty if family(ty) == Family::Text => sql.to_owned(),
+        Type::Bool | Type::Int2 | Type::Int4 | Type::Int8 | Type::Uuid => format!("CAST({sql} AS VARCHAR)"),
+        Type::Enum(_) | Type::Json | Type::Jsonb | Type::Opaque(_) | Type::Unknown => sql.to_owned(),
+        Type::Numeric(Some(_)) => format!("CAST({sql} AS VARCHAR)"),
+        // Years beyond four digits and BC are written differently by the engines.
+        Type::Date => guarded(sql, "date", "strftime({}, '%Y-%m-%d')"),
+        Type::Timestamp(_) => guarded(sql, "timestamp", "CAST({} AS VARCHAR)"),
+        other => return Err(Problem::unsupported(format!("the text form of a {}", other.name(catalog)))),
+    })
+}
+
+fn guarded(sql: &str, what: &str, form: &str) -> String {
+    let form = form.replace("{}", sql);
+    let error = refuse(&format!("the text form of a {what} outside the years 1 to 9999"), &Type::Text);
+    format!("CASE WHEN {sql} < DATE '0001-01-01' OR {sql} > DATE '9999-12-31' THEN {error} ELSE {form} END")
+}
+
+/// A text read as a value of another type, row by row.
+fn from_text(sql: &str, to: &Type, catalog: &Catalog) -> Outcome<String> {
+    let name = to.name(catalog);
+    let invalid = |ty: &Type| {
+        let message = format!("'invalid input syntax for type {}: \"' || {sql} || '\"'", base(ty).name(catalog));
+        raise("22P02", &message, ty)
+    };
+    Ok(match to {
+        Type::Int2 | Type::Int4 | Type::Int8 => {
+            let digits = format!("regexp_full_match({sql}, '\\s*[+-]?[0-9]+\\s*')");
+            let cast = format!("TRY_CAST(trim({sql}, E' \\t\\n\\r') AS {})", physical(to));
+            let range = format!("'value \"' || {sql} || '\" is out of range for type {name}'");
+            format!(
+                "CASE WHEN {sql} IS NULL THEN NULL WHEN NOT {digits} THEN {} WHEN {cast} IS NULL THEN {} ELSE {cast} END",
+                invalid(to),
+                raise("22003", &range, to)
+            )
+        }
+        Type::Uuid => {
+            let plain = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|[0-9a-fA-F]{32}";
+            let form = format!("regexp_full_match({sql}, '{plain}')");
+            // Braces and hyphens elsewhere are read by the server, too; rare enough to be refused rather than guessed.
+            let odd = format!("regexp_full_match({sql}, '[{{}}0-9a-fA-F-]{{32,41}}')");
+            format!(
+                "CASE WHEN {sql} IS NULL THEN NULL WHEN {form} THEN CAST(CASE WHEN {form} THEN {sql} END AS UUID) WHEN {odd} THEN {} ELSE {} END",
+                refuse("a uuid in an unusual notation", to),
+                invalid(to)
+            )
+        }
+        Type::Bool => {
+            let word = format!("lower(trim({sql}))");
+            format!(
+                "CASE WHEN {sql} IS NULL THEN NULL WHEN {word} IN ('t','tr','tru','true','y','ye','yes','on','1') THEN true WHEN {word} IN ('f','fa','fal','fals','false','n','no','of','off','0') THEN false ELSE {} END",
+                invalid(to)
+            )
+        }
+        Type::Enum(oid) => {
+            let (labels, name) = literal::labels(*oid, catalog)?;
+            let list: Vec<String> = labels.iter().map(|label| quote_literal(label)).collect();
+            let message = format!("'invalid input value for enum {}: \"' || {sql} || '\"'", name.replace('\'', "''"));
+            format!(
+                "CASE WHEN {sql} IS NULL OR {sql} IN ({}) THEN {sql} ELSE {} END",
+                list.join(", "),
+                raise("22P02", &message, to)
+            )
+        }
+        Type::Numeric(_) => {
+            let form = format!("regexp_full_match({sql}, '\\s*[+-]?([0-9]+\\.?[0-9]*|\\.[0-9]+)\\s*')");
+            let odd = refuse("a numeric in an unusual notation", to);
+            format!(
+                "CASE WHEN {sql} IS NULL THEN NULL WHEN {form} THEN CAST(CASE WHEN {form} THEN trim({sql}) END AS {}) WHEN regexp_matches({sql}, '[0-9]|[iI][nN][fF]|[nN][aA][nN]') THEN {odd} ELSE {} END",
+                physical(to),
+                invalid(to)
+            )
+        }
+        Type::Date | Type::Timestamp(_) => {
+            let (form, ty) = match to {
+                Type::Date => ("[0-9]{4}-[0-9]{2}-[0-9]{2}", "DATE"),
+                _ => ("[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\\.[0-9]{1,6})?)?)?", "TIMESTAMP"),
+            };
+            let matches = format!("regexp_full_match({sql}, '{form}')");
+            let cast = format!("TRY_CAST(CASE WHEN {matches} THEN {sql} END AS {ty})");
+            let range = format!("'date/time field value out of range: \"' || {sql} || '\"'");
+            format!(
+                "CASE WHEN {sql} IS NULL THEN NULL WHEN NOT {matches} THEN {} WHEN {cast} IS NULL THEN {} ELSE {cast} END",
+                refuse("a date or time in another notation than ISO's", to),
+                raise("22008", &range, to)
+            )
+        }
+        _ => return Err(Problem::unsupported(format!("a cast from text to {name}"))),
+    })
+}
+
+/// Length and precision: cut by an explicit cast, refused (varchar) or rounded (timestamp, numeric) in an assignment.
+fn limit(sql: String, from: &Type, to: &Type, context: Context) -> String {
+    match to {
+        Type::Varchar(Some(length)) => {
+            if matches!(from, Type::Varchar(Some(had)) if had <= length) {
+                return sql;
+            }
+            if context == Context::Explicit {
+                return format!("left({sql}, {length})");
+            }
+            let error = raise("22001", &quote_literal(&format!("value too long for type character varying({length})")), to);
+            // Blanks at the end that don't fit are cut without a word.
+            format!(
+                "CASE WHEN length({sql}) > {length} THEN CASE WHEN length(rtrim({sql}, ' ')) > {length} THEN {error} ELSE left({sql}, {length}) END ELSE {sql} END"
+            )
+        }
+        Type::Numeric(Some((precision, scale))) => {
+            if from == to {
+                return sql;
+            }
+            let cast = format!("TRY_CAST({sql} AS {})", physical(to));
+            let detail = format!("numeric field overflow (precision {precision}, scale {scale})");
+            let error = raise("22003", &quote_literal(&detail), to);
+            format!("CASE WHEN {sql} IS NOT NULL AND {cast} IS NULL THEN {error} ELSE {cast} END")
+        }
+        Type::Timestamp(Some(precision)) | Type::Timestamptz(Some(precision)) if *precision < 6 => {
+            if matches!(from, Type::Timestamp(Some(had)) | Type::Timestamptz(Some(had)) if had <= precision) {
+                return sql;
+            }
+            round_time(&sql, *precision)
+        }
+        Type::Array(element) => match element.as_ref() {
+            Type::Varchar(Some(_)) => {
+                let from = match from {
+                    Type::Array(from) => from,
+                    other => other,
+                };
+                format!("list_transform({sql}, lambda x: {})", limit("x".to_owned(), from, element, context))
+            }
+            _ => sql,
+        },
+        _ => sql,
+    }
+}
+
+/// PostgreSQL rounds half a unit away from zero, counted from the year 2000.
+pub(super) fn round_time(sql: &str, precision: u8) -> String {
+    let unit = 10_i64.pow(6 - u32::from(precision.min(6)));
+    let half = unit / 2;
+    const EPOCH: i64 = 946_684_800_000_000;
+    let micros = format!("(epoch_us({sql}) - {EPOCH})");
+    format!(
+        "make_timestamp(CAST(CASE WHEN {micros} >= 0 THEN (({micros} + {half}) // {unit}) * {unit} ELSE -((({half} - {micros}) // {unit}) * {unit}) END + {EPOCH} AS BIGINT))"
+    )
+}

@@ -1,0 +1,641 @@
+//! Expressions: a parse tree with the names in scope becomes typed DuckDB SQL.
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{
+    self, AExpr, AExprKind, BoolExprType, BoolTestType, MinMaxOp, Node, NullTestType, SqlValueFunctionOp, SubLinkType, a_const::Val,
+};
+
+use super::cast::{Context, convert};
+use super::query::Grouping;
+use super::reader::Reader;
+use super::scope::Scope;
+use super::typed::{Constant, Family, Typed, family, number_rank, physical};
+use crate::catalog::{Outcome, Problem, Type};
+use crate::query::quote_literal;
+
+/// Where an expression stands: what it may contain.
+#[derive(Clone, Copy)]
+pub(super) struct Site<'s> {
+    pub scope: &'s Scope<'s>,
+    /// The query's groups, where it has any and the expression is about them.
+    pub grouping: Option<&'s Grouping>,
+    /// Aggregates may be called.
+    pub aggregates: bool,
+    /// Window functions may be called.
+    pub windows: bool,
+    /// The clause, for messages.
+    pub clause: &'static str,
+}
+
+impl<'s> Site<'s> {
+    pub fn new(scope: &'s Scope<'s>, clause: &'static str) -> Site<'s> {
+        Site { scope, grouping: None, aggregates: false, windows: false, clause }
+    }
+
+    /// The same place inside an aggregate's arguments.
+    pub fn ungrouped(self) -> Site<'s> {
+        Site { grouping: None, aggregates: false, windows: false, ..self }
+    }
+}
+
+/// The names in a list of String nodes.
+pub(super) fn words(nodes: &[Node]) -> Vec<&str> {
+    nodes
+        .iter()
+        .filter_map(|node| match &node.node {
+            Some(NodeEnum::String(text)) => Some(text.sval.as_str()),
+            _ => None,
+        })
+        .collect()
+}
+
+pub(super) fn required(node: &Option<Box<Node>>) -> Outcome<&Node> {
+    node.as_deref().ok_or_else(|| Problem::unsupported("an empty expression"))
+}
+
+impl Reader<'_> {
+    /// Reads an expression.
+    pub(super) fn expression(&mut self, node: &Node, site: Site<'_>) -> Outcome<Typed> {
+        let Some(node) = &node.node else { return Err(Problem::unsupported("an empty expression")) };
+        if let Some(key) = self.grouping_key(node, site) {
+            return Ok(key);
+        }
+        match node {
+            NodeEnum::AConst(constant) => self.constant(constant),
+            NodeEnum::ColumnRef(column) => self.column(column, site).map_err(|p| p.at(column.location)),
+            NodeEnum::AExpr(expression) => {
+                self.operator_expression(expression, site).map_err(|p| p.at(expression.location))
+            }
+            NodeEnum::BoolExpr(expression) => self.boolean_expression(expression, site),
+            NodeEnum::NullTest(test) => {
+                let value = self.expression(required(&test.arg)?, site)?;
+                if value.ty == Type::Record {
+                    return Err(Problem::unsupported("a NULL test of a row"));
+                }
+                let word = if test.nulltesttype == NullTestType::IsNull as i32 { "IS NULL" } else { "IS NOT NULL" };
+                Ok(Typed::new(format!("({} {word})", value.sql), Type::Bool))
+            }
+            NodeEnum::BooleanTest(test) => self.boolean_test(test, site),
+            NodeEnum::CaseExpr(case) => self.case(case, site),
+            NodeEnum::CoalesceExpr(coalesce) => {
+                let values = self.common(&coalesce.args, site, "COALESCE")?;
+                let ty = values.1;
+                Ok(Typed::new(format!("coalesce({})", values.0.join(", ")), ty))
+            }
+            NodeEnum::MinMaxExpr(expression) => {
+                let word = if expression.op == MinMaxOp::IsGreatest as i32 { "greatest" } else { "least" };
+                let (values, ty) = self.common(&expression.args, site, &word.to_uppercase())?;
+                if matches!(ty, Type::Enum(_) | Type::Array(_) | Type::Interval | Type::Jsonb) {
+                    return Err(Problem::unsupported(format!("{word}() of {} values", ty.name(self.catalog()))));
+                }
+                if family(&ty) == Family::Text {
+                    self.orders_text();
+                }
+                Ok(Typed::new(format!("{word}({})", values.join(", ")), ty))
+            }
+            NodeEnum::TypeCast(cast) => self.type_cast(cast, site).map_err(|p| p.at(cast.location)),
+            NodeEnum::FuncCall(call) => self.call(call, site).map_err(|p| p.at(call.location)),
+            NodeEnum::SqlvalueFunction(function) => self.value_function(function),
+            NodeEnum::SubLink(link) => self.sub_link(link, site).map_err(|p| p.at(link.location)),
+            NodeEnum::AArrayExpr(array) => {
+                if array.elements.is_empty() {
+                    return Ok(Typed { sql: "[]".to_owned(), ty: Type::Array(Box::new(Type::Unknown)), constant: None });
+                }
+                let (values, ty) = self.common(&array.elements, site, "ARRAY")?;
+                if matches!(ty, Type::Array(_)) {
+                    return Err(Problem::unsupported("an array of arrays"));
+                }
+                Ok(Typed::new(format!("[{}]", values.join(", ")), Type::Array(Box::new(ty))))
+            }
+            NodeEnum::AIndirection(indirection) => self.indirection(indirection, site),
+            NodeEnum::CollateClause(collate) => {
+                let name = words(&collate.collname).join(".");
+                if name != "C" && name != "POSIX" {
+                    return Err(Problem::unsupported(format!("the collation {name}")));
+                }
+                self.expression(required(&collate.arg)?, site)
+            }
+            NodeEnum::NamedArgExpr(_) => Err(Problem::unsupported("an argument given by name")),
+            NodeEnum::RowExpr(_) => Err(Problem::unsupported("a row constructor here")),
+            NodeEnum::SetToDefault(_) => Err(Problem::rejected("42601", "DEFAULT is not allowed in this context")),
+            NodeEnum::ParamRef(_) => Err(Problem::rejected("42P02", "there is no parameter $1")),
+            NodeEnum::GroupingFunc(_) => Err(Problem::unsupported("GROUPING()")),
+            NodeEnum::CurrentOfExpr(_) => Err(Problem::unsupported("WHERE CURRENT OF")),
+            _ => Err(Problem::unsupported("this form of expression")),
+        }
+    }
+
+    /// Reads a condition: it must be boolean.
+    pub(super) fn condition(&mut self, node: &Node, site: Site<'_>) -> Outcome<String> {
+        let value = self.expression(node, site)?;
+        match value.ty {
+            Type::Bool => Ok(value.sql),
+            Type::Unknown => Ok(convert(value, &Type::Bool, Context::Implicit, None, self.catalog())?.sql),
+            other => Err(Problem::rejected(
+                "42804",
+                format!("argument of {} must be type boolean, not type {}", site.clause, other.name(self.catalog())),
+            )),
+        }
+    }
+
+    fn constant(&mut self, constant: &protobuf::AConst) -> Outcome<Typed> {
+        if constant.isnull {
+            return Ok(Typed::null());
+        }
+        Ok(match &constant.val {
+            // The parser leaves out a zero.
+            None => Typed::integer(0),
+            Some(Val::Ival(value)) => Typed::integer(value.ival.into()),
+            Some(Val::Fval(value)) => return self.number_constant(&value.fval),
+            Some(Val::Boolval(value)) => Typed::new(value.boolval.to_string(), Type::Bool),
+            Some(Val::Sval(value)) => Typed::string(&value.sval),
+            Some(Val::Bsval(_)) => return Err(Problem::unsupported("a bit string")),
+        })
+    }
+
+    /// A number too large for an integer, or with a point: a bigint or a numeric.
+    fn number_constant(&mut self, text: &str) -> Outcome<Typed> {
+        if let Ok(value) = text.parse::<i64>() {
+            return Ok(Typed::integer(value));
+        }
+        let ty = Type::Numeric(None);
+        match super::literal::decimal(text, &ty) {
+            Some(sql) => Ok(Typed::new(sql, ty)),
+            None => Err(Problem::unsupported(format!("the number {text}"))),
+        }
+    }
+
+    fn column(&mut self, column: &protobuf::ColumnRef, site: Site<'_>) -> Outcome<Typed> {
+        if column.fields.iter().any(|f| matches!(f.node, Some(NodeEnum::AStar(_)))) {
+            return Err(Problem::unsupported("a whole row as a value"));
+        }
+        let (schema, source, name) = match words(&column.fields).as_slice() {
+            [name] => (None, None, *name),
+            [source, name] => (None, Some(*source), *name),
+            [schema, source, name] => (Some(*schema), Some(*source), *name),
+            _ => return Err(Problem::unsupported("a name of four parts")),
+        };
+        let found = match site.scope.find(schema, source, name) {
+            // `SELECT t FROM t`: the row as a value.
+            Err(_) if source.is_none() && site.scope.sources.iter().any(|s| s.name == name) => {
+                return Err(Problem::unsupported(format!("the row of {name} as a value")));
+            }
+            found => found?,
+        };
+        self.reads(found.column.origin);
+        let typed = Typed::new(found.column.sql.clone(), found.column.ty.clone());
+        match site.grouping {
+            Some(grouping) if found.level == 0 && !grouping.contains(&typed.sql) => {
+                if found.source.is_some_and(|source| grouping.determined.contains(&source)) {
+                    // The group has one row of this table, so any of its values is the value.
+                    return Ok(Typed::new(format!("any_value({})", typed.sql), typed.ty));
+                }
+                let shown = words(&column.fields).join(".");
+                let place = match site.clause {
+                    "SELECT" | "HAVING" | "ORDER BY" => "must appear in the GROUP BY clause or be used in an aggregate function",
+                    _ => "must appear in the GROUP BY clause",
+                };
+                Err(Problem::rejected("42803", format!("column \"{shown}\" {place}")))
+            }
+            _ => Ok(typed),
+        }
+    }
+
+    fn boolean_expression(&mut self, expression: &protobuf::BoolExpr, site: Site<'_>) -> Outcome<Typed> {
+        let word = match BoolExprType::try_from(expression.boolop) {
+            Ok(BoolExprType::AndExpr) => "AND",
+            Ok(BoolExprType::OrExpr) => "OR",
+            _ => "NOT",
+        };
+        let site = Site { clause: word, ..site };
+        let parts = expression.args.iter().map(|arg| self.condition(arg, site)).collect::<Outcome<Vec<_>>>()?;
+        let sql = match word {
+            "NOT" => format!("(NOT {})", parts.join("")),
+            _ => format!("({})", parts.join(&format!(" {word} "))),
+        };
+        Ok(Typed::new(sql, Type::Bool))
+    }
+
+    fn boolean_test(&mut self, test: &protobuf::BooleanTest, site: Site<'_>) -> Outcome<Typed> {
+        let value = self.condition(required(&test.arg)?, Site { clause: "IS TRUE", ..site })?;
+        let word = match BoolTestType::try_from(test.booltesttype) {
+            Ok(BoolTestType::IsTrue) => "IS TRUE",
+            Ok(BoolTestType::IsNotTrue) => "IS NOT TRUE",
+            Ok(BoolTestType::IsFalse) => "IS FALSE",
+            Ok(BoolTestType::IsNotFalse) => "IS NOT FALSE",
+            Ok(BoolTestType::IsUnknown) => "IS NULL",
+            _ => "IS NOT NULL",
+        };
+        Ok(Typed::new(format!("({value} {word})"), Type::Bool))
+    }
+
+    fn case(&mut self, case: &protobuf::CaseExpr, site: Site<'_>) -> Outcome<Typed> {
+        let subject = case.arg.as_deref().map(|arg| self.expression(arg, site)).transpose()?;
+        let mut conditions = Vec::new();
+        let mut results = Vec::new();
+        for when in &case.args {
+            let Some(NodeEnum::CaseWhen(when)) = &when.node else { continue };
+            let condition = required(&when.expr)?;
+            conditions.push(match &subject {
+                Some(subject) => {
+                    let value = self.expression(condition, site)?;
+                    self.operator("=", subject.clone(), value)?.sql
+                }
+                None => self.condition(condition, Site { clause: "CASE/WHEN", ..site })?,
+            });
+            results.push(self.expression(required(&when.result)?, site)?);
+        }
+        results.push(match case.defresult.as_deref() {
+            Some(node) => self.expression(node, site)?,
+            None => Typed::null(),
+        });
+        // PostgreSQL's own order for choosing the type: ELSE first.
+        results.rotate_right(1);
+        let (mut results, ty) = self.unify(results, "CASE")?;
+        results.rotate_left(1);
+        let default = results.pop().unwrap_or_default();
+        let branches: Vec<String> =
+            conditions.iter().zip(&results).map(|(when, then)| format!("WHEN {when} THEN {then}")).collect();
+        Ok(Typed::new(format!("CASE {} ELSE {default} END", branches.join(" ")), ty))
+    }
+
+    /// Reads expressions and gives them one type.
+    fn common(&mut self, nodes: &[Node], site: Site<'_>, what: &str) -> Outcome<(Vec<String>, Type)> {
+        let values = nodes.iter().map(|node| self.expression(node, site)).collect::<Outcome<Vec<_>>>()?;
+        self.unify(values, what)
+    }
+
+    /// Gives values one type, as UNION, CASE, COALESCE and ARRAY do.
+    pub(super) fn unify(&mut self, values: Vec<Typed>, what: &str) -> Outcome<(Vec<String>, Type)> {
+        let types: Vec<Type> = values.iter().map(|v| v.ty.clone()).collect();
+        let ty = self.common_type(&types, what)?;
+        let catalog = self.catalog();
+        let values = values
+            .into_iter()
+            .map(|value| {
+                // A type that is the same for all keeps its length; nothing is cut or refused here.
+                if value.ty == ty { Ok(value.sql) } else { Ok(convert(value, &ty, Context::Implicit, None, catalog)?.sql) }
+            })
+            .collect::<Outcome<Vec<_>>>()?;
+        Ok((values, ty))
+    }
+
+    /// The type that UNION and its kin choose.
+    pub(super) fn common_type(&mut self, types: &[Type], what: &str) -> Outcome<Type> {
+        let known: Vec<&Type> = types.iter().filter(|ty| **ty != Type::Unknown).collect();
+        let Some((first, rest)) = known.split_first() else { return Ok(Type::Text) };
+        if rest.iter().all(|ty| ty == first) {
+            return Ok((*first).clone());
+        }
+        let mut chosen = super::typed::base(first);
+        for ty in rest {
+            let ty = super::typed::base(ty);
+            if ty == chosen {
+                continue;
+            }
+            let mismatch = || {
+                let (a, b) = (chosen.name(self.catalog()), ty.name(self.catalog()));
+                Problem::rejected("42804", format!("{what} types {a} and {b} cannot be matched"))
+            };
+            if family(&ty) != family(&chosen) || matches!(family(&ty), Family::Other | Family::Enum | Family::Array) {
+                return Err(mismatch());
+            }
+            let up = match (number_rank(&chosen), number_rank(&ty)) {
+                (Some(a), Some(b)) => b > a,
+                _ => match (&chosen, &ty) {
+                    (Type::Text, _) => false,
+                    (_, Type::Text) => true,
+                    (Type::Date, Type::Timestamp(_) | Type::Timestamptz(_)) | (Type::Timestamp(_), Type::Timestamptz(_)) => true,
+                    (Type::Timestamp(_) | Type::Timestamptz(_), Type::Date) | (Type::Timestamptz(_), Type::Timestamp(_)) => false,
+                    (a, b) if family(a) == Family::Text && family(b) == Family::Text => false,
+                    _ => return Err(mismatch()),
+                },
+            };
+            if up {
+                chosen = ty;
+            }
+        }
+        Ok(chosen)
+    }
+
+    fn type_cast(&mut self, cast: &protobuf::TypeCast, site: Site<'_>) -> Outcome<Typed> {
+        let name = cast.type_name.as_ref().ok_or_else(|| Problem::unsupported("a cast without a type"))?;
+        let ty = Type::from_name(name, self.catalog())?;
+        let argument = required(&cast.arg)?;
+        if let (Some(NodeEnum::AArrayExpr(array)), Type::Array(element)) = (&argument.node, &ty) {
+            // ARRAY[…]::type[] casts each element.
+            let element = (**element).clone();
+            let mut elements = Vec::new();
+            for node in &array.elements {
+                let value = self.expression(node, site)?;
+                elements.push(convert(value, &element, Context::Explicit, None, self.catalog())?.sql);
+            }
+            return Ok(Typed::new(format!("CAST([{}] AS {})", elements.join(", "), physical(&ty)), ty));
+        }
+        let value = self.expression(argument, site)?;
+        if matches!(ty, Type::Timestamptz(_)) != matches!(value.ty, Type::Timestamptz(_))
+            && family(&ty) == Family::Time
+            && (family(&value.ty) == Family::Time)
+        {
+            self.needs_utc("a cast between times with and without time zone")?;
+        }
+        if let Type::Opaque(name) = &ty
+            && value.ty != Type::Unknown
+            && value.ty != ty
+        {
+            return Err(Problem::unsupported(format!("a cast to {name}")));
+        }
+        convert(value, &ty, Context::Explicit, None, self.catalog())
+    }
+
+    fn value_function(&mut self, function: &protobuf::SqlValueFunction) -> Outcome<Typed> {
+        use SqlValueFunctionOp as Op;
+        let now = self.now();
+        match SqlValueFunctionOp::try_from(function.op) {
+            Ok(Op::SvfopCurrentTimestamp | Op::SvfopCurrentTimestampN) => self.rounded(now, Type::Timestamptz(None), function.typmod),
+            Ok(Op::SvfopLocaltimestamp | Op::SvfopLocaltimestampN) => {
+                self.needs_utc("LOCALTIMESTAMP")?;
+                self.rounded(now, Type::Timestamp(None), function.typmod)
+            }
+            Ok(Op::SvfopCurrentDate) => {
+                self.needs_utc("CURRENT_DATE")?;
+                Ok(Typed::new(format!("CAST({now} AS DATE)"), Type::Date))
+            }
+            _ => Err(Problem::unsupported("CURRENT_USER and the like")),
+        }
+    }
+
+    fn rounded(&mut self, sql: String, ty: Type, typmod: i32) -> Outcome<Typed> {
+        Ok(match u8::try_from(typmod) {
+            Ok(precision) if precision < 6 => Typed::new(super::cast::round_time(&sql, precision), ty),
+            _ => Typed::new(sql, ty),
+        })
+    }
+
+    /// `now()`, the same for the whole rehearsal.
+    pub(super) fn now(&mut self) -> String {
+        self.volatile("the time of the run");
+        format!("CAST({} AS TIMESTAMP)", quote_literal(&self.settings().now))
+    }
+
+    fn operator_expression(&mut self, expression: &AExpr, site: Site<'_>) -> Outcome<Typed> {
+        let name = words(&expression.name).last().copied().unwrap_or_default().to_owned();
+        let kind = AExprKind::try_from(expression.kind).unwrap_or(AExprKind::Undefined);
+        let Some(left) = expression.lexpr.as_deref() else { return self.prefix(&name, required(&expression.rexpr)?, site) };
+        let right = required(&expression.rexpr)?;
+        match kind {
+            AExprKind::AexprOp => self.binary(&name, left, right, site),
+            AExprKind::AexprDistinct | AExprKind::AexprNotDistinct => {
+                let (a, b) = (self.expression(left, site)?, self.expression(right, site)?);
+                let (a, b) = self.comparable("=", a, b)?;
+                let word = if kind == AExprKind::AexprDistinct { "IS DISTINCT FROM" } else { "IS NOT DISTINCT FROM" };
+                Ok(Typed::new(format!("({} {word} {})", a.sql, b.sql), Type::Bool))
+            }
+            AExprKind::AexprNullif => {
+                let (a, b) = (self.expression(left, site)?, self.expression(right, site)?);
+                let ty = if a.ty == Type::Unknown { Type::Text } else { a.ty.clone() };
+                let (a, b) = self.comparable("=", a, b)?;
+                Ok(Typed::new(format!("CASE WHEN {a} = {b} THEN NULL ELSE {a} END", a = a.sql, b = b.sql), ty))
+            }
+            AExprKind::AexprIn => self.in_list(&name, left, right, site),
+            AExprKind::AexprOpAny | AExprKind::AexprOpAll => {
+                self.any_element(&name, kind == AExprKind::AexprOpAll, left, right, site)
+            }
+            AExprKind::AexprLike | AExprKind::AexprIlike => {
+                let subject = self.expression(left, site)?;
+                let (pattern, escape) = self.pattern_and_escape(right, site)?;
+                self.like(subject, pattern, escape, kind == AExprKind::AexprIlike, name.starts_with('!'))
+            }
+            AExprKind::AexprBetween | AExprKind::AexprNotBetween => {
+                let Some(NodeEnum::List(bounds)) = &right.node else { return Err(Problem::unsupported("BETWEEN")) };
+                let [low, high] = bounds.items.as_slice() else { return Err(Problem::unsupported("BETWEEN")) };
+                let above = self.binary(">=", left, low, site)?;
+                let below = self.binary("<=", left, high, site)?;
+                let sql = format!("({} AND {})", above.sql, below.sql);
+                let negated = kind == AExprKind::AexprNotBetween;
+                Ok(Typed::new(if negated { format!("(NOT {sql})") } else { sql }, Type::Bool))
+            }
+            AExprKind::AexprSimilar => Err(Problem::unsupported("SIMILAR TO")),
+            _ => Err(Problem::unsupported(format!("the operator {name}"))),
+        }
+    }
+
+    fn binary(&mut self, name: &str, left: &Node, right: &Node, site: Site<'_>) -> Outcome<Typed> {
+        if let (Some(NodeEnum::RowExpr(a)), Some(NodeEnum::RowExpr(b))) = (&left.node, &right.node) {
+            return self.compare_rows(name, &a.args, &b.args, site);
+        }
+        if name == "->" || name == "->>" {
+            let document = self.json_operand(left, site)?;
+            let key = self.expression(right, site)?;
+            let value = self.operator(name, document, key)?;
+            return Ok(if name == "->" { settle(value) } else { value });
+        }
+        let (a, b) = (self.expression(left, site)?, self.expression(right, site)?);
+        self.operator(name, a, b)
+    }
+
+    /// The left side of `->`: a chain of them is looked into as a whole.
+    pub(super) fn json_operand(&mut self, node: &Node, site: Site<'_>) -> Outcome<Typed> {
+        if let Some(NodeEnum::AExpr(inner)) = &node.node
+            && words(&inner.name) == ["->"]
+            && let (Some(left), Some(right)) = (inner.lexpr.as_deref(), inner.rexpr.as_deref())
+        {
+            let document = self.json_operand(left, site)?;
+            let key = self.expression(right, site)?;
+            return self.operator("->", document, key);
+        }
+        self.expression(node, site)
+    }
+
+    /// `(a, b) = (c, d)`, term by term.
+    fn compare_rows(&mut self, name: &str, left: &[Node], right: &[Node], site: Site<'_>) -> Outcome<Typed> {
+        if left.len() != right.len() {
+            return Err(Problem::rejected("42601", "unequal number of entries in row expressions"));
+        }
+        let joint = match name {
+            "=" => " AND ",
+            "<>" => " OR ",
+            _ => return Err(Problem::unsupported(format!("the comparison {name} of rows"))),
+        };
+        let terms = left
+            .iter()
+            .zip(right)
+            .map(|(a, b)| Ok(self.binary(name, a, b, site)?.sql))
+            .collect::<Outcome<Vec<_>>>()?;
+        Ok(Typed::new(format!("({})", terms.join(joint)), Type::Bool))
+    }
+
+    fn prefix(&mut self, name: &str, operand: &Node, site: Site<'_>) -> Outcome<Typed> {
+        if name == "-"
+            && let Some(NodeEnum::AConst(constant)) = &operand.node
+        {
+            // The parser reads -2147483648 as the negation of a number one too large for its type.
+            match &constant.val {
+                Some(Val::Ival(value)) => return Ok(Typed::integer(-i64::from(value.ival))),
+                Some(Val::Fval(value)) => return self.number_constant(&format!("-{}", value.fval)),
+                _ => {}
+            }
+        }
+        let value = self.expression(operand, site)?;
+        match (name, number_rank(&value.ty)) {
+            ("-", Some(_)) => self.operator("-", Typed::new(format!("CAST(0 AS {})", physical(&value.ty)), value.ty.clone()), value),
+            ("+", Some(_)) => Ok(value),
+            ("-", None) if value.ty == Type::Interval => Ok(Typed::new(format!("(-{})", value.sql), Type::Interval)),
+            ("-" | "+", None) => {
+                let ty = value.ty.name(self.catalog());
+                Err(Problem::rejected("42883", format!("operator does not exist: {name} {ty}")))
+            }
+            _ => Err(Problem::unsupported(format!("the operator {name}"))),
+        }
+    }
+
+    fn in_list(&mut self, name: &str, left: &Node, right: &Node, site: Site<'_>) -> Outcome<Typed> {
+        let Some(NodeEnum::List(list)) = &right.node else { return Err(Problem::unsupported("this form of IN")) };
+        if matches!(left.node, Some(NodeEnum::RowExpr(_))) {
+            let terms = list
+                .items
+                .iter()
+                .map(|item| Ok(self.binary("=", left, item, site)?.sql))
+                .collect::<Outcome<Vec<_>>>()?;
+            let sql = format!("({})", terms.join(" OR "));
+            return Ok(Typed::new(if name == "<>" { format!("(NOT {sql})") } else { sql }, Type::Bool));
+        }
+        let subject = self.expression(left, site)?;
+        let mut values = Vec::new();
+        for item in &list.items {
+            let value = self.expression(item, site)?;
+            let (_, value) = self.comparable("=", subject.clone(), value)?;
+            values.push(value);
+        }
+        let subject = match values.first() {
+            Some(first) if subject.ty == Type::Unknown => self.comparable("=", subject, first.clone())?.0,
+            _ => subject,
+        };
+        let list: Vec<&str> = values.iter().map(|v| v.sql.as_str()).collect();
+        let word = if name == "<>" { "NOT IN" } else { "IN" };
+        Ok(Typed::new(format!("({} {word} ({}))", subject.sql, list.join(", ")), Type::Bool))
+    }
+
+    /// `x = ANY(array)`, `x <> ALL(array)`.
+    fn any_element(&mut self, name: &str, all: bool, left: &Node, right: &Node, site: Site<'_>) -> Outcome<Typed> {
+        if !matches!((name, all), ("=", false) | ("<>", true)) {
+            return Err(Problem::unsupported(format!("{name} {} (array)", if all { "ALL" } else { "ANY" })));
+        }
+        let subject = self.expression(left, site)?;
+        let array = self.expression(right, site)?;
+        let array = match &array.ty {
+            Type::Unknown => {
+                let element = if subject.ty == Type::Unknown { Type::Text } else { super::typed::base(&subject.ty) };
+                convert(array, &Type::Array(Box::new(element)), Context::Implicit, None, self.catalog())?
+            }
+            _ => array,
+        };
+        let Type::Array(element) = &array.ty else {
+            return Err(Problem::rejected("42809", "op ANY/ALL (array) requires array on right side"));
+        };
+        let element = (**element).clone();
+        let (subject, _) = self.comparable(name, subject, Typed::new("NULL", element))?;
+        let (x, list) = (&subject.sql, &array.sql);
+        let found = format!(
+            "CASE WHEN {list} IS NULL THEN NULL WHEN len({list}) = 0 THEN false WHEN {x} IS NULL THEN NULL WHEN list_contains({list}, {x}) THEN true WHEN list_count({list}) < len({list}) THEN NULL ELSE false END"
+        );
+        Ok(Typed::new(if all { format!("(NOT {found})") } else { found }, Type::Bool))
+    }
+
+    /// `x LIKE p ESCAPE e` reaches us as `x ~~ like_escape(p, e)`.
+    fn pattern_and_escape(&mut self, node: &Node, site: Site<'_>) -> Outcome<(Typed, Option<Typed>)> {
+        if let Some(NodeEnum::FuncCall(call)) = &node.node
+            && words(&call.funcname).last() == Some(&"like_escape")
+            && let [pattern, escape] = call.args.as_slice()
+        {
+            return Ok((self.expression(pattern, site)?, Some(self.expression(escape, site)?)));
+        }
+        Ok((self.expression(node, site)?, None))
+    }
+
+    /// `array[2]`
+    fn indirection(&mut self, indirection: &protobuf::AIndirection, site: Site<'_>) -> Outcome<Typed> {
+        let value = self.expression(required(&indirection.arg)?, site)?;
+        let [Node { node: Some(NodeEnum::AIndices(indices)) }] = indirection.indirection.as_slice() else {
+            return Err(Problem::unsupported("a field of a composite value"));
+        };
+        let Type::Array(element) = &value.ty else {
+            return Err(Problem::rejected(
+                "42804",
+                format!("cannot subscript type {} because it does not support subscripting", value.ty.name(self.catalog())),
+            ));
+        };
+        if indices.is_slice {
+            return Err(Problem::unsupported("a slice of an array"));
+        }
+        let element = (**element).clone();
+        let index = self.expression(required(&indices.uidx)?, site)?;
+        let index = convert(index, &Type::Int4, Context::Implicit, None, self.catalog())?;
+        // DuckDB counts negative positions from the end, PostgreSQL has none.
+        Ok(Typed::new(format!("CASE WHEN {i} > 0 THEN ({v})[{i}] END", i = index.sql, v = value.sql), element))
+    }
+
+    fn sub_link(&mut self, link: &protobuf::SubLink, site: Site<'_>) -> Outcome<Typed> {
+        let Some(NodeEnum::SelectStmt(select)) = required(&link.subselect)?.node.as_ref() else {
+            return Err(Problem::unsupported("this form of subquery"));
+        };
+        let query = self.query(select, Some(site.scope))?;
+        let one = |this: &Self| match query.outputs.as_slice() {
+            [output] => Ok(output.ty.clone()),
+            _ => {
+                let _ = this;
+                Err(Problem::rejected("42601", "subquery must return only one column"))
+            }
+        };
+        match SubLinkType::try_from(link.sub_link_type) {
+            Ok(SubLinkType::ExistsSublink) => Ok(Typed::new(format!("EXISTS ({})", query.sql), Type::Bool)),
+            Ok(SubLinkType::ExprSublink) => {
+                let ty = one(self)?;
+                Ok(Typed::new(format!("({})", query.sql), ty))
+            }
+            Ok(SubLinkType::ArraySublink) => {
+                let ty = one(self)?;
+                let (sql, column) = (&query.sql, &query.outputs[0].column);
+                if select.sort_clause.is_empty() {
+                    self.choice("ARRAY(SELECT …) without ORDER BY".to_owned());
+                }
+                let list = format!("(SELECT coalesce(list(q.{column}), []) FROM ({sql}) AS q)");
+                Ok(Typed::new(list, Type::Array(Box::new(ty))))
+            }
+            Ok(kind @ (SubLinkType::AnySublink | SubLinkType::AllSublink)) => {
+                let operator = words(&link.oper_name).last().copied().unwrap_or("=").to_owned();
+                let all = kind == SubLinkType::AllSublink;
+                if !matches!((operator.as_str(), all), ("=", false) | ("<>", true)) {
+                    return Err(Problem::unsupported(format!("{operator} {} (subquery)", if all { "ALL" } else { "ANY" })));
+                }
+                if matches!(required(&link.testexpr)?.node, Some(NodeEnum::RowExpr(_))) {
+                    return Err(Problem::unsupported("IN with rows on the left"));
+                }
+                let ty = one(self)?;
+                let subject = self.expression(required(&link.testexpr)?, site)?;
+                let column = Typed::new(format!("q.{}", query.outputs[0].column), ty);
+                let (subject, column) = self.comparable(&operator, subject, column)?;
+                let word = if all { "NOT IN" } else { "IN" };
+                Ok(Typed::new(format!("({} {word} (SELECT {} FROM ({}) AS q))", subject.sql, column.sql, query.sql), Type::Bool))
+            }
+            _ => Err(Problem::unsupported("this form of subquery")),
+        }
+    }
+}
+
+/// Makes a member of a jsonb document a value: an object or array in it isn't in jsonb's own text form.
+fn settle(value: Typed) -> Typed {
+    let refuse = super::typed::refuse("a jsonb member that is an object or array, as a value,", &value.ty);
+    Typed::new(
+        format!("CASE WHEN json_type({v}) IN ('OBJECT', 'ARRAY') THEN {refuse} ELSE {v} END", v = value.sql),
+        value.ty,
+    )
+}
+
+/// A constant integer, for LIMIT and the like.
+pub(super) fn integer_constant(value: &Typed) -> Option<i64> {
+    match value.constant {
+        Some(Constant::Integer(value)) => Some(value),
+        _ => None,
+    }
+}

@@ -1,0 +1,435 @@
+//! FROM clauses: tables, views, subqueries, functions and joins become sources of a scope.
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{Alias, CommonTableExpr, JoinExpr, JoinType, Node, RangeFunction, RangeSubselect, RangeVar, SelectStmt, SetOperation, WithClause};
+
+use super::cast::{Context, convert};
+use super::expression::{Site, required, words};
+use super::reader::{Named, Reader};
+use super::scope::{Scope, Source, SourceColumn};
+use super::typed::Typed;
+use super::{Output, Recursion, Step, column_name, table_name};
+use crate::catalog::{Oid, Outcome, Problem, Table, Type};
+
+/// Views within views that are followed.
+const VIEW_DEPTH: usize = 32;
+
+impl Reader<'_> {
+    /// Reads a FROM clause into `scope`; returns its DuckDB SQL, empty where there is none.
+    pub(super) fn from_clause(&mut self, nodes: &[Node], scope: &mut Scope<'_>) -> Outcome<String> {
+        let items = nodes.iter().map(|node| self.from_item(node, scope)).collect::<Outcome<Vec<_>>>()?;
+        Ok(items.join(", "))
+    }
+
+    fn from_item(&mut self, node: &Node, scope: &mut Scope<'_>) -> Outcome<String> {
+        match &node.node {
+            Some(NodeEnum::RangeVar(relation)) => {
+                let (source, sql) = self.relation(relation).map_err(|p| p.at(relation.location))?;
+                self.push(source, scope)?;
+                Ok(sql)
+            }
+            Some(NodeEnum::RangeSubselect(subselect)) => self.subselect(subselect, scope),
+            Some(NodeEnum::RangeFunction(function)) => self.range_function(function, scope),
+            Some(NodeEnum::JoinExpr(join)) => self.join(join, scope),
+            Some(NodeEnum::RangeTableSample(_)) => Err(Problem::unsupported("TABLESAMPLE")),
+            _ => Err(Problem::unsupported("this form of FROM")),
+        }
+    }
+
+    fn push(&mut self, source: Source, scope: &mut Scope<'_>) -> Outcome<()> {
+        if scope.sources.iter().any(|s| s.name == source.name && s.schema == source.schema) {
+            return Err(Problem::rejected("42712", format!("table name \"{}\" specified more than once", source.name)));
+        }
+        scope.sources.push(source);
+        Ok(())
+    }
+
+    /// A name in FROM: a common table expression, a table, a view.
+    fn relation(&mut self, relation: &RangeVar) -> Outcome<(Source, String)> {
+        let name = relation.relname.as_str();
+        let schema = Some(relation.schemaname.as_str()).filter(|s| !s.is_empty());
+        if schema.is_none()
+            && let Some(named) = self.named.iter().rev().find(|n| n.name == name).cloned()
+        {
+            let alias = format!("s{}", self.number());
+            let source = source_of(&alias, name, &named.outputs, relation.alias.as_ref())?;
+            return Ok((source, format!("{} AS {alias}", named.table)));
+        }
+        if let Some(table) = self.catalog().table(schema, name) {
+            return self.table_source(table, relation.alias.as_ref());
+        }
+        if let Some(view) = self.catalog().view(schema, name).cloned() {
+            return self.view_source(&view, relation.alias.as_ref());
+        }
+        if let Some((sql, outputs)) = super::system::relation(self.catalog(), schema, name) {
+            let alias = format!("s{}", self.number());
+            let source = source_of(&alias, name, &outputs, relation.alias.as_ref())?;
+            return Ok((source, format!("({sql}) AS {alias}")));
+        }
+        if schema.is_some_and(|s| s == "pg_catalog" || s == "information_schema") || (schema.is_none() && name.starts_with("pg_")) {
+            return Err(Problem::unsupported(format!("the system view {name}")));
+        }
+        Err(self.catalog().missing_relation(schema, name))
+    }
+
+    /// A table as a source.
+    pub(super) fn table_source(&mut self, table: &Table, alias: Option<&Alias>) -> Outcome<(Source, String)> {
+        let physical = format!("s{}", self.number());
+        let mut source = Source {
+            name: alias.map_or_else(|| table.name.clone(), |a| a.aliasname.clone()),
+            schema: alias.is_none().then(|| table.schema.clone()),
+            columns: table
+                .columns
+                .iter()
+                .map(|column| SourceColumn {
+                    name: column.name.clone(),
+                    ty: column.ty.clone(),
+                    sql: format!("{physical}.{}", column_name(column.attnum)),
+                    origin: Some((table.oid, column.attnum)),
+                })
+                .collect(),
+            row: Some(format!("{physical}._r")),
+            table: Some(table.oid),
+            alias: physical.clone(),
+        };
+        rename(&mut source.columns, alias, &source.name)?;
+        self.remarks.reads.entry(table.oid).or_default();
+        Ok((source, format!("{} AS {physical}", table_name(table.oid))))
+    }
+
+    fn view_source(&mut self, view: &crate::catalog::View, alias: Option<&Alias>) -> Outcome<(Source, String)> {
+        let Some(NodeEnum::SelectStmt(select)) = &view.query.node.node else {
+            return Err(Problem::unsupported(format!("the view {}", view.name)));
+        };
+        if self.view_depth >= VIEW_DEPTH {
+            return Err(Problem::unsupported(format!("the view {}, nested too deeply,", view.name)));
+        }
+        // A view's query sees none of the names around it.
+        let named = std::mem::take(&mut self.named);
+        self.view_depth += 1;
+        let query = self.query(select, None);
+        self.view_depth -= 1;
+        self.named = named;
+        let query = query?;
+        let physical = format!("s{}", self.number());
+        let mut outputs = query.outputs;
+        for (output, name) in outputs.iter_mut().zip(&view.columns) {
+            output.name.clone_from(name);
+        }
+        let source = source_of(&physical, &view.name, &outputs, alias)?;
+        Ok((source, format!("({}) AS {physical}", query.sql)))
+    }
+
+    fn subselect(&mut self, subselect: &RangeSubselect, scope: &mut Scope<'_>) -> Outcome<String> {
+        let Some(NodeEnum::SelectStmt(select)) = required(&subselect.subquery)?.node.as_ref() else {
+            return Err(Problem::unsupported("this form of subquery"));
+        };
+        let query = if subselect.lateral {
+            let around = Scope { sources: scope.sources.clone(), merged: scope.merged.clone(), outer: scope.outer };
+            self.query(select, Some(&around))?
+        } else {
+            self.query(select, scope.outer)?
+        };
+        let physical = format!("s{}", self.number());
+        let name = subselect.alias.as_ref().map_or(physical.as_str(), |a| a.aliasname.as_str());
+        let source = source_of(&physical, name, &query.outputs, subselect.alias.as_ref())?;
+        self.push(source, scope)?;
+        let lateral = if subselect.lateral { "LATERAL " } else { "" };
+        Ok(format!("{lateral}({}) AS {physical}", query.sql))
+    }
+
+    /// `unnest(…)`, `generate_series(…)`, `jsonb_array_elements(…)` in FROM.
+    fn range_function(&mut self, function: &RangeFunction, scope: &mut Scope<'_>) -> Outcome<String> {
+        let unsupported = || Problem::unsupported("this form of function in FROM");
+        let [Node { node: Some(NodeEnum::List(list)) }] = function.functions.as_slice() else { return Err(unsupported()) };
+        let Some(NodeEnum::FuncCall(call)) = list.items.first().and_then(|n| n.node.as_ref()) else {
+            return Err(unsupported());
+        };
+        if !function.coldeflist.is_empty() {
+            return Err(unsupported());
+        }
+        let name = words(&call.funcname).last().copied().unwrap_or_default().to_owned();
+        let around = Scope { sources: scope.sources.clone(), merged: scope.merged.clone(), outer: scope.outer };
+        let site = Site::new(&around, "functions in FROM");
+        let (list_sql, ty) = match (name.as_str(), call.args.as_slice()) {
+            ("unnest", [argument]) => {
+                let value = self.expression(argument, site)?;
+                let Type::Array(element) = value.ty else { return Err(unsupported()) };
+                (value.sql, *element)
+            }
+            ("generate_series", [from, to, step @ ..]) if step.len() <= 1 => {
+                let mut parts = Vec::new();
+                for node in [from, to].into_iter().chain(step) {
+                    let value = self.expression(node, site)?;
+                    if !super::typed::is_integer(&value.ty) {
+                        return Err(Problem::unsupported("generate_series() of anything but integers"));
+                    }
+                    parts.push(convert(value, &Type::Int8, Context::Implicit, None, self.catalog())?.sql);
+                }
+                (format!("generate_series({})", parts.join(", ")), Type::Int4)
+            }
+            ("jsonb_array_elements" | "jsonb_array_elements_text", [argument]) => {
+                let value = self.json_operand(argument, site)?;
+                if value.ty != Type::Jsonb {
+                    return Err(unsupported());
+                }
+                let error = super::typed::raise("22023", "'cannot extract elements from an object'", &Type::Array(Box::new(Type::Text)));
+                let elements = format!(
+                    "CASE WHEN {v} IS NULL THEN NULL WHEN json_type({v}) = 'ARRAY' THEN CAST(json_extract({v}, '$[*]') AS VARCHAR[]) ELSE {error} END",
+                    v = value.sql
+                );
+                let as_text = format!("list_transform({elements}, lambda x: json_extract_string(x, '$'))");
+                match name.ends_with("_text") {
+                    true => (as_text, Type::Text),
+                    false => (elements, Type::Jsonb),
+                }
+            }
+            _ => return Err(Problem::unsupported(format!("the function {name}() in FROM"))),
+        };
+        let physical = format!("s{}", self.number());
+        let alias = function.alias.as_ref();
+        let mut outputs = vec![Output {
+            // A function of one column is named like its alias.
+            name: alias.map_or_else(|| default_column(&name), |a| a.aliasname.clone()),
+            ty,
+            column: "o1".to_owned(),
+        }];
+        let mut inner = format!("SELECT unnest({list_sql}) AS o1");
+        if function.ordinality {
+            outputs.push(Output { name: "ordinality".to_owned(), ty: Type::Int8, column: "o2".to_owned() });
+            inner = format!("SELECT unnest({list_sql}) AS o1, CAST(generate_subscripts({list_sql}, 1) AS BIGINT) AS o2");
+        }
+        let source_name = alias.map_or(name.as_str(), |a| a.aliasname.as_str());
+        let source = source_of(&physical, source_name, &outputs, alias)?;
+        self.push(source, scope)?;
+        Ok(format!("LATERAL ({inner}) AS {physical}"))
+    }
+
+    fn join(&mut self, join: &JoinExpr, scope: &mut Scope<'_>) -> Outcome<String> {
+        let start = scope.sources.len();
+        let left = self.from_item(required(&join.larg)?, scope)?;
+        let middle = scope.sources.len();
+        let right = self.from_item(required(&join.rarg)?, scope)?;
+        if join.alias.is_some() {
+            return Err(Problem::unsupported("an alias of a whole join"));
+        }
+        let kind = JoinType::try_from(join.jointype).unwrap_or_default();
+        let word = match kind {
+            JoinType::JoinInner => "JOIN",
+            JoinType::JoinLeft => "LEFT JOIN",
+            JoinType::JoinRight => "RIGHT JOIN",
+            JoinType::JoinFull => "FULL JOIN",
+            _ => return Err(Problem::unsupported("this form of join")),
+        };
+        let mut shared: Vec<String> = words(&join.using_clause).iter().map(|w| (*w).to_owned()).collect();
+        if join.is_natural {
+            let right = &scope.sources[middle..];
+            let in_right = |name: &str| right.iter().any(|s| s.columns.iter().any(|c| c.name == name));
+            let left = scope.sources[start..middle].iter().flat_map(|s| &s.columns);
+            shared = left.filter(|c| in_right(&c.name)).map(|c| c.name.clone()).collect();
+        }
+        let condition = match join.quals.as_deref() {
+            Some(quals) => {
+                // ON sees the two sides of the join, and what is around the query.
+                let sides = Scope { sources: scope.sources[start..].to_vec(), merged: scope.merged.clone(), outer: scope.outer };
+                Some(self.condition(quals, Site::new(&sides, "JOIN/ON"))?)
+            }
+            None if !shared.is_empty() => Some(self.using(&shared, kind, scope, start, middle)?),
+            None => None,
+        };
+        Ok(match condition {
+            Some(condition) => format!("({left} {word} {right} ON {condition})"),
+            None => format!("({left} CROSS JOIN {right})"),
+        })
+    }
+
+    fn using(&mut self, names: &[String], kind: JoinType, scope: &mut Scope<'_>, start: usize, middle: usize) -> Outcome<String> {
+        let mut conditions = Vec::new();
+        for name in names {
+            let find = |sources: &[Source], side: &str| -> Outcome<SourceColumn> {
+                let found = sources.iter().flat_map(|s| &s.columns).find(|c| c.name == *name).cloned();
+                found.ok_or_else(|| {
+                    Problem::rejected("42703", format!("column \"{name}\" specified in USING clause does not exist in {side} table"))
+                })
+            };
+            let already = scope.merged.iter().position(|c| c.name == *name);
+            let left = match already {
+                Some(at) => scope.merged.remove(at),
+                None => find(&scope.sources[start..middle], "left")?,
+            };
+            let right = find(&scope.sources[middle..], "right")?;
+            self.reads(left.origin);
+            self.reads(right.origin);
+            let equal = self.operator(
+                "=",
+                Typed::new(left.sql.clone(), left.ty.clone()),
+                Typed::new(right.sql.clone(), right.ty.clone()),
+            )?;
+            conditions.push(equal.sql);
+            let ty = self.common_type(&[left.ty.clone(), right.ty.clone()], "JOIN/USING")?;
+            let sql = match kind {
+                JoinType::JoinFull => format!("coalesce({}, {})", left.sql, right.sql),
+                JoinType::JoinRight => right.sql,
+                _ => left.sql,
+            };
+            scope.merged.push(SourceColumn { name: name.clone(), ty, sql, origin: None });
+        }
+        Ok(conditions.join(" AND "))
+    }
+
+    /// WITH: each query becomes a temporary table that is made first.
+    pub(super) fn with(&mut self, with: &WithClause) -> Outcome<()> {
+        for node in &with.ctes {
+            let Some(NodeEnum::CommonTableExpr(cte)) = &node.node else { continue };
+            self.common_table(cte, with.recursive).map_err(|p| p.at(cte.location))?;
+        }
+        Ok(())
+    }
+
+    fn common_table(&mut self, cte: &CommonTableExpr, recursive: bool) -> Outcome<()> {
+        if cte.search_clause.is_some() || cte.cycle_clause.is_some() {
+            return Err(Problem::unsupported("SEARCH and CYCLE"));
+        }
+        let body = required(&cte.ctequery)?;
+        let Some(NodeEnum::SelectStmt(select)) = &body.node else {
+            if let Some((table, mut outputs)) = self.write_in_with(body)? {
+                name_outputs(&mut outputs, cte);
+                self.named.push(Named { name: cte.ctename.clone(), table, outputs });
+            }
+            return Ok(());
+        };
+        if recursive && super::names::reads_relation(select, &cte.ctename) {
+            return self.recursion(cte, select);
+        }
+        let query = self.query(select, None)?;
+        let table = format!("x{}", self.number());
+        let mut outputs = settled(query.outputs);
+        name_outputs(&mut outputs, cte);
+        self.steps.push(Step::Materialize { table: table.clone(), sql: query.sql });
+        self.named.push(Named { name: cte.ctename.clone(), table, outputs });
+        Ok(())
+    }
+
+    /// WITH RECURSIVE: the part before UNION, then the part after it on the rows of the level before.
+    fn recursion(&mut self, cte: &CommonTableExpr, select: &SelectStmt) -> Outcome<()> {
+        let name = &cte.ctename;
+        let (Ok(SetOperation::SetopUnion), Some(left), Some(right)) =
+            (SetOperation::try_from(select.op), &select.larg, &select.rarg)
+        else {
+            return Err(Problem::rejected(
+                "42P19",
+                format!("recursive query \"{name}\" does not have the form non-recursive-term UNION [ALL] recursive-term"),
+            ));
+        };
+        if !select.sort_clause.is_empty() || select.limit_count.is_some() || select.with_clause.is_some() {
+            return Err(Problem::unsupported("ORDER BY, LIMIT or WITH in a recursive query"));
+        }
+        let base = self.query(left, None)?;
+        let mut outputs = settled(base.outputs.clone());
+        name_outputs(&mut outputs, cte);
+        let (table, working) = (format!("x{}", self.number()), format!("x{}", self.number()));
+        self.named.push(Named { name: name.clone(), table: working.clone(), outputs: outputs.clone() });
+        let step = self.query(right, None);
+        self.named.pop();
+        let step = step?;
+        if step.outputs.len() != outputs.len() {
+            return Err(Problem::rejected("42601", "each UNION query must have the same number of columns"));
+        }
+        let mut list = Vec::new();
+        for (index, (first, later)) in outputs.iter().zip(&step.outputs).enumerate() {
+            let common = self.common_type(&[first.ty.clone(), later.ty.clone()], "UNION")?;
+            if super::typed::base(&common) != super::typed::base(&first.ty) {
+                let (had, overall) = (first.ty.name(self.catalog()), common.name(self.catalog()));
+                return Err(Problem::rejected(
+                    "42804",
+                    format!("recursive query \"{name}\" column {} has type {had} in non-recursive term but type {overall} overall", index + 1),
+                )
+                .hint("Cast the output of the non-recursive term to the correct type."));
+            }
+            let value = Typed::new(format!("q.{}", later.column), later.ty.clone());
+            let value = convert(value, &first.ty, Context::Implicit, None, self.catalog())?;
+            list.push(format!("{} AS {}", value.sql, first.column));
+        }
+        self.steps.push(Step::Recurse(Recursion {
+            name: name.clone(),
+            table: table.clone(),
+            working,
+            base_sql: base.sql,
+            step_sql: format!("SELECT {} FROM ({}) AS q", list.join(", "), step.sql),
+            distinct: !select.all,
+            columns: outputs.iter().map(|o| o.column.clone()).collect(),
+        }));
+        self.named.push(Named { name: name.clone(), table, outputs });
+        Ok(())
+    }
+
+    /// The table of a name that a statement writes.
+    pub(super) fn target(&self, relation: &RangeVar) -> Outcome<Oid> {
+        let schema = Some(relation.schemaname.as_str()).filter(|s| !s.is_empty());
+        let name = relation.relname.as_str();
+        match self.catalog().table(schema, name) {
+            Some(table) if table.materialized.is_some() => {
+                Err(Problem::rejected("42809", format!("cannot change materialized view \"{name}\"")).at(relation.location))
+            }
+            Some(table) => Ok(table.oid),
+            None if self.catalog().view(schema, name).is_some() => {
+                Err(Problem::unsupported(format!("writing to the view {name}")).at(relation.location))
+            }
+            None => Err(self.catalog().missing_relation(schema, name).at(relation.location)),
+        }
+    }
+}
+
+/// Literals whose type nothing has decided are text from here on.
+pub(super) fn settled(mut outputs: Vec<Output>) -> Vec<Output> {
+    for output in &mut outputs {
+        if output.ty == Type::Unknown {
+            output.ty = Type::Text;
+        }
+    }
+    outputs
+}
+
+fn name_outputs(outputs: &mut [Output], cte: &CommonTableExpr) {
+    for (output, name) in outputs.iter_mut().zip(words(&cte.aliascolnames)) {
+        name.clone_into(&mut output.name);
+    }
+}
+
+fn default_column(function: &str) -> String {
+    match function {
+        "jsonb_array_elements" | "jsonb_array_elements_text" => "value".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+/// A source over a relation whose columns are outputs.
+fn source_of(physical: &str, name: &str, outputs: &[Output], alias: Option<&Alias>) -> Outcome<Source> {
+    let mut columns: Vec<SourceColumn> = settled(outputs.to_vec())
+        .into_iter()
+        .map(|output| SourceColumn {
+            sql: format!("{physical}.{}", output.column),
+            name: output.name,
+            ty: output.ty,
+            origin: None,
+        })
+        .collect();
+    let name = alias.map_or(name, |a| a.aliasname.as_str()).to_owned();
+    rename(&mut columns, alias, &name)?;
+    Ok(Source { name, schema: None, columns, row: None, table: None, alias: physical.to_owned() })
+}
+
+/// `AS t(a, b)`
+fn rename(columns: &mut [SourceColumn], alias: Option<&Alias>, name: &str) -> Outcome<()> {
+    let given = alias.map_or_else(Vec::new, |a| words(&a.colnames));
+    if given.len() > columns.len() {
+        return Err(Problem::rejected(
+            "42P10",
+            format!("table \"{name}\" has {} columns available but {} columns specified", columns.len(), given.len()),
+        ));
+    }
+    for (column, new) in columns.iter_mut().zip(given) {
+        new.clone_into(&mut column.name);
+    }
+    Ok(())
+}

@@ -1,0 +1,306 @@
+//! String literals read as values of a type, as PostgreSQL's input functions read them.
+//!
+//! Input: the text between the quotes and the type that the context demands. Output: a DuckDB constant. A text that isn't a value
+//! of the type is the server's error (22P02 and its kin); a notation that the server reads and this module doesn't is refused.
+
+use super::typed::{Typed, physical};
+use crate::catalog::{Catalog, Oid, Outcome, Problem, Type};
+use crate::query::quote_literal;
+
+/// Reads a literal. In an explicit cast, a length cuts; elsewhere it refuses.
+///
+/// # Errors
+/// The server's, or [`Problem::Unsupported`] for a notation that isn't known here.
+pub(super) fn read(text: &str, ty: &Type, explicit: bool, catalog: &Catalog) -> Outcome<Typed> {
+    let sql = value(text, ty, explicit, catalog)?;
+    let constant = Some(super::typed::Constant::Text(text.to_owned()));
+    Ok(Typed { sql, ty: ty.clone(), constant })
+}
+
+fn value(text: &str, ty: &Type, explicit: bool, catalog: &Catalog) -> Outcome<String> {
+    let name = || ty.name(catalog);
+    let invalid = || {
+        Problem::rejected(
+            "22P02",
+            format!("invalid input syntax for type {}: \"{text}\"", super::typed::base(ty).name(catalog)),
+        )
+    };
+    Ok(match ty {
+        Type::Unknown | Type::Text | Type::Name | Type::Varchar(None) | Type::Opaque(_) => quote_literal(text),
+        Type::Varchar(Some(length)) => quote_literal(&shorten(text, *length as usize, explicit)?),
+        Type::Char(_) => return Err(Problem::unsupported("a literal of type character(n)")),
+        Type::Bool => boolean(text).ok_or_else(invalid)?.to_owned(),
+        Type::Int2 | Type::Int4 | Type::Int8 => integer(text, ty, catalog)?,
+        Type::Float4 | Type::Float8 => {
+            let number: f64 = text.trim().parse().map_err(|_| invalid())?;
+            if !number.is_finite() {
+                return Err(Problem::unsupported(format!("the {} value {text}", name())));
+            }
+            format!("CAST({} AS {})", quote_literal(text.trim()), physical(ty))
+        }
+        Type::Numeric(_) => decimal(text, ty).ok_or_else(invalid)?,
+        Type::Uuid => uuid::Uuid::try_parse(text.trim())
+            .map(|id| format!("CAST({} AS UUID)", quote_literal(&id.to_string())))
+            .map_err(|_| invalid())?,
+        Type::Enum(oid) => label(text, *oid, catalog)?,
+        Type::Date | Type::Timestamp(_) | Type::Timestamptz(_) => time(text, ty, catalog)?,
+        Type::Interval => interval(text)?,
+        Type::Json => {
+            serde_json::from_str::<serde::de::IgnoredAny>(text).map_err(|_| json_error())?;
+            quote_literal(text)
+        }
+        Type::Jsonb => quote_literal(&super::jsonb::canonical(text).ok_or_else(json_error)?),
+        Type::Array(element) => array(text, element, explicit, catalog)?,
+        Type::Bytea | Type::Time(_) | Type::Record | Type::Void => {
+            return Err(Problem::unsupported(format!("a literal of type {}", name())));
+        }
+    })
+}
+
+fn json_error() -> Problem {
+    Problem::rejected("22P02", "invalid input syntax for type json")
+}
+
+fn shorten(text: &str, length: usize, explicit: bool) -> Outcome<String> {
+    if text.chars().count() <= length {
+        return Ok(text.to_owned());
+    }
+    if explicit || text.chars().skip(length).all(|c| c == ' ') {
+        return Ok(text.chars().take(length).collect());
+    }
+    Err(Problem::rejected("22001", format!("value too long for type character varying({length})")))
+}
+
+/// Unambiguous beginnings of true, false, yes, no, on, off, 1, 0.
+fn boolean(text: &str) -> Option<&'static str> {
+    let word = text.trim().to_ascii_lowercase();
+    if word.is_empty() {
+        return None;
+    }
+    let is = |full: &str, least: usize| word.len() >= least && full.starts_with(&word);
+    if is("true", 1) || is("yes", 1) || word == "on" || word == "1" {
+        Some("true")
+    } else if is("false", 1) || is("no", 1) || is("off", 2) || word == "0" {
+        Some("false")
+    } else {
+        None
+    }
+}
+
+fn integer(text: &str, ty: &Type, catalog: &Catalog) -> Outcome<String> {
+    let trimmed = text.trim_matches([' ', '\t', '\n', '\r', '\x0b', '\x0c']);
+    let digits = trimmed.strip_prefix(['+', '-']).unwrap_or(trimmed);
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        let message = format!("invalid input syntax for type {}: \"{text}\"", ty.name(catalog));
+        return Err(Problem::rejected("22P02", message));
+    }
+    let number = trimmed.parse::<i64>().ok();
+    let fits = number.is_some_and(|n| match ty {
+        Type::Int2 => i16::try_from(n).is_ok(),
+        Type::Int4 => i32::try_from(n).is_ok(),
+        _ => true,
+    });
+    match number.filter(|_| fits) {
+        Some(number) => Ok(format!("CAST({number} AS {})", physical(ty))),
+        None => {
+            Err(Problem::rejected("22003", format!("value \"{text}\" is out of range for type {}", ty.name(catalog))))
+        }
+    }
+}
+
+/// A numeric constant as a decimal with the digits it is written with.
+pub(super) fn decimal(text: &str, ty: &Type) -> Option<String> {
+    let trimmed = text.trim();
+    let unsigned = trimmed.strip_prefix(['+', '-']).unwrap_or(trimmed);
+    let mut parts = unsigned.splitn(2, '.');
+    let (whole, fraction) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
+    if whole.len() + fraction.len() == 0 || !digits(whole) || !digits(fraction) {
+        return None;
+    }
+    let physical = match ty {
+        Type::Numeric(Some(_)) => physical(ty),
+        _ => format!("DECIMAL({},{})", (whole.len() + fraction.len()).clamp(1, 38), fraction.len().min(38)),
+    };
+    Some(format!("CAST({} AS {physical})", quote_literal(trimmed)))
+}
+
+/// Labels of an enum in order, and its name.
+pub(super) fn labels(oid: Oid, catalog: &Catalog) -> Outcome<(&[String], String)> {
+    match catalog.enums.get(&oid) {
+        Some(found) => Ok((&found.labels, Type::Enum(oid).name(catalog))),
+        None => Err(Problem::unsupported("an enum that has been dropped")),
+    }
+}
+
+/// A label, unless it isn't one (22P02) or was added in this very transaction (55P04).
+pub(super) fn label(text: &str, oid: Oid, catalog: &Catalog) -> Outcome<String> {
+    let (labels, name) = labels(oid, catalog)?;
+    let known = catalog.enums.get(&oid);
+    if !labels.iter().any(|label| label == text) {
+        let problem = Problem::rejected("22P02", format!("invalid input value for enum {name}: \"{text}\""));
+        return Err(problem.hint(format!("the labels are {}", labels.join(", "))));
+    }
+    if known.is_some_and(|e| !e.is_new && e.uncommitted.contains(text)) {
+        return Err(Problem::rejected("55P04", format!("unsafe use of new value \"{text}\" of enum type {name}"))
+            .hint("New enum values must be committed before they can be used."));
+    }
+    Ok(quote_literal(text))
+}
+
+/// ISO 8601 dates and times, `now`, `today` and the like being refused.
+fn time(text: &str, ty: &Type, catalog: &Catalog) -> Outcome<String> {
+    use chrono::{DateTime, NaiveDate, NaiveDateTime};
+    let name = ty.name(catalog);
+    let trimmed = text.trim();
+    if !trimmed.starts_with(|c: char| c.is_ascii_digit()) {
+        let words = ["now", "today", "tomorrow", "yesterday", "epoch", "infinity", "-infinity"];
+        if words.contains(&trimmed.to_ascii_lowercase().as_str()) || trimmed.chars().any(|c| c.is_ascii_digit()) {
+            return Err(Problem::unsupported(format!("the {name} notation '{text}'")));
+        }
+        let base = super::typed::base(ty).name(catalog);
+        return Err(Problem::rejected("22007", format!("invalid input syntax for type {base}: \"{text}\"")));
+    }
+    let unusual = || Problem::unsupported(format!("the {name} notation '{text}'"));
+    let iso = trimmed.replacen('T', " ", 1);
+    let shape = regex_like(&iso).ok_or_else(unusual)?;
+    let range = || Problem::rejected("22008", format!("date/time field value out of range: \"{text}\""));
+    if *ty == Type::Date {
+        let day = NaiveDate::parse_from_str(&iso[..10], "%Y-%m-%d").map_err(|_| range())?;
+        return Ok(format!("DATE '{}'", day.format("%Y-%m-%d")));
+    }
+    let naive = match shape {
+        Shape::Day => NaiveDate::parse_from_str(&iso, "%Y-%m-%d").map_err(|_| range())?.and_time(Default::default()),
+        Shape::Minute => NaiveDateTime::parse_from_str(&iso, "%Y-%m-%d %H:%M").map_err(|_| range())?,
+        Shape::Second => NaiveDateTime::parse_from_str(&iso, "%Y-%m-%d %H:%M:%S%.f").map_err(|_| range())?,
+        Shape::Zoned => {
+            let zoned = iso.replace('Z', "+00");
+            let zoned = if zoned.len() - zoned.rfind(['+', '-']).unwrap_or(0) == 3 { format!("{zoned}:00") } else { zoned };
+            let instant = DateTime::parse_from_str(&zoned, "%Y-%m-%d %H:%M:%S%.f%#z").map_err(|_| range())?;
+            // A timestamp without time zone ignores the zone of its literal.
+            if matches!(ty, Type::Timestamptz(_)) { instant.naive_utc() } else { instant.naive_local() }
+        }
+    };
+    let micros = naive.and_utc().timestamp_micros();
+    let nanos = i64::from(naive.and_utc().timestamp_subsec_nanos() % 1000);
+    let micros = if nanos >= 500 { micros + 1 } else { micros };
+    let sql = format!("make_timestamp({micros})");
+    Ok(match ty {
+        Type::Timestamp(Some(precision)) | Type::Timestamptz(Some(precision)) if *precision < 6 => {
+            super::cast::round_time(&sql, *precision)
+        }
+        _ => sql,
+    })
+}
+
+enum Shape {
+    Day,
+    Minute,
+    Second,
+    Zoned,
+}
+
+/// `YYYY-MM-DD[ HH:MM[:SS[.f]][zone]]`
+fn regex_like(text: &str) -> Option<Shape> {
+    let matches = |pattern: &str, text: &str| {
+        text.len() == pattern.len()
+            && pattern.bytes().zip(text.bytes()).all(|(p, b)| if p == b'9' { b.is_ascii_digit() } else { p == b })
+    };
+    if !text.is_ascii() || text.len() < 10 || !matches("9999-99-99", &text[..10]) {
+        return None;
+    }
+    let rest = &text[10..];
+    if rest.is_empty() {
+        return Some(Shape::Day);
+    }
+    if matches(" 99:99", rest) {
+        return Some(Shape::Minute);
+    }
+    if rest.len() < 9 || !matches(" 99:99:99", &rest[..9]) {
+        return None;
+    }
+    let tail = &rest[9..];
+    let fraction = tail.strip_prefix('.').map_or(0, |f| 1 + f.bytes().take_while(u8::is_ascii_digit).count());
+    match &tail[fraction..] {
+        "" => Some(Shape::Second),
+        "Z" => Some(Shape::Zoned),
+        zone if matches("+99", zone) || matches("-99", zone) || matches("+99:99", zone) || matches("-99:99", zone) => {
+            Some(Shape::Zoned)
+        }
+        _ => None,
+    }
+}
+
+/// `1 day`, `2 hours 30 minutes`, `-1 month`.
+fn interval(text: &str) -> Outcome<String> {
+    let unusual = || Problem::unsupported(format!("the interval notation '{text}'"));
+    let words: Vec<&str> = text.split_whitespace().collect();
+    if words.is_empty() || words.len() % 2 != 0 {
+        return Err(unusual());
+    }
+    let (mut months, mut days, mut micros) = (0_i64, 0_i64, 0_i64);
+    for pair in words.chunks_exact(2) {
+        let number: i64 = pair[0].parse().map_err(|_| unusual())?;
+        let unit = pair[1].to_ascii_lowercase();
+        match unit.trim_end_matches('s') {
+            "year" | "yr" => months += 12 * number,
+            "month" | "mon" => months += number,
+            "week" => days += 7 * number,
+            "day" => days += number,
+            "hour" | "hr" => micros += 3_600_000_000 * number,
+            "minute" | "min" => micros += 60_000_000 * number,
+            "second" | "sec" => micros += 1_000_000 * number,
+            "millisecond" => micros += 1_000 * number,
+            _ => return Err(unusual()),
+        }
+    }
+    Ok(format!("(to_months({months}) + to_days({days}) + to_microseconds({micros}))"))
+}
+
+/// `{a,"b c",NULL}`: one dimension, the lower bound 1.
+fn array(text: &str, element: &Type, explicit: bool, catalog: &Catalog) -> Outcome<String> {
+    let malformed = || Problem::rejected("22P02", format!("malformed array literal: \"{text}\""));
+    let inner = text.trim().strip_prefix('{').and_then(|t| t.strip_suffix('}')).ok_or_else(malformed)?;
+    let mut elements: Vec<String> = Vec::new();
+    let mut rest = inner.trim_start();
+    if rest.is_empty() {
+        return Ok(format!("CAST([] AS {}[])", physical(element)));
+    }
+    loop {
+        let (word, quoted, after) = array_element(rest).ok_or_else(malformed)?;
+        elements.push(if !quoted && word.eq_ignore_ascii_case("null") {
+            "NULL".to_owned()
+        } else {
+            value(&word, element, explicit, catalog)?
+        });
+        rest = after.trim_start();
+        match rest.strip_prefix(',') {
+            Some(more) => rest = more.trim_start(),
+            None if rest.is_empty() => break,
+            None => return Err(malformed()),
+        }
+    }
+    Ok(format!("CAST([{}] AS {}[])", elements.join(", "), physical(element)))
+}
+
+fn array_element(text: &str) -> Option<(String, bool, &str)> {
+    let mut word = String::new();
+    if let Some(quoted) = text.strip_prefix('"') {
+        let mut chars = quoted.char_indices();
+        while let Some((at, c)) = chars.next() {
+            match c {
+                '\\' => word.push(chars.next()?.1),
+                '"' => return Some((word, true, &quoted[at + 1..])),
+                c => word.push(c),
+            }
+        }
+        return None;
+    }
+    let end = text.find(',').unwrap_or(text.len());
+    let plain = text[..end].trim_end();
+    if plain.is_empty() || plain.contains(['{', '}', '"', '\\']) {
+        return None;
+    }
+    word.push_str(plain);
+    Some((word, false, &text[end..]))
+}

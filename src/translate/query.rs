@@ -1,0 +1,723 @@
+//! Queries: SELECT, VALUES and set operations.
+//!
+//! Every output column gets the physical name `o<n>`. An order that PostgreSQL leaves open is completed by all output columns, one
+//! way or the other as [`Tie`](super::Tie) says, and noted as a choice.
+
+use std::collections::BTreeSet;
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{Node, SelectStmt, SetOperation, SortBy, SortByDir, SortByNulls, WindowDef, a_const::Val};
+
+use super::Output;
+use super::cast::{Context, convert};
+use super::expression::{Site, words};
+use super::function::contains_aggregate;
+use super::reader::Reader;
+use super::scope::Scope;
+use super::typed::{Typed, physical};
+use crate::catalog::{Outcome, Problem, Type};
+
+/// A translated query.
+#[derive(Debug, Clone)]
+pub(super) struct Query {
+    pub sql: String,
+    pub outputs: Vec<Output>,
+}
+
+/// The groups of a query.
+#[derive(Debug, Default)]
+pub(super) struct Grouping {
+    keys: Vec<(String, Type)>,
+    /// Some key isn't a bare column.
+    computed: bool,
+    /// Sources whose row a group determines: their key is among the group's.
+    pub determined: BTreeSet<usize>,
+}
+
+impl Grouping {
+    pub fn contains(&self, sql: &str) -> bool {
+        self.keys.iter().any(|(key, _)| key == sql)
+    }
+}
+
+/// A window as DuckDB needs it.
+pub(super) struct Window {
+    /// As written: peers share a rank.
+    pub ranked: String,
+    /// With ties broken.
+    pub total: String,
+    /// The order as written leaves no ties.
+    pub is_total: bool,
+    /// For messages.
+    pub shown: String,
+}
+
+/// `DESC NULLS LAST` and the like, PostgreSQL's defaults spelled out.
+pub(super) fn direction(sort: &SortBy) -> &'static str {
+    let descending = sort.sortby_dir == SortByDir::SortbyDesc as i32;
+    match (descending, SortByNulls::try_from(sort.sortby_nulls)) {
+        (false, Ok(SortByNulls::SortbyNullsFirst)) => "ASC NULLS FIRST",
+        (false, _) => "ASC NULLS LAST",
+        (true, Ok(SortByNulls::SortbyNullsLast)) => "DESC NULLS LAST",
+        (true, _) => "DESC NULLS FIRST",
+    }
+}
+
+/// An ORDER BY, resolved.
+struct Order {
+    /// Sort keys with their directions.
+    keys: Vec<String>,
+    /// The keys alone.
+    bare: Vec<String>,
+    /// As written.
+    shown: Vec<String>,
+}
+
+impl Reader<'_> {
+    /// A query whose rows have no order.
+    pub(super) fn query(&mut self, select: &SelectStmt, outer: Option<&Scope<'_>>) -> Outcome<Query> {
+        self.query_in_order(select, outer, false)
+    }
+
+    /// A query; `ordered` keeps its ORDER BY where nothing depends on it but the order of the rows.
+    pub(super) fn query_in_order(&mut self, select: &SelectStmt, outer: Option<&Scope<'_>>, ordered: bool) -> Outcome<Query> {
+        if select.into_clause.is_some() {
+            return Err(Problem::unsupported("SELECT INTO"));
+        }
+        let visible = self.named.len();
+        if let Some(with) = &select.with_clause {
+            self.with(with)?;
+        }
+        let query = match SetOperation::try_from(select.op) {
+            Ok(SetOperation::SetopNone | SetOperation::Undefined) if !select.values_lists.is_empty() => {
+                let query = self.values(select, outer)?;
+                self.finish(select, query, ordered)
+            }
+            Ok(SetOperation::SetopNone | SetOperation::Undefined) => self.plain(select, outer, ordered),
+            Ok(operation) => {
+                let query = self.set_operation(select, operation, outer)?;
+                self.finish(select, query, ordered)
+            }
+            Err(_) => Err(Problem::unsupported("this form of query")),
+        };
+        self.named.truncate(visible);
+        query
+    }
+
+    /// UNION, INTERSECT, EXCEPT.
+    fn set_operation(&mut self, select: &SelectStmt, operation: SetOperation, outer: Option<&Scope<'_>>) -> Outcome<Query> {
+        let (Some(left), Some(right)) = (&select.larg, &select.rarg) else {
+            return Err(Problem::unsupported("a set operation with one side"));
+        };
+        let (left, right) = (self.query(left, outer)?, self.query(right, outer)?);
+        let (word, name) = match (operation, select.all) {
+            (SetOperation::SetopUnion, true) => ("UNION ALL", "UNION"),
+            (SetOperation::SetopUnion, false) => ("UNION", "UNION"),
+            (SetOperation::SetopIntersect, true) => ("INTERSECT ALL", "INTERSECT"),
+            (SetOperation::SetopIntersect, false) => ("INTERSECT", "INTERSECT"),
+            (_, true) => ("EXCEPT ALL", "EXCEPT"),
+            (_, false) => ("EXCEPT", "EXCEPT"),
+        };
+        if left.outputs.len() != right.outputs.len() {
+            return Err(Problem::rejected("42601", format!("each {name} query must have the same number of columns")));
+        }
+        let mut outputs = Vec::new();
+        let (mut a, mut b) = (Vec::new(), Vec::new());
+        for (l, r) in left.outputs.iter().zip(&right.outputs) {
+            let ty = self.common_type(&[l.ty.clone(), r.ty.clone()], name)?;
+            for (side, output, list) in [("l", l, &mut a), ("r", r, &mut b)] {
+                let value = Typed::new(format!("{side}.{}", output.column), output.ty.clone());
+                let value = convert(value, &ty, Context::Implicit, None, self.catalog())?;
+                list.push(format!("{} AS {}", value.sql, l.column));
+            }
+            outputs.push(Output { ty, ..l.clone() });
+        }
+        let sql = format!(
+            "(SELECT {} FROM ({}) AS l) {word} (SELECT {} FROM ({}) AS r)",
+            a.join(", "),
+            left.sql,
+            b.join(", "),
+            right.sql
+        );
+        Ok(Query { sql, outputs })
+    }
+
+    fn values(&mut self, select: &SelectStmt, outer: Option<&Scope<'_>>) -> Outcome<Query> {
+        let scope = Scope::inside(outer);
+        let site = Site::new(&scope, "VALUES");
+        let mut rows: Vec<Vec<Typed>> = Vec::new();
+        for row in &select.values_lists {
+            let Some(NodeEnum::List(list)) = &row.node else { continue };
+            let row = list.items.iter().map(|item| self.expression(item, site)).collect::<Outcome<Vec<_>>>()?;
+            if rows.first().is_some_and(|first| first.len() != row.len()) {
+                return Err(Problem::rejected("42601", "VALUES lists must all be the same length"));
+            }
+            rows.push(row);
+        }
+        let width = rows.first().map_or(0, Vec::len);
+        let mut columns: Vec<Vec<String>> = Vec::new();
+        let mut outputs = Vec::new();
+        for index in 0..width {
+            let values: Vec<Typed> = rows.iter().map(|row| row[index].clone()).collect();
+            let all_unknown = values.iter().all(|v| v.ty == Type::Unknown);
+            let (values, ty) = self.unify(values, "VALUES")?;
+            columns.push(values.into_iter().map(|v| format!("CAST({v} AS {})", physical(&ty))).collect());
+            outputs.push(Output {
+                name: format!("column{}", index + 1),
+                ty: if all_unknown { Type::Unknown } else { ty },
+                column: format!("o{}", index + 1),
+            });
+        }
+        let rows: Vec<String> = (0..rows.len())
+            .map(|row| format!("({})", columns.iter().map(|c| c[row].as_str()).collect::<Vec<_>>().join(", ")))
+            .collect();
+        let names: Vec<&str> = outputs.iter().map(|o| o.column.as_str()).collect();
+        let sql = format!("SELECT * FROM (VALUES {}) AS v({})", rows.join(", "), names.join(", "));
+        Ok(Query { sql, outputs })
+    }
+
+    /// ORDER BY and LIMIT over a query's outputs: for set operations and VALUES.
+    fn finish(&mut self, select: &SelectStmt, query: Query, ordered: bool) -> Outcome<Query> {
+        if !ordered && select.limit_count.is_none() && select.limit_offset.is_none() {
+            return Ok(query);
+        }
+        let mut order = Order { keys: Vec::new(), bare: Vec::new(), shown: Vec::new() };
+        for node in &select.sort_clause {
+            let Some(NodeEnum::SortBy(sort)) = &node.node else { continue };
+            let Some(output) = self.sorted_output(sort, &query.outputs)? else {
+                return Err(Problem::rejected("0A000", "invalid UNION/INTERSECT/EXCEPT ORDER BY clause"));
+            };
+            let key = self.sort_key(&format!("q.{}", output.column), &output.ty)?;
+            order.keys.push(format!("{key} {}", direction(sort)));
+            order.bare.push(key);
+            order.shown.push(output.name);
+        }
+        let limit = self.limit(select, &order, false)?;
+        if !limit.is_empty() || ordered {
+            order.keys.extend(query.outputs.iter().map(|o| format!("q.{} {}", o.column, self.tie_direction())));
+        }
+        let sql = format!("SELECT * FROM ({}) AS q ORDER BY {}{limit}", query.sql, order.keys.join(", "));
+        Ok(Query { sql, outputs: query.outputs })
+    }
+
+    /// The output that an ORDER BY item names or numbers.
+    fn sorted_output(&self, sort: &SortBy, outputs: &[Output]) -> Outcome<Option<Output>> {
+        match sort.node.as_deref().and_then(|n| n.node.as_ref()) {
+            Some(NodeEnum::ColumnRef(column)) => match words(&column.fields).as_slice() {
+                [name] if column.fields.len() == 1 => {
+                    let mut found = outputs.iter().filter(|o| o.name == *name);
+                    Ok(found.next().cloned())
+                }
+                _ => Ok(None),
+            },
+            Some(NodeEnum::AConst(constant)) => match &constant.val {
+                Some(Val::Ival(place)) => match usize::try_from(place.ival).ok().filter(|at| (1..=outputs.len()).contains(at)) {
+                    Some(at) => Ok(Some(outputs[at - 1].clone())),
+                    None => Err(Problem::rejected("42P10", format!("ORDER BY position {} is not in select list", place.ival))),
+                },
+                _ => Err(Problem::rejected("42601", "non-integer constant in ORDER BY")),
+            },
+            _ => Ok(None),
+        }
+    }
+
+    /// `LIMIT … OFFSET …`, and the choice that it makes where the order leaves ties.
+    fn limit(&mut self, select: &SelectStmt, order: &Order, is_total: bool) -> Outcome<String> {
+        if select.limit_option == pg_query::protobuf::LimitOption::WithTies as i32 {
+            return Err(Problem::unsupported("FETCH FIRST … WITH TIES"));
+        }
+        let scope = Scope::default();
+        let mut clauses = String::new();
+        for (word, node) in [("LIMIT", &select.limit_count), ("OFFSET", &select.limit_offset)] {
+            let Some(node) = node.as_deref() else { continue };
+            let value = self.expression(node, Site::new(&scope, word))?;
+            if value.is_null() {
+                continue;
+            }
+            let value = convert(value, &Type::Int8, Context::Implicit, None, self.catalog())?;
+            clauses.push_str(&format!(" {word} {}", value.sql));
+        }
+        if !clauses.is_empty() && !is_total {
+            let shown = match order.shown.as_slice() {
+                [] => "LIMIT without ORDER BY".to_owned(),
+                keys => format!("LIMIT with ORDER BY {}", keys.join(", ")),
+            };
+            self.choice(shown);
+        }
+        Ok(clauses)
+    }
+
+    /// SELECT … FROM … WHERE … GROUP BY …
+    fn plain(&mut self, select: &SelectStmt, outer: Option<&Scope<'_>>, ordered: bool) -> Outcome<Query> {
+        let mut scope = Scope::inside(outer);
+        let from = self.from_clause(&select.from_clause, &mut scope)?;
+        let mut clauses = if from.is_empty() { String::new() } else { format!(" FROM {from}") };
+        if let Some(condition) = select.where_clause.as_deref() {
+            let condition = self.condition(condition, Site::new(&scope, "WHERE"))?;
+            clauses.push_str(&format!(" WHERE {condition}"));
+        }
+        let targets = self.expand(select, &scope)?;
+        let grouping = self.grouping(select, &scope, &targets)?;
+        let site = |clause| Site { grouping: grouping.as_ref(), aggregates: true, windows: true, ..Site::new(&scope, clause) };
+        let mut values = Vec::new();
+        let mut outputs = Vec::new();
+        for (index, (name, node)) in targets.iter().enumerate() {
+            let value = match node {
+                Target::Expression(node) => self.expression(node, site("SELECT"))?,
+                Target::Column(value) => value.clone(),
+            };
+            outputs.push(Output { name: name.clone(), ty: value.ty.clone(), column: format!("o{}", index + 1) });
+            values.push(value);
+        }
+        if let Some(grouping) = &grouping {
+            let keys: Vec<&str> = grouping.keys.iter().map(|(sql, _)| sql.as_str()).collect();
+            if !keys.is_empty() {
+                clauses.push_str(&format!(" GROUP BY {}", keys.join(", ")));
+            }
+            if let Some(having) = select.having_clause.as_deref() {
+                let condition = self.condition(having, Site { windows: false, ..site("HAVING") })?;
+                clauses.push_str(&format!(" HAVING {condition}"));
+            }
+        }
+        let order = self.order(select, &outputs, &values, site("ORDER BY"))?;
+        let list: Vec<String> = values
+            .iter()
+            .zip(&outputs)
+            .map(|(value, output)| match value.ty {
+                Type::Unknown => format!("CAST({} AS VARCHAR) AS {}", value.sql, output.column),
+                _ => format!("{} AS {}", value.sql, output.column),
+            })
+            .collect();
+        let whole = Plain { list, values: &values, clauses, order, scope: &scope, grouped: grouping.is_some() };
+        let sql = match distinct(select) {
+            Distinct::No => self.undistinct(select, &whole, ordered)?,
+            Distinct::All => self.distinct_all(select, &whole, &outputs, ordered)?,
+            Distinct::On(nodes) => self.distinct_on(select, nodes, &whole, &outputs, site("DISTINCT ON"), ordered)?,
+        };
+        Ok(Query { sql, outputs })
+    }
+
+    fn order(&mut self, select: &SelectStmt, outputs: &[Output], values: &[Typed], site: Site<'_>) -> Outcome<Order> {
+        let mut order = Order { keys: Vec::new(), bare: Vec::new(), shown: Vec::new() };
+        for node in &select.sort_clause {
+            let Some(NodeEnum::SortBy(sort)) = &node.node else { continue };
+            if !sort.use_op.is_empty() {
+                return Err(Problem::unsupported("ORDER BY … USING"));
+            }
+            let value = match self.sorted_output(sort, outputs)? {
+                Some(output) => {
+                    let at = outputs.iter().position(|o| o.column == output.column).unwrap_or_default();
+                    values[at].clone()
+                }
+                None => self.expression(super::expression::required(&sort.node)?, site)?,
+            };
+            let key = self.sort_key(&value.sql, &value.ty)?;
+            order.keys.push(format!("{key} {}", direction(sort)));
+            order.bare.push(key);
+            order.shown.push(shown(sort));
+        }
+        Ok(order)
+    }
+
+    fn undistinct(&mut self, select: &SelectStmt, query: &Plain<'_>, ordered: bool) -> Outcome<String> {
+        let is_total = self.covers_key(query.scope, &query.order.bare) || query.single_row();
+        let limit = self.limit(select, &query.order, is_total)?;
+        let mut sql = format!("SELECT {}{}", query.list(), query.clauses);
+        if (ordered && !query.order.keys.is_empty()) || !limit.is_empty() {
+            let mut keys = query.order.keys.clone();
+            if !is_total || keys.is_empty() {
+                let outputs = (1..=query.values.len()).map(|n| format!("{n} {}", self.tie_direction()));
+                keys.extend(outputs);
+            }
+            sql.push_str(&format!(" ORDER BY {}", keys.join(", ")));
+        }
+        Ok(sql + &limit)
+    }
+
+    fn distinct_all(&mut self, select: &SelectStmt, query: &Plain<'_>, outputs: &[Output], ordered: bool) -> Outcome<String> {
+        if let Some(output) = outputs.iter().find(|o| o.ty == Type::Json) {
+            let _ = output;
+            return Err(Problem::rejected("42883", "could not identify an equality operator for type json"));
+        }
+        let keyed = |key: &String| query.values.iter().any(|v| v.sql == *key || key.contains(v.sql.as_str()));
+        if !query.order.bare.iter().all(keyed) {
+            return Err(Problem::rejected("42P10", "for SELECT DISTINCT, ORDER BY expressions must appear in select list"));
+        }
+        let limit = self.limit(select, &query.order, false)?;
+        let mut sql = format!("SELECT DISTINCT {}{}", query.list(), query.clauses);
+        if (ordered && !query.order.keys.is_empty()) || !limit.is_empty() {
+            let mut keys = query.order.keys.clone();
+            keys.extend((1..=query.values.len()).map(|n| format!("{n} {}", self.tie_direction())));
+            sql.push_str(&format!(" ORDER BY {}", keys.join(", ")));
+        }
+        Ok(sql + &limit)
+    }
+
+    fn distinct_on(
+        &mut self,
+        select: &SelectStmt,
+        nodes: &[Node],
+        query: &Plain<'_>,
+        outputs: &[Output],
+        site: Site<'_>,
+        ordered: bool,
+    ) -> Outcome<String> {
+        let mut groups = Vec::new();
+        let mut names = Vec::new();
+        for node in nodes {
+            let sort = SortBy { node: Some(Box::new(node.clone())), ..Default::default() };
+            let value = match self.sorted_output(&sort, outputs)? {
+                Some(output) => {
+                    let at = outputs.iter().position(|o| o.column == output.column).unwrap_or_default();
+                    query.values[at].clone()
+                }
+                None => self.expression(node, site)?,
+            };
+            groups.push(value.sql);
+            names.push(shown(&sort));
+        }
+        let leading = query.order.bare.iter().take(groups.len());
+        if !query.order.bare.is_empty() && !leading.clone().all(|key| groups.iter().any(|g| key.contains(g.as_str()))) {
+            return Err(Problem::rejected(
+                "42P10",
+                "SELECT DISTINCT ON expressions must match initial ORDER BY expressions",
+            ));
+        }
+        let mut all = groups.clone();
+        all.extend(query.order.bare.iter().cloned());
+        if !self.covers_key(query.scope, &all) {
+            let order = if query.order.shown.is_empty() { String::new() } else { format!(" with ORDER BY {}", query.order.shown.join(", ")) };
+            self.choice(format!("DISTINCT ON ({}){order}", names.join(", ")));
+        }
+        let tie = self.tie_direction();
+        let mut keys: Vec<String> = query.order.keys.iter().skip(groups.len().min(query.order.keys.len())).cloned().collect();
+        keys.extend(query.values.iter().filter(|v| !groups.contains(&v.sql)).map(|v| format!("{} {tie}", v.sql)));
+        if keys.is_empty() {
+            keys.push("1".to_owned());
+        }
+        let columns: Vec<String> = outputs.iter().map(|o| format!("q.{}", o.column)).collect();
+        let sorted: Vec<String> =
+            query.order.bare.iter().enumerate().map(|(n, key)| format!(", {key} AS k{n}")).collect();
+        let mut sql = format!(
+            "SELECT {} FROM (SELECT {}{}, row_number() OVER (PARTITION BY {} ORDER BY {}) AS rank{}) AS q WHERE q.rank = 1",
+            columns.join(", "),
+            query.list(),
+            sorted.join(""),
+            groups.join(", "),
+            keys.join(", "),
+            query.clauses
+        );
+        let limit = self.limit(select, &query.order, true)?;
+        if (ordered || !limit.is_empty()) && !query.order.keys.is_empty() {
+            let keys: Vec<String> = query
+                .order
+                .keys
+                .iter()
+                .zip(&query.order.bare)
+                .enumerate()
+                .map(|(n, (key, bare))| format!("q.k{n}{}", &key[bare.len()..]))
+                .collect();
+            sql.push_str(&format!(" ORDER BY {}", keys.join(", ")));
+        }
+        Ok(sql + &limit)
+    }
+
+    /// Does every source have a key among these columns, so that they identify a row?
+    pub(super) fn covers_key(&self, scope: &Scope<'_>, columns: &[String]) -> bool {
+        !scope.sources.is_empty()
+            && scope.sources.iter().all(|source| {
+                let Some(table) = source.table.and_then(|oid| self.catalog().tables.get(&oid)) else { return false };
+                self.catalog().indexes.values().any(|index| {
+                    index.table == table.oid
+                        && index.unique
+                        && index.predicate.is_none()
+                        && index.keys.iter().all(|key| match &key.target {
+                            crate::catalog::IndexTarget::Column(attnum) => table.columns.iter().any(|column| {
+                                column.attnum == *attnum
+                                    && column.not_null
+                                    && columns.contains(&format!("{}.{}", source.alias, super::column_name(*attnum)))
+                            }),
+                            crate::catalog::IndexTarget::Expression(_) => false,
+                        })
+                })
+            })
+    }
+
+    /// GROUP BY, HAVING or an aggregate makes a query a grouped one.
+    fn grouping(&mut self, select: &SelectStmt, scope: &Scope<'_>, targets: &[(String, Target)]) -> Outcome<Option<Grouping>> {
+        let aggregates = targets.iter().any(|(_, t)| matches!(t, Target::Expression(node) if contains_aggregate(node)))
+            || select.sort_clause.iter().any(contains_aggregate);
+        if select.group_clause.is_empty() && select.having_clause.is_none() && !aggregates {
+            return Ok(None);
+        }
+        let mut grouping = Grouping::default();
+        for node in &select.group_clause {
+            if matches!(node.node, Some(NodeEnum::GroupingSet(_))) {
+                return Err(Problem::unsupported("GROUPING SETS"));
+            }
+            let value = self.group_key(node, scope, targets)?;
+            grouping.computed |= !is_column(&value.sql);
+            grouping.keys.push((value.sql, value.ty));
+        }
+        let keys: Vec<String> = grouping.keys.iter().map(|(sql, _)| sql.clone()).collect();
+        for (index, source) in scope.sources.iter().enumerate() {
+            let alone = Scope { sources: vec![source.clone()], merged: Vec::new(), outer: None };
+            let primary = source.table.is_some_and(|oid| {
+                self.catalog().constraints.values().any(|c| {
+                    c.table == oid && matches!(c.kind, crate::catalog::ConstraintKind::PrimaryKey(_))
+                })
+            });
+            if primary && self.covers_key(&alone, &keys) {
+                grouping.determined.insert(index);
+            }
+        }
+        Ok(Some(grouping))
+    }
+
+    /// A GROUP BY item: a column of the sources before an output's name, or an output's number.
+    fn group_key(&mut self, node: &Node, scope: &Scope<'_>, targets: &[(String, Target)]) -> Outcome<Typed> {
+        let site = Site::new(scope, "GROUP BY");
+        let read = |this: &mut Self, target: &Target| match target {
+            Target::Expression(node) => this.expression(node, site),
+            Target::Column(value) => Ok(value.clone()),
+        };
+        match &node.node {
+            Some(NodeEnum::AConst(constant)) => {
+                let Some(Val::Ival(place)) = &constant.val else {
+                    return Err(Problem::rejected("42601", "non-integer constant in GROUP BY"));
+                };
+                let target = usize::try_from(place.ival).ok().and_then(|at| targets.get(at.wrapping_sub(1)));
+                match target {
+                    Some((_, target)) => read(self, target),
+                    None => Err(Problem::rejected("42P10", format!("GROUP BY position {} is not in select list", place.ival))),
+                }
+            }
+            Some(NodeEnum::ColumnRef(column)) if column.fields.len() == 1 => {
+                let name = words(&column.fields).first().copied().unwrap_or_default();
+                let inner = Scope { outer: None, ..scope.clone() };
+                match inner.find(None, None, name) {
+                    Ok(_) => self.expression(node, site),
+                    Err(problem) => match targets.iter().find(|(output, _)| output == name) {
+                        Some((_, target)) => read(self, target),
+                        None if scope.outer.is_some() => self.expression(node, site),
+                        None => Err(problem),
+                    },
+                }
+            }
+            _ => self.expression(node, site),
+        }
+    }
+
+    /// An expression that is itself a group's key.
+    pub(super) fn grouping_key(&mut self, node: &NodeEnum, site: Site<'_>) -> Option<Typed> {
+        let grouping = site.grouping.filter(|g| g.computed)?;
+        if matches!(node, NodeEnum::SubLink(_) | NodeEnum::ColumnRef(_) | NodeEnum::AConst(_)) {
+            return None;
+        }
+        let node = Node { node: Some(node.clone()) };
+        if contains_aggregate(&node) {
+            return None;
+        }
+        let value = self.expression(&node, site.ungrouped()).ok()?;
+        grouping.contains(&value.sql).then_some(value)
+    }
+
+    /// The select list with `*` written out.
+    fn expand(&mut self, select: &SelectStmt, scope: &Scope<'_>) -> Outcome<Vec<(String, Target)>> {
+        let mut targets = Vec::new();
+        for node in &select.target_list {
+            let Some(NodeEnum::ResTarget(target)) = &node.node else { continue };
+            let value = super::expression::required(&target.val)?;
+            if let Some(NodeEnum::ColumnRef(column)) = &value.node
+                && column.fields.last().is_some_and(|f| matches!(f.node, Some(NodeEnum::AStar(_))))
+            {
+                targets.extend(self.star(&words(&column.fields), scope)?);
+                continue;
+            }
+            let name = if target.name.is_empty() { figure_name(value) } else { target.name.clone() };
+            targets.push((name, Target::Expression(value.clone())));
+        }
+        Ok(targets)
+    }
+
+    fn star(&mut self, qualifier: &[&str], scope: &Scope<'_>) -> Outcome<Vec<(String, Target)>> {
+        let mut found = Vec::new();
+        if qualifier.is_empty() {
+            if scope.sources.is_empty() {
+                return Err(Problem::rejected("42601", "SELECT * with no tables specified is not valid"));
+            }
+            found.extend(scope.merged.iter().cloned());
+            let merged: Vec<&str> = scope.merged.iter().map(|c| c.name.as_str()).collect();
+            let columns = scope.sources.iter().flat_map(|s| &s.columns);
+            found.extend(columns.filter(|c| !merged.contains(&c.name.as_str())).cloned());
+        } else {
+            let name = qualifier[qualifier.len() - 1];
+            let mut current = Some(scope);
+            while let Some(scope) = current {
+                if let Some(source) = scope.sources.iter().find(|s| s.name == name) {
+                    found.extend(source.columns.iter().cloned());
+                    break;
+                }
+                current = scope.outer;
+            }
+            if current.is_none() {
+                return Err(Problem::rejected("42P01", format!("missing FROM-clause entry for table \"{name}\"")));
+            }
+        }
+        for column in &found {
+            self.reads(column.origin);
+        }
+        Ok(found.into_iter().map(|c| (c.name, Target::Column(Typed::new(c.sql, c.ty)))).collect())
+    }
+
+    /// OVER (…)
+    pub(super) fn window(&mut self, over: &WindowDef, site: Site<'_>) -> Outcome<Window> {
+        const NON_DEFAULT: i32 = 1;
+        if !over.name.is_empty() || !over.refname.is_empty() {
+            return Err(Problem::unsupported("a named window"));
+        }
+        if over.frame_options & NON_DEFAULT != 0 {
+            return Err(Problem::unsupported("a window frame"));
+        }
+        let inner = Site { windows: false, ..site };
+        let mut partition = Vec::new();
+        for node in &over.partition_clause {
+            partition.push(self.expression(node, inner)?.sql);
+        }
+        let (mut keys, mut bare) = (Vec::new(), partition.clone());
+        let mut names = Vec::new();
+        for node in &over.order_clause {
+            let Some(NodeEnum::SortBy(sort)) = &node.node else { continue };
+            let value = self.expression(super::expression::required(&sort.node)?, inner)?;
+            let key = self.sort_key(&value.sql, &value.ty)?;
+            keys.push(format!("{key} {}", direction(sort)));
+            bare.push(value.sql);
+            names.push(shown(sort));
+        }
+        let is_total = self.covers_key(site.scope, &bare);
+        let prefix = if partition.is_empty() { String::new() } else { format!("PARTITION BY {} ", partition.join(", ")) };
+        let clause = |keys: &[String]| match keys {
+            [] => prefix.trim_end().to_owned(),
+            keys => format!("{prefix}ORDER BY {}", keys.join(", ")),
+        };
+        let ranked = clause(&keys);
+        if !is_total && site.grouping.is_none() {
+            let tie = self.tie_direction();
+            for source in &site.scope.sources {
+                match &source.row {
+                    Some(row) => keys.push(format!("{row} {tie}")),
+                    None => keys.extend(source.columns.iter().map(|c| format!("{} {tie}", c.sql))),
+                }
+            }
+        }
+        let shown = match names.as_slice() {
+            [] => "rows without ORDER BY".to_owned(),
+            names => format!("ORDER BY {}", names.join(", ")),
+        };
+        Ok(Window { ranked, total: clause(&keys), is_total, shown })
+    }
+}
+
+/// A plain SELECT, before DISTINCT and ORDER BY.
+struct Plain<'q> {
+    list: Vec<String>,
+    values: &'q [Typed],
+    clauses: String,
+    order: Order,
+    scope: &'q Scope<'q>,
+    grouped: bool,
+}
+
+impl Plain<'_> {
+    fn list(&self) -> String {
+        if self.list.is_empty() { "1 AS o0".to_owned() } else { self.list.join(", ") }
+    }
+
+    /// An aggregate without GROUP BY, or no FROM: one row, whatever the order.
+    fn single_row(&self) -> bool {
+        (self.grouped && !self.clauses.contains(" GROUP BY ")) || self.scope.sources.is_empty()
+    }
+}
+
+/// An item of a select list.
+#[derive(Debug, Clone)]
+enum Target {
+    Expression(Node),
+    Column(Typed),
+}
+
+enum Distinct<'n> {
+    No,
+    All,
+    On(&'n [Node]),
+}
+
+fn distinct(select: &SelectStmt) -> Distinct<'_> {
+    match select.distinct_clause.as_slice() {
+        [] => Distinct::No,
+        [Node { node: None }] => Distinct::All,
+        nodes => Distinct::On(nodes),
+    }
+}
+
+/// `s3.c5`
+fn is_column(sql: &str) -> bool {
+    sql.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'_')
+}
+
+/// The name that PostgreSQL gives to an output without one.
+fn figure_name(node: &Node) -> String {
+    fn figure(node: &Node) -> Option<String> {
+        match &node.node {
+            Some(NodeEnum::ColumnRef(column)) => words(&column.fields).last().map(|w| (*w).to_owned()),
+            Some(NodeEnum::FuncCall(call)) => words(&call.funcname).last().map(|w| (*w).to_owned()),
+            Some(NodeEnum::TypeCast(cast)) => cast.arg.as_deref().and_then(figure).or_else(|| {
+                cast.type_name.as_ref().and_then(|t| words(&t.names).last().map(|w| (*w).to_owned()))
+            }),
+            Some(NodeEnum::CaseExpr(case)) => case.defresult.as_deref().and_then(figure).or_else(|| Some("case".to_owned())),
+            Some(NodeEnum::CoalesceExpr(_)) => Some("coalesce".to_owned()),
+            Some(NodeEnum::MinMaxExpr(e)) => {
+                Some(if e.op == pg_query::protobuf::MinMaxOp::IsGreatest as i32 { "greatest" } else { "least" }.to_owned())
+            }
+            Some(NodeEnum::AArrayExpr(_)) => Some("array".to_owned()),
+            Some(NodeEnum::RowExpr(_)) => Some("row".to_owned()),
+            Some(NodeEnum::AIndirection(e)) => e.arg.as_deref().and_then(figure),
+            Some(NodeEnum::CollateClause(e)) => e.arg.as_deref().and_then(figure),
+            Some(NodeEnum::AExpr(e)) if e.kind == pg_query::protobuf::AExprKind::AexprNullif as i32 => Some("nullif".to_owned()),
+            Some(NodeEnum::SubLink(link)) => {
+                use pg_query::protobuf::SubLinkType;
+                match SubLinkType::try_from(link.sub_link_type) {
+                    Ok(SubLinkType::ExistsSublink) => Some("exists".to_owned()),
+                    Ok(SubLinkType::ArraySublink) => Some("array".to_owned()),
+                    Ok(SubLinkType::ExprSublink) => match link.subselect.as_deref().and_then(|n| n.node.as_ref()) {
+                        Some(NodeEnum::SelectStmt(select)) => match select.target_list.first().and_then(|n| n.node.as_ref()) {
+                            Some(NodeEnum::ResTarget(target)) if !target.name.is_empty() => Some(target.name.clone()),
+                            Some(NodeEnum::ResTarget(target)) => target.val.as_deref().and_then(figure),
+                            _ => None,
+                        },
+                        _ => None,
+                    },
+                    _ => None,
+                }
+            }
+            Some(NodeEnum::SqlvalueFunction(f)) => {
+                use pg_query::protobuf::SqlValueFunctionOp as Op;
+                match Op::try_from(f.op) {
+                    Ok(Op::SvfopCurrentDate) => Some("current_date".to_owned()),
+                    Ok(Op::SvfopCurrentTimestamp | Op::SvfopCurrentTimestampN) => Some("current_timestamp".to_owned()),
+                    Ok(Op::SvfopLocaltimestamp | Op::SvfopLocaltimestampN) => Some("localtimestamp".to_owned()),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+    figure(node).unwrap_or_else(|| "?column?".to_owned())
+}
+
+/// An ORDER BY item as a person would name it.
+fn shown(sort: &SortBy) -> String {
+    let name = sort.node.as_deref().map_or_else(String::new, figure_name);
+    let descending = sort.sortby_dir == SortByDir::SortbyDesc as i32;
+    if descending { format!("{name} DESC") } else { name }
+}

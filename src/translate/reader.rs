@@ -1,0 +1,105 @@
+//! The state of one translation: what has been found out, made and named on the way.
+
+use crate::catalog::{AttNum, Catalog, Oid, Outcome, Problem};
+
+use super::{Output, Remarks, Settings, Step, Tie, Translator, WritePlan};
+
+/// One statement being read.
+pub(super) struct Reader<'a> {
+    translator: &'a Translator<'a>,
+    /// Numbers aliases and temporary tables.
+    last: usize,
+    pub remarks: Remarks,
+    pub steps: Vec<Step>,
+    pub writes: Vec<WritePlan>,
+    /// Common table expressions in scope, the innermost last.
+    pub named: Vec<Named>,
+    /// Depth of views being read, so that one that reads itself ends.
+    pub view_depth: usize,
+}
+
+/// A common table expression that later queries may read.
+#[derive(Debug, Clone)]
+pub(super) struct Named {
+    pub name: String,
+    /// The temporary table.
+    pub table: String,
+    pub outputs: Vec<Output>,
+}
+
+impl<'a> Reader<'a> {
+    pub fn new(translator: &'a Translator<'a>) -> Reader<'a> {
+        Reader {
+            translator,
+            last: 0,
+            remarks: Remarks::default(),
+            steps: Vec::new(),
+            writes: Vec::new(),
+            named: Vec::new(),
+            view_depth: 0,
+        }
+    }
+
+    pub fn catalog(&self) -> &'a Catalog {
+        self.translator.catalog
+    }
+
+    pub fn settings(&self) -> &'a Settings {
+        self.translator.settings
+    }
+
+    /// `ASC` or `DESC` for orders that PostgreSQL leaves open.
+    pub fn tie_direction(&self) -> &'static str {
+        match self.translator.tie {
+            Tie::Least => "ASC NULLS LAST",
+            Tie::Greatest => "DESC NULLS FIRST",
+        }
+    }
+
+    pub fn number(&mut self) -> usize {
+        self.last += 1;
+        self.last
+    }
+
+    /// Notes a column that is read.
+    pub fn reads(&mut self, origin: Option<(Oid, AttNum)>) {
+        if let Some((table, column)) = origin {
+            self.remarks.reads.entry(table).or_default().insert(column);
+        }
+    }
+
+    /// Notes that text is ordered, which the database's collation decides.
+    pub fn orders_text(&mut self) {
+        if let Some(collation) = &self.settings().collation {
+            self.caveat(format!(
+                "text is ordered here by code point; the server orders it by the collation {collation}, which may differ"
+            ));
+        }
+    }
+
+    pub fn caveat(&mut self, text: String) {
+        if !self.remarks.caveats.contains(&text) {
+            self.remarks.caveats.push(text);
+        }
+    }
+
+    pub fn volatile(&mut self, what: &str) {
+        if !self.remarks.volatile.iter().any(|known| known == what) {
+            self.remarks.volatile.push(what.to_owned());
+        }
+    }
+
+    pub fn choice(&mut self, what: String) {
+        if !self.remarks.choices.contains(&what) {
+            self.remarks.choices.push(what);
+        }
+    }
+
+    /// Refuses what depends on the server's time zone where that isn't UTC.
+    pub fn needs_utc(&self, what: &str) -> Outcome<()> {
+        match &self.settings().time_zone {
+            None => Ok(()),
+            Some(zone) => Err(Problem::unsupported(format!("{what}, which depends on the server's time zone {zone},"))),
+        }
+    }
+}

@@ -1,0 +1,597 @@
+//! INSERT, UPDATE and DELETE: the rows they write, staged beside the table.
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{
+    DeleteStmt, InferClause, InsertStmt, Node, OnConflictAction, OnConflictClause, OverridingKind, ResTarget, ReturningClause,
+    SelectStmt, UpdateStmt,
+};
+
+use super::cast::{Context, convert};
+use super::expression::{Site, required};
+use super::query::Query;
+use super::reader::Reader;
+use super::scope::{Scope, Source, SourceColumn};
+use super::typed::{Typed, physical};
+use super::{Conflict, ConflictUpdate, DeletePlan, InsertPlan, Output, Step, UpdatePlan, WritePlan, column_name, table_name};
+use crate::catalog::{AttNum, Column, ConstraintKind, Identity, IndexTarget, Oid, Outcome, Problem, Table, Type};
+
+/// A temporary table made by a WITH query that writes, and its columns: what RETURNING gives.
+type Returned = Option<(String, Vec<Output>)>;
+
+impl Reader<'_> {
+    fn table(&self, oid: Oid) -> Outcome<&Table> {
+        self.catalog().tables.get(&oid).ok_or_else(|| Problem::unsupported("a table that has been dropped"))
+    }
+
+    /// A statement that writes, standing inside WITH.
+    pub(super) fn write_in_with(&mut self, node: &Node) -> Outcome<Returned> {
+        let mut returned = None;
+        let plan = match &node.node {
+            Some(NodeEnum::DeleteStmt(delete)) => {
+                if let Some(returning) = &delete.returning_clause {
+                    returned = Some(self.returning_of_delete(delete, returning)?);
+                }
+                self.delete(delete)?
+            }
+            Some(NodeEnum::UpdateStmt(update)) if update.returning_clause.is_none() => self.update(update)?,
+            Some(NodeEnum::InsertStmt(insert)) if insert.returning_clause.is_none() => self.insert(insert)?,
+            _ => return Err(Problem::unsupported("RETURNING of an INSERT or UPDATE inside WITH")),
+        };
+        self.writes.push(plan);
+        Ok(returned)
+    }
+
+    /// What a DELETE returns: its rows as they were.
+    fn returning_of_delete(&mut self, delete: &DeleteStmt, returning: &ReturningClause) -> Outcome<(String, Vec<Output>)> {
+        let relation = delete.relation.clone().ok_or_else(|| Problem::unsupported("DELETE without a table"))?;
+        let mut from = vec![Node { node: Some(NodeEnum::RangeVar(relation)) }];
+        from.extend(delete.using_clause.iter().cloned());
+        let select = SelectStmt {
+            target_list: returning.exprs.clone(),
+            from_clause: from,
+            where_clause: delete.where_clause.clone(),
+            op: pg_query::protobuf::SetOperation::SetopNone as i32,
+            ..Default::default()
+        };
+        let query = self.query(&select, None)?;
+        let table = format!("x{}", self.number());
+        self.steps.push(Step::Materialize { table: table.clone(), sql: query.sql });
+        Ok((table, super::from::settled(query.outputs)))
+    }
+
+    pub(super) fn update(&mut self, update: &UpdateStmt) -> Outcome<WritePlan> {
+        let visible = self.named.len();
+        if let Some(with) = &update.with_clause {
+            self.with(with)?;
+        }
+        let relation = update.relation.as_ref().ok_or_else(|| Problem::unsupported("UPDATE without a table"))?;
+        let oid = self.target(relation)?;
+        let table = self.table(oid)?.clone();
+        let mut scope = Scope::default();
+        let (target, target_sql) = self.table_source(&table, relation.alias.as_ref())?;
+        let alias = target.alias.clone();
+        scope.sources.push(target);
+        let from = self.from_clause(&update.from_clause, &mut scope)?;
+        let values = self.assignments(&update.target_list, &table, &scope)?;
+        let condition = self.write_condition(update.where_clause.as_deref(), &scope)?;
+        if let Some(returning) = &update.returning_clause {
+            self.check_returning(returning, &scope)?;
+        }
+        let mut list = vec![format!("{alias}._r AS _r")];
+        let mut columns = Vec::new();
+        for (attnum, sql) in values {
+            list.push(format!("{sql} AS n{attnum}"));
+            columns.push(attnum);
+        }
+        let from = if from.is_empty() { target_sql } else { format!("{target_sql}, {from}") };
+        let mut staging_sql = format!("SELECT {} FROM {from}{}", list.join(", "), condition.0);
+        self.recompute(&table, &mut columns, &mut staging_sql)?;
+        self.named.truncate(visible);
+        Ok(WritePlan::Update(UpdatePlan {
+            steps: std::mem::take(&mut self.steps),
+            table: oid,
+            columns,
+            staging_sql,
+            joins: !update.from_clause.is_empty(),
+            condition: condition.1,
+            remarks: std::mem::take(&mut self.remarks),
+            writes: std::mem::take(&mut self.writes),
+        }))
+    }
+
+    pub(super) fn delete(&mut self, delete: &DeleteStmt) -> Outcome<WritePlan> {
+        let visible = self.named.len();
+        if let Some(with) = &delete.with_clause {
+            self.with(with)?;
+        }
+        let relation = delete.relation.as_ref().ok_or_else(|| Problem::unsupported("DELETE without a table"))?;
+        let oid = self.target(relation)?;
+        let table = self.table(oid)?.clone();
+        let mut scope = Scope::default();
+        let (target, target_sql) = self.table_source(&table, relation.alias.as_ref())?;
+        let alias = target.alias.clone();
+        scope.sources.push(target);
+        let using = self.from_clause(&delete.using_clause, &mut scope)?;
+        let condition = self.write_condition(delete.where_clause.as_deref(), &scope)?;
+        if let Some(returning) = &delete.returning_clause {
+            self.check_returning(returning, &scope)?;
+        }
+        self.named.truncate(visible);
+        let from = if using.is_empty() { target_sql } else { format!("{target_sql}, {using}") };
+        Ok(WritePlan::Delete(DeletePlan {
+            steps: std::mem::take(&mut self.steps),
+            table: oid,
+            staging_sql: format!("SELECT {alias}._r AS _r FROM {from}{}", condition.0),
+            condition: condition.1,
+            remarks: std::mem::take(&mut self.remarks),
+            writes: std::mem::take(&mut self.writes),
+        }))
+    }
+
+    /// RETURNING of a statement on its own: nobody reads it, but it must bind.
+    fn check_returning(&mut self, returning: &ReturningClause, scope: &Scope<'_>) -> Outcome<()> {
+        for node in &returning.exprs {
+            let Some(NodeEnum::ResTarget(target)) = &node.node else { continue };
+            let value = required(&target.val)?;
+            let star = matches!(&value.node, Some(NodeEnum::ColumnRef(c)) if c.fields.iter().any(|f| matches!(f.node, Some(NodeEnum::AStar(_)))));
+            if !star {
+                self.expression(value, Site::new(scope, "RETURNING"))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_condition(&mut self, node: Option<&Node>, scope: &Scope<'_>) -> Outcome<(String, Option<String>)> {
+        let Some(node) = node else { return Ok((String::new(), None)) };
+        let condition = self.condition(node, Site::new(scope, "WHERE"))?;
+        Ok((format!(" WHERE {condition}"), Some(written(node))))
+    }
+
+    /// SET a = …, (b, c) = (…, …)
+    fn assignments(&mut self, targets: &[Node], table: &Table, scope: &Scope<'_>) -> Outcome<Vec<(AttNum, String)>> {
+        let mut values: Vec<(AttNum, String)> = Vec::new();
+        for node in targets {
+            let Some(NodeEnum::ResTarget(target)) = &node.node else { continue };
+            let column = self.assigned_column(table, target)?.clone();
+            if values.iter().any(|(attnum, _)| *attnum == column.attnum) {
+                return Err(Problem::rejected("42601", format!("multiple assignments to same column \"{}\"", column.name))
+                    .at(target.location));
+            }
+            let value = required(&target.val)?;
+            let sql = match &value.node {
+                Some(NodeEnum::SetToDefault(_)) => self.default_value(table, &column)?,
+                _ if column.generated.is_some() || column.identity == Some(Identity::Always) => {
+                    return Err(Problem::rejected("428C9", format!("column \"{}\" can only be updated to DEFAULT", column.name))
+                        .at(target.location));
+                }
+                Some(NodeEnum::MultiAssignRef(multi)) => {
+                    let Some(NodeEnum::RowExpr(row)) = required(&multi.source)?.node.as_ref() else {
+                        return Err(Problem::unsupported("SET (…) = (SELECT …)").at(target.location));
+                    };
+                    let at = usize::try_from(multi.colno - 1).unwrap_or_default();
+                    if row.args.len() != usize::try_from(multi.ncolumns).unwrap_or_default() {
+                        return Err(Problem::rejected("42601", "number of columns does not match number of values"));
+                    }
+                    match &row.args[at].node {
+                        Some(NodeEnum::SetToDefault(_)) => self.default_value(table, &column)?,
+                        _ => self.assigned(&row.args[at], &column, scope)?,
+                    }
+                }
+                _ => self.assigned(value, &column, scope).map_err(|p| p.at(target.location))?,
+            };
+            values.push((column.attnum, sql));
+        }
+        Ok(values)
+    }
+
+    fn assigned_column<'t>(&self, table: &'t Table, target: &ResTarget) -> Outcome<&'t Column> {
+        if !target.indirection.is_empty() {
+            return Err(Problem::unsupported("assignment to an element or field").at(target.location));
+        }
+        table.columns.iter().find(|c| c.name == target.name).ok_or_else(|| {
+            crate::catalog::lookup::missing_column(table, &target.name).at(target.location)
+        })
+    }
+
+    fn assigned(&mut self, value: &Node, column: &Column, scope: &Scope<'_>) -> Outcome<String> {
+        let value = self.expression(value, Site::new(scope, "UPDATE"))?;
+        self.store(value, column)
+    }
+
+    /// The assignment cast into a column, in its physical type.
+    fn store(&mut self, value: Typed, column: &Column) -> Outcome<String> {
+        if let Type::Opaque(name) = &column.ty
+            && value.ty != column.ty
+            && value.ty != Type::Unknown
+        {
+            return Err(Problem::unsupported(format!("an assignment to a column of type {name}")));
+        }
+        if matches!(column.ty, Type::Timestamptz(_)) != matches!(value.ty, Type::Timestamptz(_))
+            && matches!(value.ty, Type::Timestamp(_) | Type::Timestamptz(_) | Type::Date)
+            && matches!(column.ty, Type::Timestamp(_) | Type::Timestamptz(_) | Type::Date)
+            && (matches!(column.ty, Type::Timestamptz(_)) || matches!(value.ty, Type::Timestamptz(_)))
+        {
+            self.needs_utc("an assignment between times with and without time zone")?;
+        }
+        let value = convert(value, &column.ty, Context::Assignment, Some(&column.name), self.catalog())?;
+        Ok(format!("CAST({} AS {})", value.sql, physical(&column.ty)))
+    }
+
+    /// A column's default as a value of its physical type.
+    pub(super) fn default_value(&mut self, table: &Table, column: &Column) -> Outcome<String> {
+        if column.identity.is_some() || column.default.as_ref().is_some_and(|d| is_nextval(&d.node)) {
+            self.volatile("numbers of a sequence");
+            // The sequence's own state isn't in a snapshot: numbers go on from the largest there is.
+            return Ok(format!(
+                "CAST((SELECT coalesce(max(d.{c}), 0) FROM {t} AS d) + row_number() OVER () AS {ty})",
+                c = column_name(column.attnum),
+                t = table_name(table.oid),
+                ty = physical(&column.ty)
+            ));
+        }
+        let Some(default) = &column.default else {
+            return Ok(format!("CAST(NULL AS {})", physical(&column.ty)));
+        };
+        let scope = Scope::default();
+        let value = self.expression(&default.node, Site::new(&scope, "DEFAULT"))?;
+        self.store(value, column)
+    }
+
+    /// Adds the new values of generated columns that depend on written ones.
+    fn recompute(&mut self, table: &Table, columns: &mut Vec<AttNum>, staging_sql: &mut String) -> Outcome<()> {
+        let generated: Vec<&Column> = table.columns.iter().filter(|c| c.generated.is_some()).collect();
+        if generated.is_empty() {
+            return Ok(());
+        }
+        let mut list = vec!["g.*".to_owned()];
+        for column in generated {
+            let scope = row_scope(table, |attnum| {
+                if columns.contains(&attnum) { format!("g.n{attnum}") } else { format!("o.{}", column_name(attnum)) }
+            });
+            let expression = column.generated.as_ref().expect("a generated column");
+            let value = self.expression(&expression.node, Site::new(&scope, "GENERATED"))?;
+            list.push(format!("{} AS n{}", self.store(value, column)?, column.attnum));
+        }
+        columns.extend(table.columns.iter().filter(|c| c.generated.is_some()).map(|c| c.attnum));
+        *staging_sql = format!(
+            "SELECT {} FROM ({staging_sql}) AS g JOIN {} AS o ON g._r = o._r",
+            list.join(", "),
+            table_name(table.oid)
+        );
+        Ok(())
+    }
+
+    pub(super) fn insert(&mut self, insert: &InsertStmt) -> Outcome<WritePlan> {
+        let visible = self.named.len();
+        if let Some(with) = &insert.with_clause {
+            self.with(with)?;
+        }
+        let relation = insert.relation.as_ref().ok_or_else(|| Problem::unsupported("INSERT without a table"))?;
+        let oid = self.target(relation)?;
+        let table = self.table(oid)?.clone();
+        let mut columns = Vec::new();
+        for node in &insert.cols {
+            let Some(NodeEnum::ResTarget(target)) = &node.node else { continue };
+            let column = self.assigned_column(&table, target)?.clone();
+            if columns.iter().any(|c: &Column| c.attnum == column.attnum) {
+                return Err(Problem::rejected("42701", format!("column \"{}\" specified more than once", column.name)).at(target.location));
+            }
+            columns.push(column);
+        }
+        let all = insert.cols.is_empty();
+        if all {
+            columns = table.columns.clone();
+        }
+        let overriding = insert.r#override;
+        let source = self.inserted_rows(insert, &table, &mut columns, all, overriding)?;
+        let staging_sql = self.complete(&table, &columns, &source)?;
+        let conflict = match insert.on_conflict_clause.as_deref() {
+            Some(clause) => Some(self.conflict(clause, &table, relation.alias.as_ref().map(|a| a.aliasname.as_str()))?),
+            None => None,
+        };
+        self.named.truncate(visible);
+        Ok(WritePlan::Insert(InsertPlan {
+            steps: std::mem::take(&mut self.steps),
+            table: oid,
+            staging_sql,
+            columns: columns.iter().map(|c| c.attnum).collect(),
+            conflict,
+            remarks: std::mem::take(&mut self.remarks),
+            writes: std::mem::take(&mut self.writes),
+        }))
+    }
+
+    /// The rows of VALUES or a query, with columns `n<attnum>` for those named. Fewer values than columns leave the rest out.
+    fn inserted_rows(
+        &mut self,
+        insert: &InsertStmt,
+        table: &Table,
+        columns: &mut Vec<Column>,
+        all: bool,
+        overriding: i32,
+    ) -> Outcome<String> {
+        let refuse_generated = |column: &Column| -> Outcome<()> {
+            if column.generated.is_some() || (column.identity == Some(Identity::Always) && overriding != OverridingKind::OverridingSystemValue as i32) {
+                return Err(Problem::rejected("428C9", format!("cannot insert a non-DEFAULT value into column \"{}\"", column.name)));
+            }
+            Ok(())
+        };
+        let Some(select) = insert.select_stmt.as_deref() else {
+            columns.clear();
+            return Ok("SELECT 1 AS o0".to_owned());
+        };
+        let Some(NodeEnum::SelectStmt(select)) = &select.node else { return Err(Problem::unsupported("this form of INSERT")) };
+        if !select.values_lists.is_empty() && select.with_clause.is_none() && select.sort_clause.is_empty() && select.limit_count.is_none() {
+            return self.inserted_values(select, table, columns, all, refuse_generated);
+        }
+        let query: Query = self.query_in_order(select, None, true)?;
+        fit(columns, query.outputs.len(), all)?;
+        let mut list = Vec::new();
+        for (column, output) in columns.iter().zip(&query.outputs) {
+            refuse_generated(column)?;
+            let value = Typed::new(format!("q.{}", output.column), output.ty.clone());
+            list.push(format!("{} AS n{}", self.store(value, column)?, column.attnum));
+        }
+        Ok(format!("SELECT {} FROM ({}) AS q", list.join(", "), query.sql))
+    }
+
+    fn inserted_values(
+        &mut self,
+        select: &SelectStmt,
+        table: &Table,
+        columns: &mut Vec<Column>,
+        all: bool,
+        refuse_generated: impl Fn(&Column) -> Outcome<()>,
+    ) -> Outcome<String> {
+        let scope = Scope::default();
+        let mut rows = Vec::new();
+        let mut width = None;
+        for row in &select.values_lists {
+            let Some(NodeEnum::List(list)) = &row.node else { continue };
+            if width.is_some_and(|w| w != list.items.len()) {
+                return Err(Problem::rejected("42601", "VALUES lists must all be the same length"));
+            }
+            if width.is_none() {
+                width = Some(list.items.len());
+                fit(columns, list.items.len(), all)?;
+            }
+            let mut items = Vec::new();
+            for (item, column) in list.items.iter().zip(columns.iter()) {
+                items.push(match &item.node {
+                    Some(NodeEnum::SetToDefault(_)) => self.default_value(table, column)?,
+                    _ => {
+                        refuse_generated(column)?;
+                        let value = self.expression(item, Site::new(&scope, "VALUES"))?;
+                        self.store(value, column)?
+                    }
+                });
+            }
+            rows.push(items);
+        }
+        let names: Vec<String> = columns.iter().map(|c| format!("n{}", c.attnum)).collect();
+        // Numbers of a sequence and the like can't stand in VALUES.
+        let plain = rows.iter().flatten().all(|item| !item.contains(" OVER ("));
+        if plain {
+            let rows: Vec<String> = rows.iter().map(|items| format!("({})", items.join(", "))).collect();
+            return Ok(format!("SELECT * FROM (VALUES {}) AS v({})", rows.join(", "), names.join(", ")));
+        }
+        let rows: Vec<String> = rows
+            .iter()
+            .enumerate()
+            .map(|(number, items)| {
+                let list: Vec<String> = items
+                    .iter()
+                    .zip(&names)
+                    .map(|(item, name)| format!("{} AS {name}", item.replace("row_number() OVER ()", &(number + 1).to_string())))
+                    .collect();
+                format!("SELECT {}", list.join(", "))
+            })
+            .collect();
+        Ok(rows.join(" UNION ALL "))
+    }
+
+    /// Adds defaults and generated columns: every column of the table.
+    fn complete(&mut self, table: &Table, columns: &[Column], source: &str) -> Outcome<String> {
+        let mut list = Vec::new();
+        for column in table.columns.iter().filter(|c| c.generated.is_none()) {
+            let name = format!("n{}", column.attnum);
+            if columns.iter().any(|c| c.attnum == column.attnum) {
+                list.push(format!("i.{name} AS {name}"));
+            } else {
+                list.push(format!("{} AS {name}", self.default_value(table, column)?));
+            }
+        }
+        let inner = format!("SELECT {} FROM ({source}) AS i", list.join(", "));
+        let generated: Vec<&Column> = table.columns.iter().filter(|c| c.generated.is_some()).collect();
+        if generated.is_empty() {
+            return Ok(inner);
+        }
+        let mut list = vec!["g.*".to_owned()];
+        for column in generated {
+            let scope = row_scope(table, |attnum| format!("g.n{attnum}"));
+            let expression = column.generated.as_ref().expect("a generated column");
+            let value = self.expression(&expression.node, Site::new(&scope, "GENERATED"))?;
+            list.push(format!("{} AS n{}", self.store(value, column)?, column.attnum));
+        }
+        Ok(format!("SELECT {} FROM ({inner}) AS g", list.join(", ")))
+    }
+
+    fn conflict(&mut self, clause: &OnConflictClause, table: &Table, alias: Option<&str>) -> Outcome<Conflict> {
+        let does_update = clause.action == OnConflictAction::OnconflictUpdate as i32;
+        let arbiters = match clause.infer.as_deref() {
+            Some(infer) => self.arbiters(infer, table)?,
+            None if does_update => {
+                return Err(Problem::rejected("42601", "ON CONFLICT DO UPDATE requires inference specification or constraint name"));
+            }
+            None => self.unique_indexes(table, None)?,
+        };
+        if !does_update {
+            return Ok(Conflict { arbiters, update: None });
+        }
+        let columns = |prefix: &str, letter: &str| -> Vec<SourceColumn> {
+            table
+                .columns
+                .iter()
+                .map(|c| SourceColumn {
+                    name: c.name.clone(),
+                    ty: c.ty.clone(),
+                    sql: format!("{prefix}.{letter}{}", c.attnum),
+                    origin: (prefix == "old").then_some((table.oid, c.attnum)),
+                })
+                .collect()
+        };
+        let source = |name: &str, alias: &str, letter: &str| Source {
+            name: name.to_owned(),
+            schema: None,
+            columns: columns(alias, letter),
+            row: None,
+            table: None,
+            alias: alias.to_owned(),
+        };
+        let mut scope = Scope::default();
+        // Unqualified names are the table's; `excluded` must be said.
+        scope.merged = columns("old", "c");
+        scope.sources.push(source(alias.unwrap_or(&table.name), "old", "c"));
+        scope.sources.push(source("excluded", "new", "n"));
+        let assigned = self.assignments(&clause.target_list, table, &scope)?;
+        let condition = match clause.where_clause.as_deref() {
+            Some(node) => Some(self.condition(node, Site::new(&scope, "WHERE"))?),
+            None => None,
+        };
+        if table.columns.iter().any(|c| c.generated.is_some()) {
+            return Err(Problem::unsupported("ON CONFLICT DO UPDATE on a table with generated columns"));
+        }
+        let (columns, values) = assigned.into_iter().unzip();
+        Ok(Conflict { arbiters, update: Some(ConflictUpdate { columns, values, condition }) })
+    }
+
+    /// The unique indexes that ON CONFLICT (…) infers.
+    fn arbiters(&mut self, infer: &InferClause, table: &Table) -> Outcome<Vec<Oid>> {
+        if !infer.conname.is_empty() {
+            let found = self.catalog().constraints.values().find(|c| c.table == table.oid && c.name == infer.conname);
+            return match found.map(|c| &c.kind) {
+                Some(ConstraintKind::PrimaryKey(index) | ConstraintKind::Unique(index)) => Ok(vec![*index]),
+                Some(_) => Err(Problem::rejected("42809", "constraint in ON CONFLICT clause has no associated index")),
+                None => Err(Problem::rejected(
+                    "42704",
+                    format!("constraint \"{}\" for table \"{}\" does not exist", infer.conname, table.name),
+                )),
+            };
+        }
+        let mut wanted = Vec::new();
+        for node in &infer.index_elems {
+            let Some(NodeEnum::IndexElem(element)) = &node.node else { continue };
+            if element.expr.is_some() {
+                return Err(Problem::unsupported("ON CONFLICT on an expression"));
+            }
+            match table.columns.iter().find(|c| c.name == element.name) {
+                Some(column) => wanted.push(column.attnum),
+                None => return Err(crate::catalog::lookup::missing_column(table, &element.name)),
+            }
+        }
+        if infer.where_clause.is_some() {
+            return Err(Problem::unsupported("ON CONFLICT … WHERE, for a partial index"));
+        }
+        wanted.sort_unstable();
+        wanted.dedup();
+        let found = self.unique_indexes(table, Some(&wanted))?;
+        if found.is_empty() {
+            return Err(Problem::rejected(
+                "42P10",
+                "there is no unique or exclusion constraint matching the ON CONFLICT specification",
+            ));
+        }
+        Ok(found)
+    }
+
+    /// Unique indexes over plain columns: exactly these, or all of the table's.
+    fn unique_indexes(&self, table: &Table, wanted: Option<&[AttNum]>) -> Outcome<Vec<Oid>> {
+        let mut found = Vec::new();
+        for index in self.catalog().indexes.values().filter(|i| i.table == table.oid && i.unique) {
+            let columns: Option<Vec<AttNum>> = index
+                .keys
+                .iter()
+                .map(|key| match &key.target {
+                    IndexTarget::Column(attnum) => Some(*attnum),
+                    IndexTarget::Expression(_) => None,
+                })
+                .collect();
+            match (columns, wanted) {
+                (Some(mut columns), Some(wanted)) if index.predicate.is_none() => {
+                    columns.sort_unstable();
+                    if columns == wanted {
+                        found.push(index.oid);
+                    }
+                }
+                (_, Some(_)) => {}
+                (Some(_), None) if index.predicate.is_none() => found.push(index.oid),
+                (_, None) => return Err(Problem::unsupported(format!("ON CONFLICT with the partial or computed index {}", index.name))),
+            }
+        }
+        Ok(found)
+    }
+
+    /// An expression over the columns of one row of a table.
+    pub(super) fn row_expression(&mut self, table: Oid, node: &Node, clause: &'static str) -> Outcome<Typed> {
+        let table = self.table(table)?.clone();
+        let scope = row_scope(&table, column_name);
+        self.expression(node, Site::new(&scope, clause))
+    }
+}
+
+/// A scope of one row whose columns stand where `place` says.
+fn row_scope(table: &Table, place: impl Fn(AttNum) -> String) -> Scope<'static> {
+    let columns = table
+        .columns
+        .iter()
+        .map(|c| SourceColumn { name: c.name.clone(), ty: c.ty.clone(), sql: place(c.attnum), origin: Some((table.oid, c.attnum)) })
+        .collect();
+    let source = Source {
+        name: table.name.clone(),
+        schema: Some(table.schema.clone()),
+        columns,
+        row: None,
+        table: None,
+        alias: table_name(table.oid),
+    };
+    Scope { sources: vec![source], merged: Vec::new(), outer: None }
+}
+
+/// Cuts the column list to the values given; more values than columns are refused.
+fn fit(columns: &mut Vec<Column>, values: usize, all: bool) -> Outcome<()> {
+    if values > columns.len() {
+        return Err(Problem::rejected("42601", "INSERT has more expressions than target columns"));
+    }
+    if values < columns.len() {
+        if !all {
+            return Err(Problem::rejected("42601", "INSERT has more target columns than expressions"));
+        }
+        columns.truncate(values);
+    }
+    Ok(())
+}
+
+fn is_nextval(node: &Node) -> bool {
+    match &node.node {
+        Some(NodeEnum::FuncCall(call)) => super::expression::words(&call.funcname).last() == Some(&"nextval"),
+        Some(NodeEnum::TypeCast(cast)) => cast.arg.as_deref().is_some_and(is_nextval),
+        _ => false,
+    }
+}
+
+/// A condition as PostgreSQL's deparser writes it.
+fn written(node: &Node) -> String {
+    let select = SelectStmt {
+        where_clause: Some(Box::new(node.clone())),
+        op: pg_query::protobuf::SetOperation::SetopNone as i32,
+        limit_option: pg_query::protobuf::LimitOption::Default as i32,
+        ..Default::default()
+    };
+    let statement = pg_query::protobuf::RawStmt {
+        stmt: Some(Box::new(Node { node: Some(NodeEnum::SelectStmt(Box::new(select))) })),
+        ..Default::default()
+    };
+    let tree = pg_query::protobuf::ParseResult { version: 180_000, stmts: vec![statement] };
+    let text = pg_query::deparse(&tree, Default::default()).unwrap_or_default();
+    text.strip_prefix("SELECT WHERE ").map_or(text.clone(), str::to_owned)
+}

@@ -1,0 +1,143 @@
+//! Expressions, translated and asked of DuckDB, beside the server's answers: the same value and type, the same error, or a refusal.
+//!
+//! `fixtures/semantics/expressions.txt` holds one select list a line. A refusal is an answer; a different value never is.
+
+use duckdb::Connection;
+use postgres::Client;
+use rehearsal::catalog::{Catalog, Problem, Type};
+use rehearsal::translate::{Settings, Tie, Translator};
+
+use crate::{fixtures, server};
+
+/// What an engine makes of an expression.
+#[derive(Debug, PartialEq)]
+enum Answer {
+    /// Type and rows.
+    Rows(String, Vec<Option<String>>),
+    /// SQLSTATE.
+    Error(String),
+    /// Ours alone.
+    Refused(String),
+}
+
+fn ask_server(client: &mut Client, expression: &str) -> Answer {
+    let (value, tail) = split(expression);
+    let sql = format!("SELECT pg_typeof(v)::text, v::text FROM (SELECT {value} AS v{tail}) AS q");
+    match client.simple_query(&sql) {
+        Ok(messages) => {
+            let mut rows = Vec::new();
+            let mut ty = String::new();
+            for message in messages {
+                if let postgres::SimpleQueryMessage::Row(row) = message {
+                    ty = row.get(0).expect("a type").to_owned();
+                    rows.push(row.get(1).map(str::to_owned));
+                }
+            }
+            Answer::Rows(ty, rows)
+        }
+        Err(error) => Answer::Error(error.code().expect("an SQLSTATE").code().to_owned()),
+    }
+}
+
+/// `count(x) from t` -> (`count(x)`, ` from t`)
+fn split(expression: &str) -> (&str, &str) {
+    match expression.find(" from (") {
+        // substring('…' from '…') has its own FROM, inside parentheses.
+        Some(at) if !expression[..at].contains('(') || expression[..at].matches('(').count() == expression[..at].matches(')').count() => {
+            expression.split_at(at)
+        }
+        _ => (expression, ""),
+    }
+}
+
+fn ask_us(connection: &Connection, catalog: &Catalog, expression: &str) -> Answer {
+    let settings = Settings { now: "2026-02-09 18:04:11.524".to_owned(), time_zone: None, collation: None };
+    let translator = Translator { catalog, settings: &settings, tie: Tie::Least };
+    let (value, tail) = split(expression);
+    let Ok(parsed) = pg_query::parse(&format!("SELECT {value} AS v{tail}"), 0) else {
+        return Answer::Error("42601".to_owned());
+    };
+    let parsed = parsed.protobuf;
+    let node = parsed.stmts[0].stmt.as_ref().and_then(|s| s.node.as_ref()).expect("a statement");
+    let plan = match translator.select(node) {
+        Ok(plan) => plan,
+        Err(Problem::Rejected(error)) => return Answer::Error(error.sqlstate.to_owned()),
+        Err(Problem::Unsupported(unsupported)) => return Answer::Refused(unsupported.what),
+    };
+    let column = &plan.outputs[0];
+    let shown = match &column.ty {
+        Type::Array(_) => format!(
+            "'{{' || array_to_string(list_transform({c}, lambda x: coalesce(CAST(x AS VARCHAR), 'NULL')), ',') || '}}'",
+            c = column.column
+        ),
+        Type::Timestamptz(_) => format!("CAST({} AS VARCHAR) || '+00'", column.column),
+        _ => format!("CAST({} AS VARCHAR)", column.column),
+    };
+    let run = || -> duckdb::Result<Vec<Option<String>>> {
+        let mut statement = connection.prepare(&format!("SELECT {shown} FROM ({}) AS q", plan.sql))?;
+        let mut rows = statement.query([])?;
+        let mut all = Vec::new();
+        while let Some(row) = rows.next()? {
+            all.push(row.get(0)?);
+        }
+        Ok(all)
+    };
+    match run() {
+        Ok(rows) => Answer::Rows(column.ty.name(catalog), rows),
+        Err(error) => engine_error(&error.to_string()),
+    }
+}
+
+fn engine_error(message: &str) -> Answer {
+    if let Some(rest) = message.split("PG|").nth(1) {
+        return Answer::Error(rest[..5].to_owned());
+    }
+    match message {
+        m if m.contains("NS|") => Answer::Refused(m.to_owned()),
+        m if m.contains("Overflow") => Answer::Error("22003".to_owned()),
+        m => Answer::Refused(format!("the engine says: {m}")),
+    }
+}
+
+/// The same value, written by engines with different habits: numbers by value, the rest as text.
+fn same(ours: &Answer, server: &Answer) -> bool {
+    match (ours, server) {
+        (Answer::Rows(our_type, ours), Answer::Rows(their_type, theirs)) => {
+            let name = |ty: &str| ty.split('(').next().unwrap_or_default().trim().to_owned();
+            let number = |text: &str| text.parse::<f64>().ok();
+            name(our_type) == name(their_type).replace("unknown", "text")
+                && ours.len() == theirs.len()
+                && ours.iter().zip(theirs).all(|(a, b)| match (a, b) {
+                    (Some(a), Some(b)) => a == b || (their_type != "text" && number(a).is_some() && number(a) == number(b)),
+                    (a, b) => a == b,
+                })
+        }
+        (ours, server) => ours == server,
+    }
+}
+
+#[test]
+fn expressions_agree_or_are_refused() {
+    let database = server::database();
+    let mut client = database.client();
+    client.batch_execute("SET TimeZone = 'UTC'").expect("a setting");
+    let connection = Connection::open_in_memory().expect("DuckDB");
+    connection
+        .execute_batch("SET integer_division = true; SET default_null_order = 'nulls_last_on_asc_first_on_desc'; SET preserve_insertion_order = false")
+        .expect("settings");
+    let catalog = Catalog::empty();
+    let text = std::fs::read_to_string(fixtures::folder("semantics").join("expressions.txt")).expect("the expressions");
+    let (mut agreed, mut refused, mut wrong) = (0, Vec::new(), Vec::new());
+    for line in text.lines().filter(|l| !l.starts_with('#') && !l.trim().is_empty()) {
+        let server = ask_server(&mut client, line);
+        let ours = ask_us(&connection, &catalog, line);
+        match &ours {
+            Answer::Refused(what) => refused.push(format!("{line}: {what}")),
+            _ if same(&ours, &server) => agreed += 1,
+            _ => wrong.push(format!("{line}\n    server {server:?}\n    ours   {ours:?}")),
+        }
+    }
+    println!("{agreed} agree, {} refused:\n  {}", refused.len(), refused.join("\n  "));
+    assert!(wrong.is_empty(), "{} differ:\n  {}", wrong.len(), wrong.join("\n  "));
+    assert!(agreed > 100, "only {agreed} expressions are read at all");
+}
