@@ -66,6 +66,13 @@ impl JobNames {
         }
     }
 
+    /// The number of an id that is known.
+    pub fn find(&self, name: &str) -> Option<Job> {
+        let half_hash = (self.hasher.hash_one(name) >> 32) as u32;
+        let same = |known: &Known| known.half_hash == half_hash && self.name(known.job) == name;
+        self.table.find(spread(half_hash), same).map(|known| known.job)
+    }
+
     /// The id behind a number.
     pub fn name(&self, job: Job) -> &str {
         slice(&self.text, &self.ends, job)
@@ -105,9 +112,10 @@ mod tests {
         assert_eq!(jobs, [0, 1, 2, 3, 4, 5]);
         for (id, job) in ids.iter().zip(jobs) {
             assert_eq!(names.intern(id).expect("few ids"), job);
+            assert_eq!(names.find(id), Some(job));
             assert_eq!(names.name(job), *id);
         }
-        assert_eq!(names.len(), 6);
+        assert_eq!((names.len(), names.find("b")), (6, None));
         assert_eq!(names.compare(1, 0), Ordering::Less);
     }
 }
