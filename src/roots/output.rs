@@ -40,10 +40,10 @@ pub(super) fn write_rows(connection: &Connection, solved: &Solved<'_>, path: &Pa
 }
 
 fn write(connection: &Connection, solved: &Solved<'_>, out: &mut (dyn Write + Send)) -> Result<()> {
-    // So that a UUID comes and goes as one.
-    connection.execute_batch("SET arrow_lossless_conversion = true")?;
+    // So that a UUID comes and goes as one, and that threads hand on sorted rows in their order.
+    connection.execute_batch("SET arrow_lossless_conversion = true; SET preserve_insertion_order = true")?;
     let written = stream_rows(connection, solved, out);
-    connection.execute_batch("RESET arrow_lossless_conversion")?;
+    connection.execute_batch("SET arrow_lossless_conversion = false; SET preserve_insertion_order = false")?;
     written
 }
 

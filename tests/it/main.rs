@@ -5,6 +5,7 @@ mod classify;
 mod cli;
 mod fixtures;
 mod generate;
+mod growth;
 mod hostile;
 mod readme;
 mod roots;

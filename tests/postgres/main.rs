@@ -5,6 +5,9 @@
 mod fixtures;
 #[allow(dead_code)]
 mod server;
+#[allow(dead_code)]
+#[path = "../it/support.rs"]
+mod support;
 
 mod classify;
 mod demo;
