@@ -299,6 +299,11 @@ impl Run<'_, '_> {
                 self.unverified(&format!("exclusion constraint {}", constraint.name), "an exclusion");
                 Ok(())
             }
+            ConstraintKind::AbsentForeignKey(key) => {
+                let what = format!("the table {}, which the snapshot doesn't hold", key.parent);
+                self.unverified(&format!("foreign key {}", constraint.name), &what);
+                Ok(())
+            }
             ConstraintKind::Check(check) => {
                 let Some(sql) = self.check_sql(&constraint, check)? else { return Ok(()) };
                 let columns = columns_in(&sql);
