@@ -5,6 +5,7 @@
 mod classify;
 mod cycles;
 mod demo;
+mod dry_run;
 mod export;
 mod generate;
 mod growth;
@@ -41,6 +42,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Roots(args) => roots::run(&context, args),
         Command::Cycles(args) => cycles::run(&context, args),
         Command::Growth(args) => growth::run(&context, args),
+        Command::DryRun(args) => dry_run::run(&context, args),
         Command::Sql(args) => sql::run(&context, args),
         Command::Generate(args) => generate::run(&context, args),
         Command::Completions(args) => {

@@ -35,6 +35,9 @@ pub struct DryRunReport {
     /// What the user should know.
     #[serde(skip)]
     pub findings: Vec<Finding>,
+    /// A contract of what happened, where one was asked for.
+    #[serde(skip)]
+    pub contract: Option<String>,
 }
 
 /// One file.
