@@ -345,9 +345,27 @@ fn subtype(command: &AlterTableCmd) -> AlterTableType {
     AlterTableType::try_from(command.subtype).unwrap_or(AlterTableType::Undefined)
 }
 
-/// `ADD COLUMN`, out of the parser's `AT_ADD_COLUMN`.
+/// `ADD COLUMN`, out of the parser's `AT_AddColumn`.
 fn words(command: &AlterTableCmd) -> String {
-    subtype(command).as_str_name().trim_start_matches("AT_").replace('_', " ")
+    use AlterTableType as T;
+    let words = match subtype(command) {
+        T::AtColumnDefault if command.def.is_none() => "ALTER COLUMN ... DROP DEFAULT",
+        T::AtColumnDefault => "ALTER COLUMN ... SET DEFAULT",
+        T::AtSetNotNull => "ALTER COLUMN ... SET NOT NULL",
+        T::AtDropNotNull => "ALTER COLUMN ... DROP NOT NULL",
+        T::AtAlterColumnType => "ALTER COLUMN ... SET DATA TYPE",
+        other => {
+            let mut words = String::new();
+            for letter in other.as_str_name().trim_start_matches("AT_").chars() {
+                if letter.is_ascii_uppercase() && !words.is_empty() {
+                    words.push(' ');
+                }
+                words.push(letter.to_ascii_uppercase());
+            }
+            return words;
+        }
+    };
+    words.to_owned()
 }
 
 fn pass(command: &AlterTableCmd) -> Outcome<Pass> {
