@@ -400,7 +400,8 @@ mod tests {
         parsed.stmts.into_iter().filter_map(|statement| statement.stmt?.node).collect()
     }
 
-    /// The expected modes were read from `pg_locks` of a PostgreSQL 15.
+    /// The expected modes were read from `pg_locks` of a PostgreSQL 15; those of CONCURRENTLY and LOCK TABLE, which leave nothing to
+    /// read there or say it themselves, are the documentation's.
     fn check(sql: &str, expected: &str) {
         let mut catalog = Catalog::empty();
         let setup = "CREATE TABLE p (id int PRIMARY KEY, n int); \
