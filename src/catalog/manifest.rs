@@ -108,7 +108,7 @@ impl Catalog {
     fn load_sequence(&mut self, table: &manifest::Table, oid: Oid, column: &Column) {
         let owner = Some((oid, column.attnum));
         let (schema, name) = match (&column.identity, column.default.as_ref().and_then(nextval_sequence)) {
-            (_, Some(text)) if self.sequence_by_text(&text).is_some() => return,
+            (_, Some(text)) if self.default_sequence(&text).is_some() => return,
             (_, Some(text)) => match names(&text) {
                 Ok(named) => named,
                 Err(_) => return,
@@ -230,4 +230,91 @@ fn read_constraint(definition: &str) -> Result<protobuf::Constraint> {
         return Ok(*constraint);
     }
     Err(anyhow!("it isn't the definition of a constraint"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn column(name: &str, ty: &str, default: Option<&str>, generated: Option<&str>) -> serde_json::Value {
+        json!({"name": name, "type": ty, "not_null": false, "default": default, "generated": generated})
+    }
+
+    fn constraint(name: &str, kind: &str, definition: &str, columns: &[&str]) -> serde_json::Value {
+        json!({"name": name, "kind": kind, "definition": definition, "columns": columns, "validated": true})
+    }
+
+    fn index(name: &str, definition: &str) -> serde_json::Value {
+        json!({"name": name, "method": "btree", "unique": true, "primary": false, "definition": definition})
+    }
+
+    fn manifest() -> Manifest {
+        let text = json!({
+            "format_version": 1, "tool_version": "", "id": "", "captured_at": "", "source": {"kind": "synthetic", "description": ""},
+            "enums": [{"name": "\"Role\"", "labels": ["A", "B"]}, {"name": "app.mood", "labels": ["x"]}],
+            "tables": [{
+                "schema": "public", "name": "child", "rows": 0, "sizes": null, "files": [],
+                "columns": [
+                    column("id", "integer", Some("nextval('child_id_seq'::regclass)"), None),
+                    column("parent", "uuid", None, None),
+                    column("User", "text", Some("'it''s'::text"), None),
+                    column("role", "\"Role\"[]", None, None),
+                    column("double", "bigint", None, Some("(id * 2)")),
+                    column("n", "app.mood", None, None),
+                    column("i", "integer", None, Some("BY DEFAULT")),
+                ],
+                "constraints": [
+                    constraint("child_pkey", "primary key", "PRIMARY KEY (id)", &["id"]),
+                    constraint("to_parent", "foreign key", "FOREIGN KEY (parent) REFERENCES parent(id) ON DELETE CASCADE", &["parent"]),
+                    constraint("to_user", "foreign key", "FOREIGN KEY (\"User\") REFERENCES app.users(name)", &["User"]),
+                    constraint("positive", "check", "CHECK ((id > 0)) NOT VALID", &["id"]),
+                ],
+                "indexes": [
+                    index("child_pkey", "CREATE UNIQUE INDEX child_pkey ON public.child USING btree (id)"),
+                    index("u", "CREATE UNIQUE INDEX u ON public.child USING btree (lower(\"User\"), id DESC) WHERE (parent IS NOT NULL)"),
+                ],
+            }, {
+                "schema": "public", "name": "parent", "rows": 0, "sizes": null, "files": [],
+                "columns": [column("id", "uuid", None, None)],
+                "constraints": [constraint("parent_pkey", "primary key", "PRIMARY KEY (id)", &["id"])],
+                "indexes": [index("parent_pkey", "CREATE UNIQUE INDEX parent_pkey ON public.parent USING btree (id)")],
+            }],
+        });
+        serde_json::from_value(text).expect("a manifest")
+    }
+
+    #[test]
+    fn a_manifest_says_what_the_server_knew() {
+        let catalog = Catalog::from_manifest(&manifest()).expect("a catalog");
+        let child = catalog.table(None, "child").expect("the table");
+        let types: Vec<String> = child.columns.iter().map(|column| column.ty.name(&catalog)).collect();
+        assert_eq!(types, ["integer", "uuid", "text", "\"Role\"[]", "bigint", "app.mood", "integer"]);
+        assert_eq!(child.column("User").and_then(|c| c.default.as_ref()).expect("a default").sql, "'it''s'::text");
+        assert_eq!(child.column("double").and_then(|c| c.generated.as_ref()).expect("generated").sql, "id * 2");
+        assert_eq!(child.column("i").expect("the column").identity, Some(Identity::ByDefault));
+        let sequences: Vec<&str> = catalog.sequences.values().map(|sequence| sequence.name.as_str()).collect();
+        assert_eq!(sequences, ["child_id_seq", "child_i_seq"]);
+        assert!(catalog.primary_key(child.oid).is_some());
+        let index = catalog.index(None, "u").expect("the index");
+        assert!(index.predicate.is_some() && index.keys[1].descending && index.key_columns().is_none());
+    }
+
+    #[test]
+    fn foreign_keys_out_of_the_snapshot_keep_their_parents_name() {
+        let mut catalog = Catalog::from_manifest(&manifest()).expect("a catalog");
+        let child = catalog.table(None, "child").expect("the table").oid;
+        let parent = catalog.table(None, "parent").expect("the table").oid;
+        assert_eq!(catalog.foreign_keys_to(parent).map(|c| c.name.as_str()).collect::<Vec<_>>(), ["to_parent"]);
+        match &catalog.constraint(child, "to_user").expect("the constraint").kind {
+            ConstraintKind::AbsentForeignKey(key) => {
+                assert_eq!((key.parent.as_str(), key.columns.len()), ("app.users", 1))
+            }
+            other => panic!("{other:?}"),
+        }
+        let drop = statement("ALTER TABLE child DROP CONSTRAINT to_user").expect("SQL");
+        catalog.apply(&drop, &crate::catalog::TransactionState::default()).expect("it can be dropped");
+        assert!(catalog.constraint(child, "to_user").is_none());
+    }
 }

@@ -86,8 +86,15 @@ fn in_catalog(catalog: &Catalog) -> Vec<String> {
 fn outcome_on_server(client: &mut Client, sql: &str) -> Option<(String, String, String)> {
     let error = client.batch_execute(sql).err()?;
     let error = error.as_db_error().unwrap_or_else(|| panic!("{sql}: {error}")).clone();
-    let detail = error.detail().unwrap_or_default().to_owned();
+    let detail = sorted(error.detail().unwrap_or_default());
     Some((error.code().code().to_owned(), error.message().to_owned(), detail))
+}
+
+/// The order in which dependents are listed is the server's own affair.
+fn sorted(detail: &str) -> String {
+    let mut lines: Vec<&str> = detail.lines().collect();
+    lines.sort();
+    lines.join("\n")
 }
 
 fn outcome_here(catalog: &mut Catalog, sql: &str) -> Option<(String, String, String)> {
@@ -109,7 +116,7 @@ fn outcome_here(catalog: &mut Catalog, sql: &str) -> Option<(String, String, Str
         }
         Err(Problem::Rejected(error)) => {
             assert_eq!(in_catalog(catalog), before, "{sql} failed and left something behind");
-            Some((error.sqlstate.to_owned(), error.message, error.detail.unwrap_or_default()))
+            Some((error.sqlstate.to_owned(), error.message, sorted(&error.detail.unwrap_or_default())))
         }
         Err(problem) => panic!("{sql}: {problem}"),
     }

@@ -41,7 +41,7 @@ const PASSES: [Pass; 8] = [
 /// One part of the statement, or what a new column's definition leaves for a later pass.
 enum Part<'a> {
     Command(&'a AlterTableCmd),
-    Constraint(protobuf::Constraint),
+    Constraint(Box<protobuf::Constraint>),
 }
 
 impl Change {
@@ -82,7 +82,7 @@ impl Change {
             while index < parts.len() {
                 if parts[index].0 == pass {
                     let later = self.alter_part(table, &parts[index].1)?;
-                    parts.extend(later.into_iter().map(|c| (constraint_pass(&c), Part::Constraint(c))));
+                    parts.extend(later.into_iter().map(|c| (constraint_pass(&c), Part::Constraint(Box::new(c)))));
                 }
                 index += 1;
             }
@@ -158,10 +158,10 @@ impl Change {
             T::AtAddIdentity => self.add_identity(table, command)?,
             T::AtSetIdentity => self.set_identity(table, command)?,
             T::AtDropIdentity => self.drop_identity(table, command)?,
-            T::AtSetStatistics | T::AtSetOptions | T::AtResetOptions | T::AtSetStorage | T::AtSetCompression => {
-                if !name.is_empty() {
-                    self.attnum(table, name)?;
-                }
+            T::AtSetStatistics | T::AtSetOptions | T::AtResetOptions | T::AtSetStorage | T::AtSetCompression
+                if !name.is_empty() =>
+            {
+                self.attnum(table, name)?;
             }
             // Everything else that got a pass is recorded: it leaves rows and names alone.
             _ => {}
@@ -345,9 +345,27 @@ fn subtype(command: &AlterTableCmd) -> AlterTableType {
     AlterTableType::try_from(command.subtype).unwrap_or(AlterTableType::Undefined)
 }
 
-/// `ADD COLUMN`, out of the parser's `AT_ADD_COLUMN`.
+/// `ADD COLUMN`, out of the parser's `AT_AddColumn`.
 fn words(command: &AlterTableCmd) -> String {
-    subtype(command).as_str_name().trim_start_matches("AT_").replace('_', " ")
+    use AlterTableType as T;
+    let words = match subtype(command) {
+        T::AtColumnDefault if command.def.is_none() => "ALTER COLUMN ... DROP DEFAULT",
+        T::AtColumnDefault => "ALTER COLUMN ... SET DEFAULT",
+        T::AtSetNotNull => "ALTER COLUMN ... SET NOT NULL",
+        T::AtDropNotNull => "ALTER COLUMN ... DROP NOT NULL",
+        T::AtAlterColumnType => "ALTER COLUMN ... SET DATA TYPE",
+        other => {
+            let mut words = String::new();
+            for letter in other.as_str_name().trim_start_matches("AT_").chars() {
+                if letter.is_ascii_uppercase() && !words.is_empty() {
+                    words.push(' ');
+                }
+                words.push(letter.to_ascii_uppercase());
+            }
+            return words;
+        }
+    };
+    words.to_owned()
 }
 
 fn pass(command: &AlterTableCmd) -> Outcome<Pass> {

@@ -10,6 +10,7 @@ use super::Change;
 use super::columns::nextval_sequence;
 use crate::catalog::{
     AttNum, Catalog, Constraint, ConstraintKind, Effect, Expression, Index, IndexTarget, Oid, Outcome, Problem, Table,
+    Type,
 };
 
 /// Something that can be dropped.
@@ -78,7 +79,10 @@ impl Change {
     /// A column or constraint whose table goes anyway.
     fn is_part_of(&self, object: Object, gone: &BTreeSet<Object>) -> bool {
         match object {
-            Object::Column(table, _) | Object::Default(table, _) => gone.contains(&Object::Table(table)),
+            Object::Column(table, _) => gone.contains(&Object::Table(table)),
+            Object::Default(table, attnum) => {
+                gone.contains(&Object::Table(table)) || gone.contains(&Object::Column(table, attnum))
+            }
             Object::Constraint(oid) => {
                 self.catalog.constraints.get(&oid).is_some_and(|c| gone.contains(&Object::Table(c.table)))
             }
@@ -93,11 +97,21 @@ impl Change {
         };
         let lines: Vec<String> = users
             .iter()
-            .map(|(user, used)| format!("{} depends on {}", self.describe(*user), self.describe(*used)))
+            .map(|(user, used)| {
+                // An array depends on the array type that every type has.
+                let array = if self.is_array_of(*user, *used) { "[]" } else { "" };
+                format!("{} depends on {}{array}", self.describe(*user), self.describe(*used))
+            })
             .collect();
         Problem::rejected("2BP01", message)
             .detail(lines.join("\n"))
             .hint("Use DROP ... CASCADE to drop the dependent objects too.")
+    }
+
+    fn is_array_of(&self, user: Object, used: Object) -> bool {
+        let (Object::Column(table, attnum), Object::Enum(_)) = (user, used) else { return false };
+        let column = self.catalog.tables.get(&table).and_then(|table| table.by_attnum(attnum));
+        column.is_some_and(|column| matches!(column.ty, Type::Array(_)))
     }
 
     /// What depends on an object, directly.
@@ -317,7 +331,7 @@ pub(super) fn default_columns(catalog: &Catalog, sequence: Oid) -> Vec<(Oid, Att
     for table in catalog.tables.values() {
         for column in &table.columns {
             let name = column.default.as_ref().and_then(nextval_sequence);
-            if name.and_then(|name| catalog.sequence_by_text(&name)).is_some_and(|found| found == sequence) {
+            if name.and_then(|name| catalog.default_sequence(&name)).is_some_and(|found| found == sequence) {
                 all.push((table.oid, column.attnum));
             }
         }

@@ -99,19 +99,23 @@ impl Change {
         if index.table != table {
             return refuse("55000", format!("index \"{shown}\" does not belong to table \"{}\"", owner.name));
         }
+        let unusable = |text: String| {
+            let problem = Problem::rejected("42809", text).at(constraint.location);
+            Err(problem.detail("Cannot create a primary key or unique constraint using such an index."))
+        };
         if !index.unique {
-            return refuse("42809", format!("\"{shown}\" is not a unique index"));
+            return unusable(format!("\"{shown}\" is not a unique index"));
         }
         let Some(columns) = index.key_columns() else {
-            return refuse("42809", format!("index \"{shown}\" contains expressions"));
+            return unusable(format!("index \"{shown}\" contains expressions"));
         };
         if index.predicate.is_some() {
-            return refuse("42809", format!("\"{shown}\" is a partial index"));
+            return unusable(format!("\"{shown}\" is a partial index"));
         }
         if let Some(place) = index.keys.iter().position(|key| key.descending || key.nulls_first) {
             let message =
                 format!("index \"{shown}\" column number {} does not have default sorting behavior", place + 1);
-            return refuse("42809", message);
+            return unusable(message);
         }
         let (index, schema) = (index.oid, owner.schema.clone());
         let name = if constraint.conname.is_empty() { shown } else { &constraint.conname };

@@ -169,3 +169,110 @@ fn qualified_list(node: &Node) -> Outcome<(Option<String>, String)> {
         _ => Err(Problem::unsupported("a name of this form")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(sql: &str) -> Vec<NodeEnum> {
+        let parsed = pg_query::parse(sql, 0).expect(sql).protobuf;
+        parsed.stmts.into_iter().filter_map(|statement| statement.stmt?.node).collect()
+    }
+
+    /// Runs statements in one transaction; what the last one came to.
+    fn run(catalog: &mut Catalog, sql: &str, in_block: bool) -> Outcome<Option<Applied>> {
+        let mut last = Ok(None);
+        for node in parsed(sql) {
+            last = catalog.apply(&node, &TransactionState { in_block });
+        }
+        last
+    }
+
+    fn check(setup: &str, sql: &str, expected: &str) {
+        let mut catalog = Catalog::empty();
+        run(&mut catalog, setup, false).expect(setup);
+        catalog.commit_transaction();
+        let shown = match run(&mut catalog, sql, true) {
+            Ok(Some(applied)) => {
+                let kinds = applied.effects.iter().map(|effect| {
+                    let text = format!("{effect:?}");
+                    text.split(['(', ' ']).next().unwrap_or_default().to_owned()
+                });
+                format!("{}: {}", applied.kind, kinds.collect::<Vec<_>>().join(" "))
+            }
+            Ok(None) => "not DDL".to_owned(),
+            Err(problem) => problem.to_string(),
+        };
+        assert_eq!(shown, expected, "{sql}");
+    }
+
+    #[test]
+    fn effects_come_in_the_servers_order() {
+        let setup = "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE t (id int PRIMARY KEY, a text, b int)";
+        check(
+            setup,
+            "ALTER TABLE t ADD UNIQUE (c), ADD c int NOT NULL DEFAULT 1 REFERENCES p, ALTER a TYPE varchar(3), DROP b",
+            "ALTER TABLE: DropColumn ConvertColumn AddColumn VerifyNotNull VerifyUnique VerifyConstraint",
+        );
+        check(
+            setup,
+            "ALTER TABLE t ALTER a SET NOT NULL, ADD CHECK (b > 0)",
+            "ALTER TABLE: VerifyNotNull VerifyConstraint",
+        );
+        check(setup, "ALTER TABLE t ADD CHECK (b > 0) NOT VALID", "ALTER TABLE: ");
+        check(setup, "ALTER TABLE t ALTER id TYPE bigint", "ALTER TABLE: ConvertColumn VerifyUnique");
+        check(setup, "CREATE UNIQUE INDEX ON t (a)", "CREATE INDEX: VerifyUnique");
+        check(setup, "CREATE TABLE u (a int UNIQUE, b int REFERENCES t)", "CREATE TABLE: CreateTable");
+        check(setup, "DROP TABLE t", "DROP TABLE: DropTable");
+        check(setup, "SELECT 1", "not DDL");
+    }
+
+    #[test]
+    fn some_commands_need_a_transaction_of_their_own() {
+        let refused = |command: &str| format!("{command} cannot run inside a transaction block (25001)");
+        let setup = "CREATE TABLE t (a int); CREATE INDEX i ON t (a)";
+        check(setup, "CREATE INDEX CONCURRENTLY ON t (a)", &refused("CREATE INDEX CONCURRENTLY"));
+        check(setup, "DROP INDEX CONCURRENTLY i", &refused("DROP INDEX CONCURRENTLY"));
+        check(setup, "VACUUM t", &refused("VACUUM"));
+        check(setup, "LOCK TABLE t", "LOCK TABLE: ");
+    }
+
+    #[test]
+    fn what_is_not_read_is_refused_by_name() {
+        check("", "CREATE TABLE t (a int) PARTITION BY LIST (a)", "a partitioned table can't be rehearsed");
+        check("", "DO 'BEGIN END'", "a DO block can't be rehearsed");
+        check("", "CREATE DOMAIN d AS int", "a domain can't be rehearsed");
+    }
+
+    #[test]
+    fn new_labels_are_marked_until_they_are_committed() {
+        let labels = |sql: &str, in_block: bool| {
+            let mut catalog = Catalog::empty();
+            run(&mut catalog, "CREATE TYPE e AS ENUM ('a')", false).expect("a type");
+            catalog.commit_transaction();
+            run(&mut catalog, sql, in_block).expect(sql);
+            let marked: Vec<String> = catalog.enums.values().flat_map(|ty| ty.uncommitted.clone()).collect();
+            catalog.commit_transaction();
+            assert!(catalog.enums.values().all(|ty| ty.uncommitted.is_empty()));
+            marked
+        };
+        assert_eq!(labels("ALTER TYPE e ADD VALUE 'b'", true), ["b"]);
+        assert_eq!(labels("ALTER TYPE e ADD VALUE 'b'; ALTER TYPE e RENAME VALUE 'b' TO 'c'", true), ["c"]);
+        // Not where the type itself is new, nor where the statement is a transaction of its own.
+        assert!(labels("CREATE TYPE f AS ENUM (); ALTER TYPE f ADD VALUE 'b'", true).is_empty());
+        assert!(labels("ALTER TYPE e ADD VALUE 'b'", false).is_empty());
+    }
+
+    #[test]
+    fn queries_keep_their_meaning_when_tables_are_renamed() {
+        let mut catalog = Catalog::empty();
+        let setup = "CREATE TABLE t (id int, a int, b int); CREATE VIEW v AS SELECT a, t.b FROM t WHERE id > 0";
+        run(&mut catalog, setup, false).expect(setup);
+        let sql = "ALTER TABLE t RENAME a TO x; ALTER TABLE t RENAME TO u; ALTER TABLE u RENAME id TO a";
+        run(&mut catalog, sql, false).expect(sql);
+        let view = catalog.views.values().next().expect("the view");
+        assert_eq!(view.query.sql, "SELECT a, t.b FROM public.u t(id, a, b) WHERE id > 0");
+        let read: Vec<_> = catalog.dependencies(&view.query.node).into_values().flatten().collect();
+        assert_eq!(read, [1, 2, 3]);
+    }
+}

@@ -13,13 +13,25 @@ use crate::catalog::{AttNum, Catalog, Oid, Outcome, Problem, Sequence, tree};
 impl Catalog {
     /// The sequence that a text like `app.t_id_seq` or `"T_id_seq"` names, as `nextval` reads it.
     pub fn sequence_by_text(&self, text: &str) -> Option<Oid> {
-        let node = super::super::expression::parse(text).ok()?;
-        let Some(NodeEnum::ColumnRef(names)) = &node.node else { return None };
-        let mut names = tree::strings(&names.fields);
-        let name = names.pop()?;
-        let schema = names.pop();
+        let (schema, name) = named_by(text)?;
         self.sequence(schema.as_deref(), &name).map(|sequence| sequence.oid)
     }
+
+    /// The same for a stored default: a name without a schema is `public`'s, as snapshots write it, whatever the search path.
+    pub(crate) fn default_sequence(&self, text: &str) -> Option<Oid> {
+        let (schema, name) = named_by(text)?;
+        let stored = self.sequence(Some(schema.as_deref().unwrap_or("public")), &name);
+        stored.or_else(|| self.sequence(schema.as_deref(), &name)).map(|sequence| sequence.oid)
+    }
+}
+
+/// Schema and name out of a qualified name's text.
+fn named_by(text: &str) -> Option<(Option<String>, String)> {
+    let node = super::super::expression::parse(text).ok()?;
+    let Some(NodeEnum::ColumnRef(names)) = &node.node else { return None };
+    let mut names = tree::strings(&names.fields);
+    let name = names.pop()?;
+    Some((names.pop(), name))
 }
 
 impl Change {

@@ -71,12 +71,9 @@ impl Change {
             self.note(format!("relation \"{}\" already exists, skipping", relation.relname));
             return Ok(TAG);
         }
-        let (mut drafts, mut constraints) = self.draft_table(statement, &relation.relname)?;
+        let (mut drafts, constraints) = self.draft_table(statement, &relation.relname)?;
         let sequences: Vec<Option<Oid>> =
             drafts.iter_mut().map(|draft| self.create_column_sequence(&schema, &relation.relname, draft)).collect();
-        for draft in &mut drafts {
-            constraints.append(&mut draft.constraints);
-        }
         let columns = drafts.into_iter().map(|draft| draft.column).collect();
         let oid = self.insert_table(schema, &relation.relname, columns, None)?;
         for (index, sequence) in sequences.into_iter().enumerate() {
@@ -115,11 +112,13 @@ impl Change {
                 }
                 _ => return Err(Problem::unsupported("a table element of this form")),
             };
-            for draft in new {
+            for mut draft in new {
                 let name = &draft.column.name;
                 if drafts.iter().any(|other| other.column.name == *name) {
                     return Err(Problem::rejected("42701", format!("column \"{name}\" specified more than once")));
                 }
+                // Where it stands decides which of two long names is numbered.
+                constraints.append(&mut draft.constraints);
                 drafts.push(draft);
             }
         }
@@ -183,6 +182,11 @@ impl Change {
     fn add_constraints(&mut self, table: Oid, constraints: &[protobuf::Constraint]) -> Outcome<()> {
         let of = |kind: ConstrType| constraints.iter().filter(move |c| c.contype == kind as i32);
         let mut taken: Vec<String> = of(ConstrType::ConstrCheck).map(|c| c.conname.clone()).collect();
+        for (index, name) in taken.iter().enumerate() {
+            if !name.is_empty() && taken[..index].contains(name) {
+                return Err(Problem::rejected("42710", format!("check constraint \"{name}\" already exists")));
+            }
+        }
         for check in of(ConstrType::ConstrCheck) {
             self.add_check(table, check, &mut taken)?;
         }
