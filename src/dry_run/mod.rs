@@ -12,6 +12,7 @@ mod execution;
 pub mod expect;
 mod findings;
 mod locks;
+mod recursion;
 pub mod report;
 pub mod session;
 mod store;
