@@ -8,8 +8,9 @@ use std::collections::BTreeSet;
 use pg_query::NodeEnum;
 
 use super::locks::rows_written;
+use super::recursion;
 use super::report::{DryRunReport, RollbackReport, StatementReport, Verdict};
-use super::session::shown;
+use super::session::{claims, shown};
 use crate::catalog::{Catalog, ConstraintKind, IndexTarget, Oid};
 use crate::migration::{Migration, Statement};
 use crate::render::count;
@@ -32,6 +33,8 @@ pub(super) fn findings(
     findings.extend(held_locks(report));
     findings.extend(foreign_keys_without_index(catalog, base));
     findings.extend(rewrites(migration, report));
+    findings.extend(broken_claims(migration, report));
+    findings.extend(unindexed_recursions(migration, report, catalog));
     findings
 }
 
@@ -315,6 +318,58 @@ fn rewrites(migration: &Migration, report: &DryRunReport) -> Vec<Finding> {
                         count(rows)
                     ),
                     "On a large table add a column, backfill it, and swap the names.",
+                )
+                .at(place(run)),
+            );
+        }
+    }
+    found
+}
+
+/// A comment says that its UPDATE overrides, and its WHERE clause lets it take only rows that nothing has written yet.
+fn broken_claims(migration: &Migration, report: &DryRunReport) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for (statement, run) in migration.statements.iter().zip(&report.statements) {
+        let (Some(claim), Some(unguarded), Some(affected)) =
+            (claims::claim(statement), run.unguarded_rows, run.rows_affected)
+        else {
+            continue;
+        };
+        if unguarded <= affected {
+            continue;
+        }
+        found.push(
+            Finding::new(
+                "comment-contradicts-sql",
+                Severity::Warning,
+                unguarded - affected,
+                format!(
+                    "{}: its comment says \"{claim}\", but its WHERE clause takes only rows that are still NULL: {} rows instead of {}.",
+                    at(run),
+                    count(affected),
+                    count(unguarded)
+                ),
+                "Drop the IS NULL from the WHERE clause, or the claim from the comment.",
+            )
+            .at(place(run)),
+        );
+    }
+    found
+}
+
+/// Each level of a recursion looks a table up; without an index it scans it.
+fn unindexed_recursions(migration: &Migration, report: &DryRunReport, catalog: &Catalog) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for (statement, run) in migration.statements.iter().zip(&report.statements) {
+        for (table, column) in recursion::unindexed(&statement.node, catalog) {
+            let rows = report.tables.iter().find(|t| t.table == table).and_then(|t| t.rows_after).unwrap_or(0);
+            found.push(
+                Finding::new(
+                    "unindexed-recursion",
+                    Severity::Note,
+                    rows,
+                    format!("{} joins {table} on {column} at every level, and no index begins with {column}.", at(run)),
+                    format!("On a large table create an index on {table} ({column}) first; drop it afterwards."),
                 )
                 .at(place(run)),
             );

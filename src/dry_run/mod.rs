@@ -13,6 +13,7 @@ pub mod expect;
 mod findings;
 mod locks;
 mod recognition;
+mod recursion;
 pub mod report;
 pub mod session;
 mod store;

@@ -113,6 +113,8 @@ pub struct StatementReport {
     pub rows_cascaded: Option<u64>,
     /// Rows whose new value is up to the server's plan.
     pub plan_dependent_rows: u64,
+    /// Rows it would affect without its demand that the column it sets is NULL; only where a comment says that it overrides.
+    pub unguarded_rows: Option<u64>,
     /// Written columns before and after.
     pub columns: Vec<ColumnChange>,
     /// Rows that an earlier statement of the migration had written, by column and statement.

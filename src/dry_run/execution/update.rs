@@ -41,6 +41,13 @@ impl Run<'_, '_> {
         self.finish_update(plan.table, stage, rows, plan.columns.clone())
     }
 
+    /// How many rows a plan would update; nothing is written.
+    pub(in crate::dry_run) fn count_update(&mut self, plan: &UpdatePlan) -> Ran<u64> {
+        self.load(&plan.remarks)?;
+        self.store.ensure(plan.table, plan.columns.iter().copied())?;
+        Ok(self.stage_once(plan)?.1)
+    }
+
     /// Takes the figures of a stage.
     pub(super) fn finish_update(
         &mut self,

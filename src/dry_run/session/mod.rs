@@ -5,6 +5,7 @@
 //! statement that can't be told leaves its tables marked, and every later statement that reads them is named.
 //! Left out: SAVEPOINT, two-phase commit.
 
+pub(super) mod claims;
 mod outcome;
 mod statement;
 mod taint;
@@ -281,5 +282,124 @@ impl Figures for Session<'_> {
 
     fn statements(&self) -> &[StatementReport] {
         &self.reports
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::EngineOptions;
+
+    /// Runs SQL on the demo; each line of the answer is a statement's verdict, its rows, and what the server says.
+    fn run(sql: &str, transactions: Transactions) -> (Vec<String>, Vec<(u64, bool)>) {
+        let snapshot = Snapshot::open("demo", &EngineOptions::default()).expect("the demo");
+        let migration = Migration::from_text("m.sql", sql).expect(sql);
+        let options = Options { transactions, ..Options::default() };
+        let mut session = Session::new(&snapshot, "run", &[&migration], options).expect("a session");
+        session.run_all(&migration).expect("no interrupt");
+        let lines = session.reports().iter().map(line).collect();
+        let tables: Vec<Oid> = session.catalog().tables.keys().copied().collect();
+        let counts =
+            tables.into_iter().map(|t| (session.row_count(t).expect("a count"), session.is_unreliable(t))).collect();
+        (lines, counts)
+    }
+
+    fn line(report: &StatementReport) -> String {
+        let mut line = format!("{:?}", report.verdict);
+        if report.rolled_back {
+            line.push_str(" (rolled back)");
+        }
+        if let Some(rows) = report.rows_affected {
+            line.push_str(&format!(" {rows}"));
+        }
+        for (what, rows) in [("changed", report.rows_changed), ("cascaded", report.rows_cascaded)] {
+            if let Some(rows) = rows {
+                line.push_str(&format!(" {what} {rows}"));
+            }
+        }
+        if let Some(error) = &report.error {
+            line.push_str(&format!(" {} {}", error.sqlstate, error.message));
+        }
+        line
+    }
+
+    fn check(sql: &str, expected: &[&str]) {
+        assert_eq!(run(sql, Transactions::PerFile).0, expected, "{sql}");
+    }
+
+    #[test]
+    fn updates_are_counted_as_the_server_counts_them() {
+        check("UPDATE llama_logs SET reason = 'x'", &["Executed 4052 changed 4052"]);
+        check(
+            "UPDATE llama_logs SET retry_count = 0; UPDATE llama_logs SET retry_count = retry_count",
+            &["Executed 4052 changed 0", "Executed 4052 changed 0"],
+        );
+        check(
+            "UPDATE llama_logs AS a SET reason = b.operation FROM llama_logs AS b WHERE b.id = a.id",
+            &["Executed 4052 changed 4052"],
+        );
+    }
+
+    #[test]
+    fn a_failure_takes_its_transaction_back() {
+        let sql = "UPDATE llama_logs SET reason = 'x' WHERE status = 'SUCCESS'; ALTER TABLE llama_logs ALTER COLUMN error_code SET NOT NULL; DELETE FROM llama_logs";
+        let (lines, counts) = run(sql, Transactions::PerFile);
+        assert!(lines[0].starts_with("Executed (rolled back)"), "{lines:?}");
+        assert!(
+            lines[1].starts_with("Failed 23502 column \"error_code\" of relation \"llama_logs\" contains null values"),
+            "{lines:?}"
+        );
+        assert_eq!(lines[2], "NotReached");
+        assert_eq!(counts, [(4052, false)]);
+        let (lines, counts) = run(sql, Transactions::None);
+        assert_eq!(lines[2], "Executed 4052");
+        assert_eq!(counts, [(0, false)]);
+    }
+
+    #[test]
+    fn a_failed_block_refuses_everything_until_it_ends() {
+        let sql = "BEGIN; DELETE FROM llama_logs; SELECT nope; SELECT 1; COMMIT; SELECT count(*) FROM llama_logs";
+        let (lines, counts) = run(sql, Transactions::None);
+        assert_eq!(lines[1], "Executed (rolled back) 4052");
+        assert!(lines[2].starts_with("Failed 42703"), "{lines:?}");
+        assert!(lines[3].starts_with("Failed 25P02"), "{lines:?}");
+        assert_eq!(lines[4..], ["Catalog", "Executed 1"]);
+        assert_eq!(counts, [(4052, false)]);
+    }
+
+    #[test]
+    fn conflicts_and_cascades() {
+        check(
+            "CREATE TABLE p (id int PRIMARY KEY, n int);
+             INSERT INTO p VALUES (1, 1), (2, 2), (3, 3);
+             INSERT INTO p VALUES (3, 9), (4, 4) ON CONFLICT (id) DO NOTHING;
+             INSERT INTO p VALUES (3, 9), (5, 5) ON CONFLICT (id) DO UPDATE SET n = EXCLUDED.n + p.n;
+             CREATE TABLE c (id int PRIMARY KEY, p int REFERENCES p ON DELETE CASCADE);
+             CREATE TABLE d (c int REFERENCES c ON DELETE SET NULL);
+             INSERT INTO c VALUES (10, 1), (11, 1), (12, 2);
+             INSERT INTO d VALUES (10), (12);
+             DELETE FROM p WHERE id = 1;
+             INSERT INTO c VALUES (13, 99)",
+            &[
+                "Executed (rolled back)",
+                "Executed (rolled back) 3",
+                "Executed (rolled back) 1",
+                "Executed (rolled back) 2 changed 1",
+                "Executed (rolled back)",
+                "Executed (rolled back)",
+                "Executed (rolled back) 3",
+                "Executed (rolled back) 2",
+                "Executed (rolled back) 1 cascaded 3",
+                "Failed 23503 insert or update on table \"c\" violates foreign key constraint \"c_p_fkey\"",
+            ],
+        );
+        check(
+            "CREATE TABLE p (id int PRIMARY KEY); INSERT INTO p VALUES (1), (1)",
+            &["Executed (rolled back)", "Failed 23505 duplicate key value violates unique constraint \"p_pkey\""],
+        );
+        check(
+            "CREATE TABLE p (id int PRIMARY KEY, n int); INSERT INTO p VALUES (1, 1), (1, 2) ON CONFLICT (id) DO UPDATE SET n = 3",
+            &["Executed (rolled back)", "Failed 21000 ON CONFLICT DO UPDATE command cannot affect row a second time"],
+        );
     }
 }

@@ -51,6 +51,7 @@ impl Session<'_> {
                 let reads: Vec<Oid> =
                     reads.flat_map(|plan| execution::remarks(plan).reads.keys().copied().collect::<Vec<_>>()).collect();
                 self.depend_on(reads.into_iter().chain([table]), Some(table), report);
+                self.test_claim(statement, report)?;
                 self.on_rows(report, |run| {
                     run.write(&plan, other.as_ref())?;
                     run.verify_touched()
@@ -102,7 +103,7 @@ impl Session<'_> {
     }
 
     /// Does something with the rows, and tidies up after it.
-    fn on_rows<T>(&mut self, report: &mut StatementReport, work: impl FnOnce(&mut Run<'_, '_>) -> Ran<T>) -> Ran<T> {
+    pub(super) fn on_rows<T>(&mut self, report: &mut StatementReport, work: impl FnOnce(&mut Run<'_, '_>) -> Ran<T>) -> Ran<T> {
         let later = self.later();
         let mut run = Run {
             store: &mut self.store,
