@@ -182,7 +182,8 @@ fn run_limited(before: &[String], limit: &str, last: impl FnOnce(&Connection) ->
         Err(error) => println!("{}", error.to_string().lines().next().unwrap_or_default()),
     }
     // Giving back some gigabytes is no part of it.
-    std::process::exit(0)
+    std::mem::forget(engine);
+    Ok(())
 }
 
 fn compare(arguments: &Arguments) -> Result<()> {
