@@ -36,7 +36,7 @@ queries! {
     GROWTH_ROWS_PER_DAY = "duckdb/growth/rows_per_day";
     /// Job, parent and stored root of each row.
     ROOTS_EDGES = "duckdb/roots/edges";
-    /// Every row with its outcome.
+    /// Every row by id, with its job and parent.
     ROOTS_ROWS = "duckdb/roots/rows";
     /// A few rows of each of the given classes of rows.
     ROOTS_SAMPLES = "duckdb/roots/samples";

@@ -83,5 +83,5 @@ fn modelled_sizes_are_near_those_of_a_fresh_load() {
     let error = |predicted: f64, measured: f64| predicted / measured - 1.0;
     let errors =
         [error(part("heap"), heap), error(part("index"), index), error(result["size_bytes"].as_f64().unwrap(), total)];
-    assert!(errors[0].abs() < 0.03 && errors[1].abs() < 0.12 && errors[2].abs() < 0.07, "{errors:?}");
+    assert!(errors[0].abs() < 0.01 && errors[1].abs() < 0.03 && errors[2].abs() < 0.02, "{errors:?}");
 }
