@@ -37,7 +37,9 @@ pub(super) fn exists(from: &Type, to: &Type, context: Context) -> bool {
             (Type::Name, Type::Varchar(_)) => Assignment,
             _ => Implicit,
         },
-        (Type::Date, Type::Timestamp(_) | Type::Timestamptz(_)) | (Type::Timestamp(_), Type::Timestamptz(_)) => Implicit,
+        (Type::Date, Type::Timestamp(_) | Type::Timestamptz(_)) | (Type::Timestamp(_), Type::Timestamptz(_)) => {
+            Implicit
+        }
         (Type::Time(_), Type::Interval) => Implicit,
         (Type::Timestamptz(_), Type::Timestamp(_) | Type::Date | Type::Time(_))
         | (Type::Timestamp(_), Type::Date | Type::Time(_))
@@ -68,7 +70,11 @@ pub(super) fn convert(
     catalog: &Catalog,
 ) -> Outcome<Typed> {
     if value.is_null() {
-        return Ok(Typed { sql: format!("CAST(NULL AS {})", physical(to)), ty: to.clone(), constant: Some(Constant::Null) });
+        return Ok(Typed {
+            sql: format!("CAST(NULL AS {})", physical(to)),
+            ty: to.clone(),
+            constant: Some(Constant::Null),
+        });
     }
     if value.ty == Type::Unknown
         && let Some(text) = value.text()
@@ -254,7 +260,8 @@ fn limit(sql: String, from: &Type, to: &Type, context: Context) -> String {
             if context == Context::Explicit {
                 return format!("left({sql}, {length})");
             }
-            let error = raise("22001", &quote_literal(&format!("value too long for type character varying({length})")), to);
+            let error =
+                raise("22001", &quote_literal(&format!("value too long for type character varying({length})")), to);
             // Blanks at the end that don't fit are cut without a word.
             format!(
                 "CASE WHEN length({sql}) > {length} THEN CASE WHEN length(rtrim({sql}, ' ')) > {length} THEN {error} ELSE left({sql}, {length}) END ELSE {sql} END"

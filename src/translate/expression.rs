@@ -2,7 +2,8 @@
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    self, AExpr, AExprKind, BoolExprType, BoolTestType, MinMaxOp, Node, NullTestType, SqlValueFunctionOp, SubLinkType, a_const::Val,
+    self, AExpr, AExprKind, BoolExprType, BoolTestType, MinMaxOp, Node, NullTestType, SqlValueFunctionOp, SubLinkType,
+    a_const::Val,
 };
 
 use super::cast::{Context, convert};
@@ -99,7 +100,11 @@ impl Reader<'_> {
             NodeEnum::SubLink(link) => self.sub_link(link, site).map_err(|p| p.at(link.location)),
             NodeEnum::AArrayExpr(array) => {
                 if array.elements.is_empty() {
-                    return Ok(Typed { sql: "[]".to_owned(), ty: Type::Array(Box::new(Type::Unknown)), constant: None });
+                    return Ok(Typed {
+                        sql: "[]".to_owned(),
+                        ty: Type::Array(Box::new(Type::Unknown)),
+                        constant: None,
+                    });
                 }
                 let (values, ty) = self.common(&array.elements, site, "ARRAY")?;
                 if matches!(ty, Type::Array(_)) {
@@ -192,7 +197,9 @@ impl Reader<'_> {
                 }
                 let shown = words(&column.fields).join(".");
                 let place = match site.clause {
-                    "SELECT" | "HAVING" | "ORDER BY" => "must appear in the GROUP BY clause or be used in an aggregate function",
+                    "SELECT" | "HAVING" | "ORDER BY" => {
+                        "must appear in the GROUP BY clause or be used in an aggregate function"
+                    }
                     _ => "must appear in the GROUP BY clause",
                 };
                 Err(Problem::rejected("42803", format!("column \"{shown}\" {place}")))
@@ -274,7 +281,11 @@ impl Reader<'_> {
             .into_iter()
             .map(|value| {
                 // A type that is the same for all keeps its length; nothing is cut or refused here.
-                if value.ty == ty { Ok(value.sql) } else { Ok(convert(value, &ty, Context::Implicit, None, catalog)?.sql) }
+                if value.ty == ty {
+                    Ok(value.sql)
+                } else {
+                    Ok(convert(value, &ty, Context::Implicit, None, catalog)?.sql)
+                }
             })
             .collect::<Outcome<Vec<_>>>()?;
         Ok((values, ty))
@@ -305,8 +316,10 @@ impl Reader<'_> {
                 _ => match (&chosen, &ty) {
                     (Type::Text, _) => false,
                     (_, Type::Text) => true,
-                    (Type::Date, Type::Timestamp(_) | Type::Timestamptz(_)) | (Type::Timestamp(_), Type::Timestamptz(_)) => true,
-                    (Type::Timestamp(_) | Type::Timestamptz(_), Type::Date) | (Type::Timestamptz(_), Type::Timestamp(_)) => false,
+                    (Type::Date, Type::Timestamp(_) | Type::Timestamptz(_))
+                    | (Type::Timestamp(_), Type::Timestamptz(_)) => true,
+                    (Type::Timestamp(_) | Type::Timestamptz(_), Type::Date)
+                    | (Type::Timestamptz(_), Type::Timestamp(_)) => false,
                     (a, b) if family(a) == Family::Text && family(b) == Family::Text => false,
                     _ => return Err(mismatch()),
                 },
@@ -352,7 +365,9 @@ impl Reader<'_> {
         use SqlValueFunctionOp as Op;
         let now = self.now();
         match SqlValueFunctionOp::try_from(function.op) {
-            Ok(Op::SvfopCurrentTimestamp | Op::SvfopCurrentTimestampN) => self.rounded(now, Type::Timestamptz(None), function.typmod),
+            Ok(Op::SvfopCurrentTimestamp | Op::SvfopCurrentTimestampN) => {
+                self.rounded(now, Type::Timestamptz(None), function.typmod)
+            }
             Ok(Op::SvfopLocaltimestamp | Op::SvfopLocaltimestampN) => {
                 self.needs_utc("LOCALTIMESTAMP")?;
                 self.rounded(now, Type::Timestamp(None), function.typmod)
@@ -381,7 +396,9 @@ impl Reader<'_> {
     fn operator_expression(&mut self, expression: &AExpr, site: Site<'_>) -> Outcome<Typed> {
         let name = words(&expression.name).last().copied().unwrap_or_default().to_owned();
         let kind = AExprKind::try_from(expression.kind).unwrap_or(AExprKind::Undefined);
-        let Some(left) = expression.lexpr.as_deref() else { return self.prefix(&name, required(&expression.rexpr)?, site) };
+        let Some(left) = expression.lexpr.as_deref() else {
+            return self.prefix(&name, required(&expression.rexpr)?, site);
+        };
         let right = required(&expression.rexpr)?;
         match kind {
             AExprKind::AexprOp => self.binary(&name, left, right, site),
@@ -457,11 +474,8 @@ impl Reader<'_> {
             "<>" => " OR ",
             _ => return Err(Problem::unsupported(format!("the comparison {name} of rows"))),
         };
-        let terms = left
-            .iter()
-            .zip(right)
-            .map(|(a, b)| Ok(self.binary(name, a, b, site)?.sql))
-            .collect::<Outcome<Vec<_>>>()?;
+        let terms =
+            left.iter().zip(right).map(|(a, b)| Ok(self.binary(name, a, b, site)?.sql)).collect::<Outcome<Vec<_>>>()?;
         Ok(Typed::new(format!("({})", terms.join(joint)), Type::Bool))
     }
 
@@ -478,7 +492,9 @@ impl Reader<'_> {
         }
         let value = self.expression(operand, site)?;
         match (name, number_rank(&value.ty)) {
-            ("-", Some(_)) => self.operator("-", Typed::new(format!("CAST(0 AS {})", physical(&value.ty)), value.ty.clone()), value),
+            ("-", Some(_)) => {
+                self.operator("-", Typed::new(format!("CAST(0 AS {})", physical(&value.ty)), value.ty.clone()), value)
+            }
             ("+", Some(_)) => Ok(value),
             ("-", None) if value.ty == Type::Interval => Ok(Typed::new(format!("(-{})", value.sql), Type::Interval)),
             ("-" | "+", None) => {
@@ -562,7 +578,10 @@ impl Reader<'_> {
         let Type::Array(element) = &value.ty else {
             return Err(Problem::rejected(
                 "42804",
-                format!("cannot subscript type {} because it does not support subscripting", value.ty.name(self.catalog())),
+                format!(
+                    "cannot subscript type {} because it does not support subscripting",
+                    value.ty.name(self.catalog())
+                ),
             ));
         };
         if indices.is_slice {
@@ -606,7 +625,10 @@ impl Reader<'_> {
                 let operator = words(&link.oper_name).last().copied().unwrap_or("=").to_owned();
                 let all = kind == SubLinkType::AllSublink;
                 if !matches!((operator.as_str(), all), ("=", false) | ("<>", true)) {
-                    return Err(Problem::unsupported(format!("{operator} {} (subquery)", if all { "ALL" } else { "ANY" })));
+                    return Err(Problem::unsupported(format!(
+                        "{operator} {} (subquery)",
+                        if all { "ALL" } else { "ANY" }
+                    )));
                 }
                 if matches!(required(&link.testexpr)?.node, Some(NodeEnum::RowExpr(_))) {
                     return Err(Problem::unsupported("IN with rows on the left"));
@@ -616,7 +638,10 @@ impl Reader<'_> {
                 let column = Typed::new(format!("q.{}", query.outputs[0].column), ty);
                 let (subject, column) = self.comparable(&operator, subject, column)?;
                 let word = if all { "NOT IN" } else { "IN" };
-                Ok(Typed::new(format!("({} {word} (SELECT {} FROM ({}) AS q))", subject.sql, column.sql, query.sql), Type::Bool))
+                Ok(Typed::new(
+                    format!("({} {word} (SELECT {} FROM ({}) AS q))", subject.sql, column.sql, query.sql),
+                    Type::Bool,
+                ))
             }
             _ => Err(Problem::unsupported("this form of subquery")),
         }

@@ -1,7 +1,10 @@
 //! FROM clauses: tables, views, subqueries, functions and joins become sources of a scope.
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{Alias, CommonTableExpr, JoinExpr, JoinType, Node, RangeFunction, RangeSubselect, RangeVar, SelectStmt, SetOperation, WithClause};
+use pg_query::protobuf::{
+    Alias, CommonTableExpr, JoinExpr, JoinType, Node, RangeFunction, RangeSubselect, RangeVar, SelectStmt,
+    SetOperation, WithClause,
+};
 
 use super::cast::{Context, convert};
 use super::expression::{Site, required, words};
@@ -66,7 +69,9 @@ impl Reader<'_> {
             let source = source_of(&alias, name, &outputs, relation.alias.as_ref())?;
             return Ok((source, format!("({sql}) AS {alias}")));
         }
-        if schema.is_some_and(|s| s == "pg_catalog" || s == "information_schema") || (schema.is_none() && name.starts_with("pg_")) {
+        if schema.is_some_and(|s| s == "pg_catalog" || s == "information_schema")
+            || (schema.is_none() && name.starts_with("pg_"))
+        {
             return Err(Problem::unsupported(format!("the system view {name}")));
         }
         Err(self.catalog().missing_relation(schema, name))
@@ -141,7 +146,9 @@ impl Reader<'_> {
     /// `unnest(…)`, `generate_series(…)`, `jsonb_array_elements(…)` in FROM.
     fn range_function(&mut self, function: &RangeFunction, scope: &mut Scope<'_>) -> Outcome<String> {
         let unsupported = || Problem::unsupported("this form of function in FROM");
-        let [Node { node: Some(NodeEnum::List(list)) }] = function.functions.as_slice() else { return Err(unsupported()) };
+        let [Node { node: Some(NodeEnum::List(list)) }] = function.functions.as_slice() else {
+            return Err(unsupported());
+        };
         let Some(NodeEnum::FuncCall(call)) = list.items.first().and_then(|n| n.node.as_ref()) else {
             return Err(unsupported());
         };
@@ -173,7 +180,11 @@ impl Reader<'_> {
                 if value.ty != Type::Jsonb {
                     return Err(unsupported());
                 }
-                let error = super::typed::raise("22023", "'cannot extract elements from an object'", &Type::Array(Box::new(Type::Text)));
+                let error = super::typed::raise(
+                    "22023",
+                    "'cannot extract elements from an object'",
+                    &Type::Array(Box::new(Type::Text)),
+                );
                 let elements = format!(
                     "CASE WHEN {v} IS NULL THEN NULL WHEN json_type({v}) = 'ARRAY' THEN CAST(json_extract({v}, '$[*]') AS VARCHAR[]) ELSE {error} END",
                     v = value.sql
@@ -197,7 +208,8 @@ impl Reader<'_> {
         let mut inner = format!("SELECT unnest({list_sql}) AS o1");
         if function.ordinality {
             outputs.push(Output { name: "ordinality".to_owned(), ty: Type::Int8, column: "o2".to_owned() });
-            inner = format!("SELECT unnest({list_sql}) AS o1, CAST(generate_subscripts({list_sql}, 1) AS BIGINT) AS o2");
+            inner =
+                format!("SELECT unnest({list_sql}) AS o1, CAST(generate_subscripts({list_sql}, 1) AS BIGINT) AS o2");
         }
         let source_name = alias.map_or(name.as_str(), |a| a.aliasname.as_str());
         let source = source_of(&physical, source_name, &outputs, alias)?;
@@ -231,7 +243,11 @@ impl Reader<'_> {
         let condition = match join.quals.as_deref() {
             Some(quals) => {
                 // ON sees the two sides of the join, and what is around the query.
-                let sides = Scope { sources: scope.sources[start..].to_vec(), merged: scope.merged.clone(), outer: scope.outer };
+                let sides = Scope {
+                    sources: scope.sources[start..].to_vec(),
+                    merged: scope.merged.clone(),
+                    outer: scope.outer,
+                };
                 Some(self.condition(quals, Site::new(&sides, "JOIN/ON"))?)
             }
             None if !shared.is_empty() => Some(self.using(&shared, kind, scope, start, middle)?),
@@ -243,13 +259,23 @@ impl Reader<'_> {
         })
     }
 
-    fn using(&mut self, names: &[String], kind: JoinType, scope: &mut Scope<'_>, start: usize, middle: usize) -> Outcome<String> {
+    fn using(
+        &mut self,
+        names: &[String],
+        kind: JoinType,
+        scope: &mut Scope<'_>,
+        start: usize,
+        middle: usize,
+    ) -> Outcome<String> {
         let mut conditions = Vec::new();
         for name in names {
             let find = |sources: &[Source], side: &str| -> Outcome<SourceColumn> {
                 let found = sources.iter().flat_map(|s| &s.columns).find(|c| c.name == *name).cloned();
                 found.ok_or_else(|| {
-                    Problem::rejected("42703", format!("column \"{name}\" specified in USING clause does not exist in {side} table"))
+                    Problem::rejected(
+                        "42703",
+                        format!("column \"{name}\" specified in USING clause does not exist in {side} table"),
+                    )
                 })
             };
             let already = scope.merged.iter().position(|c| c.name == *name);
@@ -318,7 +344,9 @@ impl Reader<'_> {
         else {
             return Err(Problem::rejected(
                 "42P19",
-                format!("recursive query \"{name}\" does not have the form non-recursive-term UNION [ALL] recursive-term"),
+                format!(
+                    "recursive query \"{name}\" does not have the form non-recursive-term UNION [ALL] recursive-term"
+                ),
             ));
         };
         if !select.sort_clause.is_empty() || select.limit_count.is_some() || select.with_clause.is_some() {
@@ -369,7 +397,8 @@ impl Reader<'_> {
         let name = relation.relname.as_str();
         match self.catalog().table(schema, name) {
             Some(table) if table.materialized.is_some() => {
-                Err(Problem::rejected("42809", format!("cannot change materialized view \"{name}\"")).at(relation.location))
+                Err(Problem::rejected("42809", format!("cannot change materialized view \"{name}\""))
+                    .at(relation.location))
             }
             Some(table) => Ok(table.oid),
             None if self.catalog().view(schema, name).is_some() => {

@@ -15,18 +15,43 @@ use crate::catalog::{Outcome, Problem, Type};
 use crate::query::quote_literal;
 
 /// Aggregates known here.
-const AGGREGATES: &[&str] = &[
-    "count", "sum", "min", "max", "avg", "bool_and", "bool_or", "every", "string_agg", "array_agg",
-];
+const AGGREGATES: &[&str] =
+    &["count", "sum", "min", "max", "avg", "bool_and", "bool_or", "every", "string_agg", "array_agg"];
 
 /// Aggregates that aren't, so that a query with one is still seen to be grouped.
 const OTHER_AGGREGATES: &[&str] = &[
-    "json_agg", "jsonb_agg", "json_object_agg", "jsonb_object_agg", "bit_and", "bit_or", "stddev", "variance", "mode",
-    "percentile_cont", "percentile_disc", "var_pop", "var_samp", "stddev_pop", "stddev_samp", "corr", "xmlagg",
+    "json_agg",
+    "jsonb_agg",
+    "json_object_agg",
+    "jsonb_object_agg",
+    "bit_and",
+    "bit_or",
+    "stddev",
+    "variance",
+    "mode",
+    "percentile_cont",
+    "percentile_disc",
+    "var_pop",
+    "var_samp",
+    "stddev_pop",
+    "stddev_samp",
+    "corr",
+    "xmlagg",
 ];
 
-const WINDOW_FUNCTIONS: &[&str] =
-    &["row_number", "rank", "dense_rank", "lag", "lead", "first_value", "last_value", "ntile", "nth_value", "percent_rank", "cume_dist"];
+const WINDOW_FUNCTIONS: &[&str] = &[
+    "row_number",
+    "rank",
+    "dense_rank",
+    "lag",
+    "lead",
+    "first_value",
+    "last_value",
+    "ntile",
+    "nth_value",
+    "percent_rank",
+    "cume_dist",
+];
 
 /// Is this a call of an aggregate, not used as a window function?
 pub(super) fn is_aggregate(call: &FuncCall) -> bool {
@@ -48,7 +73,10 @@ impl Reader<'_> {
         }
         if is_aggregate(call) {
             if !site.aggregates {
-                return Err(Problem::rejected("42803", format!("aggregate functions are not allowed in {}", site.clause)));
+                return Err(Problem::rejected(
+                    "42803",
+                    format!("aggregate functions are not allowed in {}", site.clause),
+                ));
             }
             return self.aggregate(&name, call, site.ungrouped());
         }
@@ -105,13 +133,17 @@ impl Reader<'_> {
                 if name == "upper" {
                     // Which capital it has depends on the server's locale.
                     let refuse = super::typed::refuse("upper() of ß", &Type::Text);
-                    return Ok(Typed::new(format!("CASE WHEN contains({text}, 'ß') THEN {refuse} ELSE upper({text}) END"), Type::Text));
+                    return Ok(Typed::new(
+                        format!("CASE WHEN contains({text}, 'ß') THEN {refuse} ELSE upper({text}) END"),
+                        Type::Text,
+                    ));
                 }
                 Ok(Typed::new(format!("{name}({text})"), Type::Text))
             }
-            ("initcap" | "quote_literal" | "quote_ident" | "to_char" | "to_date" | "format" | "encode" | "decode", _) => {
-                Err(Problem::unsupported(format!("the function {name}()")))
-            }
+            (
+                "initcap" | "quote_literal" | "quote_ident" | "to_char" | "to_date" | "format" | "encode" | "decode",
+                _,
+            ) => Err(Problem::unsupported(format!("the function {name}()"))),
             ("length" | "char_length" | "character_length", 1) => {
                 let value = args.into_iter().next().expect("one argument");
                 if matches!(value.ty, Type::Char(_) | Type::Bytea) {
@@ -142,17 +174,28 @@ impl Reader<'_> {
             ("regexp_replace" | "substring" | "substr" | "regexp_match" | "regexp_matches", _) => {
                 self.part_of_text(name, args)
             }
-            ("array_length" | "cardinality" | "array_append" | "array_to_string" | "string_to_array" | "array_position", _) => {
-                self.array_function(name, args)
-            }
+            (
+                "array_length" | "cardinality" | "array_append" | "array_to_string" | "string_to_array"
+                | "array_position",
+                _,
+            ) => self.array_function(name, args),
             ("num_nulls" | "num_nonnulls", n) if n > 0 => {
                 let word = if name == "num_nulls" { "IS NULL" } else { "IS NOT NULL" };
                 let terms: Vec<String> = args.iter().map(|a| format!("CAST({} {word} AS INTEGER)", a.sql)).collect();
                 Ok(Typed::new(format!("({})", terms.join(" + ")), Type::Int4))
             }
             ("to_timestamp", 1) => {
-                let value = convert(args.into_iter().next().expect("one argument"), &Type::Float8, Context::Implicit, None, self.catalog())?;
-                Ok(Typed::new(format!("make_timestamp(CAST(round_even({} * 1000000, 0) AS BIGINT))", value.sql), Type::Timestamptz(None)))
+                let value = convert(
+                    args.into_iter().next().expect("one argument"),
+                    &Type::Float8,
+                    Context::Implicit,
+                    None,
+                    self.catalog(),
+                )?;
+                Ok(Typed::new(
+                    format!("make_timestamp(CAST(round_even({} * 1000000, 0) AS BIGINT))", value.sql),
+                    Type::Timestamptz(None),
+                ))
             }
             ("nextval", 1) => {
                 self.volatile("numbers of a sequence");
@@ -237,7 +280,8 @@ impl Reader<'_> {
 
     fn date_trunc(&mut self, args: Vec<Typed>) -> Outcome<Typed> {
         let [unit, value] = args.as_slice() else { return Err(Problem::unsupported("date_trunc()")) };
-        let units = ["microseconds", "milliseconds", "second", "minute", "hour", "day", "week", "month", "quarter", "year"];
+        let units =
+            ["microseconds", "milliseconds", "second", "minute", "hour", "day", "week", "month", "quarter", "year"];
         let Some(unit) = unit.text().map(str::to_lowercase).filter(|u| units.contains(&u.as_str())) else {
             return Err(Problem::unsupported("date_trunc() to this unit"));
         };
@@ -266,10 +310,13 @@ impl Reader<'_> {
         }
         let v = &value.sql;
         let sql = match unit.text().map(str::to_lowercase).as_deref() {
-            Some(part @ ("year" | "month" | "day" | "hour" | "minute" | "dow" | "doy" | "isodow" | "week" | "quarter")) => {
+            Some(
+                part @ ("year" | "month" | "day" | "hour" | "minute" | "dow" | "doy" | "isodow" | "week" | "quarter"),
+            ) => {
                 format!("CAST(date_part('{part}', {v}) AS DECIMAL(38,0))")
             }
-            Some("second") => format!("CAST((epoch_us({v}) % 60000000) AS DECIMAL(38,6)) / 1000000").replace(" / 1000000", " * 0.000001"),
+            Some("second") => format!("CAST((epoch_us({v}) % 60000000) AS DECIMAL(38,6)) / 1000000")
+                .replace(" / 1000000", " * 0.000001"),
             Some("epoch") => format!("(CAST(epoch_us({v}) AS DECIMAL(26,0)) * CAST(0.000001 AS DECIMAL(6,6)))"),
             _ => return Err(Problem::unsupported(format!("{name}() of this field"))),
         };
@@ -290,13 +337,15 @@ impl Reader<'_> {
                 let (a, b) = (a.clone(), b.clone());
                 self.operator("%", a, b)
             }
-            ("round", [a]) if matches!(a.ty, Type::Float8) => Ok(Typed::new(format!("round_even({}, 0)", a.sql), Type::Float8)),
+            ("round", [a]) if matches!(a.ty, Type::Float8) => {
+                Ok(Typed::new(format!("round_even({}, 0)", a.sql), Type::Float8))
+            }
             ("round", [a]) if !matches!(a.ty, Type::Float4) => {
                 Ok(Typed::new(format!("round(CAST({} AS {}), 0)", a.sql, decimal_of(a)), Type::Numeric(None)))
             }
-            ("round", [a, digits]) if matches!(a.ty, Type::Numeric(_)) && integer_constant(digits).is_some() => {
-                Ok(Typed::new(format!("round({}, {})", a.sql, integer_constant(digits).unwrap_or(0)), Type::Numeric(None)))
-            }
+            ("round", [a, digits]) if matches!(a.ty, Type::Numeric(_)) && integer_constant(digits).is_some() => Ok(
+                Typed::new(format!("round({}, {})", a.sql, integer_constant(digits).unwrap_or(0)), Type::Numeric(None)),
+            ),
             ("floor" | "ceil" | "ceiling", [a]) if matches!(a.ty, Type::Float8) => {
                 let word = if name == "floor" { "floor" } else { "ceil" };
                 Ok(Typed::new(format!("{word}({})", a.sql), Type::Float8))
@@ -336,13 +385,16 @@ impl Reader<'_> {
                 let pattern = quote_literal(&pattern::translate(pattern, Use::Extent)?);
                 let text = self.text(text.clone(), name)?;
                 Ok(Typed::new(
-                    format!("CASE WHEN regexp_matches({text}, {pattern}) THEN regexp_extract({text}, {pattern}, {group}) END"),
+                    format!(
+                        "CASE WHEN regexp_matches({text}, {pattern}) THEN regexp_extract({text}, {pattern}, {group}) END"
+                    ),
                     Type::Text,
                 ))
             }
             ("regexp_replace", [text, pattern, replacement, flags @ ..]) if flags.len() <= 1 => {
                 let flags = flags.first().map_or(Some(""), |f| f.text());
-                let (Some(pattern), Some(replacement), Some(flags)) = (pattern.text(), replacement.text(), flags) else {
+                let (Some(pattern), Some(replacement), Some(flags)) = (pattern.text(), replacement.text(), flags)
+                else {
                     return Err(Problem::unsupported("a regular expression that isn't a constant"));
                 };
                 if !flags.chars().all(|f| "gi".contains(f)) {
@@ -360,7 +412,9 @@ impl Reader<'_> {
     fn array_function(&mut self, name: &str, args: Vec<Typed>) -> Outcome<Typed> {
         let list = args.first().map(|a| a.sql.clone()).unwrap_or_default();
         match (name, args.as_slice()) {
-            ("array_length", [array, dimension]) if matches!(array.ty, Type::Array(_)) && integer_constant(dimension) == Some(1) => {
+            ("array_length", [array, dimension])
+                if matches!(array.ty, Type::Array(_)) && integer_constant(dimension) == Some(1) =>
+            {
                 Ok(Typed::new(format!("CAST(nullif(len({list}), 0) AS INTEGER)"), Type::Int4))
             }
             ("cardinality", [array]) if matches!(array.ty, Type::Array(_)) => {
@@ -370,7 +424,8 @@ impl Reader<'_> {
                 let (array, element) = (array.clone(), element.clone());
                 self.operator("||", array, element)
             }
-            ("array_to_string", [array, separator]) if matches!(&array.ty, Type::Array(e) if family(e) == Family::Text) => {
+            ("array_to_string", [array, separator]) if matches!(&array.ty, Type::Array(e) if family(e) == Family::Text) =>
+            {
                 let separator = self.text(separator.clone(), name)?;
                 Ok(Typed::new(
                     format!("array_to_string(list_filter({list}, lambda x: x IS NOT NULL), {separator})"),
@@ -380,7 +435,10 @@ impl Reader<'_> {
             ("array_position", [array, element]) => {
                 let Type::Array(ty) = &array.ty else { return Err(self.no_function(name, &args)) };
                 let element = convert(element.clone(), &base(ty), Context::Implicit, None, self.catalog())?;
-                Ok(Typed::new(format!("nullif(CAST(list_position({list}, {}) AS INTEGER), 0)", element.sql), Type::Int4))
+                Ok(Typed::new(
+                    format!("nullif(CAST(list_position({list}, {}) AS INTEGER), 0)", element.sql),
+                    Type::Int4,
+                ))
             }
             _ => Err(Problem::unsupported(format!("this form of {name}()"))),
         }
@@ -405,7 +463,8 @@ impl Reader<'_> {
                 Type::Text,
             )),
             "jsonb_array_length" | "json_array_length" => {
-                let error = super::typed::raise("22023", "'cannot get array length of a scalar or an object'", &Type::Int4);
+                let error =
+                    super::typed::raise("22023", "'cannot get array length of a scalar or an object'", &Type::Int4);
                 Ok(Typed::new(
                     format!(
                         "CASE WHEN {v} IS NULL THEN NULL WHEN json_type({v}) = 'ARRAY' THEN CAST(json_array_length({v}) AS INTEGER) ELSE {error} END"
@@ -448,7 +507,9 @@ impl Reader<'_> {
                 Type::Int8 => simple(format!("CAST(sum({value}){filter} AS DECIMAL(38,0))"), Type::Numeric(None)),
                 Type::Numeric(_) => simple(format!("sum({value}){filter}"), Type::Numeric(None)),
                 Type::Float8 => {
-                    self.caveat("a sum of double precision values depends on their order in the last digits".to_owned());
+                    self.caveat(
+                        "a sum of double precision values depends on their order in the last digits".to_owned(),
+                    );
                     simple(format!("sum({value}){filter}"), Type::Float8)
                 }
                 _ => Err(Problem::unsupported(format!("sum() of {}", first.ty.name(self.catalog())))),
@@ -547,10 +608,17 @@ impl Reader<'_> {
                 let list: Vec<String> = args.drain(..).map(|a| a.sql).collect();
                 return Ok(Typed::new(format!("{name}({}) OVER ({})", list.join(", "), window.total), ty));
             }
-            ("count", _) if call.agg_star => return Ok(Typed::new(format!("count(*) OVER ({})", window.ranked), Type::Int8)),
-            ("count", 1) => return Ok(Typed::new(format!("count({}) OVER ({})", args[0].sql, window.ranked), Type::Int8)),
+            ("count", _) if call.agg_star => {
+                return Ok(Typed::new(format!("count(*) OVER ({})", window.ranked), Type::Int8));
+            }
+            ("count", 1) => {
+                return Ok(Typed::new(format!("count({}) OVER ({})", args[0].sql, window.ranked), Type::Int8));
+            }
             ("sum", 1) if matches!(args[0].ty, Type::Int2 | Type::Int4) => {
-                return Ok(Typed::new(format!("CAST(sum({}) OVER ({}) AS BIGINT)", args[0].sql, window.ranked), Type::Int8));
+                return Ok(Typed::new(
+                    format!("CAST(sum({}) OVER ({}) AS BIGINT)", args[0].sql, window.ranked),
+                    Type::Int8,
+                ));
             }
             ("min" | "max", 1) => args.remove(0),
             _ => return Err(Problem::unsupported(format!("the window function {name}()"))),
@@ -571,10 +639,43 @@ fn decimal_of(value: &Typed) -> String {
 /// Functions that PostgreSQL has under these names whatever the database defines, as far as they are read here.
 fn is_builtin(name: &str) -> bool {
     const TEXT: &[&str] = &[
-        "lower", "upper", "md5", "reverse", "length", "btrim", "ltrim", "rtrim", "concat", "concat_ws", "now", "replace",
-        "strpos", "position", "starts_with", "left", "right", "repeat", "lpad", "rpad", "chr", "split_part", "substring",
-        "substr", "regexp_replace", "abs", "round", "floor", "ceil", "mod", "date_trunc", "extract", "date_part", "random",
-        "gen_random_uuid", "array_length", "cardinality",
+        "lower",
+        "upper",
+        "md5",
+        "reverse",
+        "length",
+        "btrim",
+        "ltrim",
+        "rtrim",
+        "concat",
+        "concat_ws",
+        "now",
+        "replace",
+        "strpos",
+        "position",
+        "starts_with",
+        "left",
+        "right",
+        "repeat",
+        "lpad",
+        "rpad",
+        "chr",
+        "split_part",
+        "substring",
+        "substr",
+        "regexp_replace",
+        "abs",
+        "round",
+        "floor",
+        "ceil",
+        "mod",
+        "date_trunc",
+        "extract",
+        "date_part",
+        "random",
+        "gen_random_uuid",
+        "array_length",
+        "cardinality",
     ];
     TEXT.contains(&name) || AGGREGATES.contains(&name)
 }

@@ -175,7 +175,8 @@ fn time(text: &str, ty: &Type, catalog: &Catalog) -> Outcome<String> {
         Shape::Second => NaiveDateTime::parse_from_str(&iso, "%Y-%m-%d %H:%M:%S%.f").map_err(|_| range())?,
         Shape::Zoned => {
             let zoned = iso.replace('Z', "+00");
-            let zoned = if zoned.len() - zoned.rfind(['+', '-']).unwrap_or(0) == 3 { format!("{zoned}:00") } else { zoned };
+            let zoned =
+                if zoned.len() - zoned.rfind(['+', '-']).unwrap_or(0) == 3 { format!("{zoned}:00") } else { zoned };
             let instant = DateTime::parse_from_str(&zoned, "%Y-%m-%d %H:%M:%S%.f%#z").map_err(|_| range())?;
             // A timestamp without time zone ignores the zone of its literal.
             if matches!(ty, Type::Timestamptz(_)) { instant.naive_utc() } else { instant.naive_local() }

@@ -298,7 +298,8 @@ impl Translator<'_> {
     /// # Errors
     /// As [`Translator::select`].
     pub fn default(&self, table: Oid, attnum: AttNum) -> Outcome<String> {
-        let table = self.catalog.tables.get(&table).ok_or_else(|| Problem::unsupported("a table that has been dropped"))?;
+        let table =
+            self.catalog.tables.get(&table).ok_or_else(|| Problem::unsupported("a table that has been dropped"))?;
         let column = table.columns.iter().find(|c| c.attnum == attnum);
         let column = column.ok_or_else(|| Problem::unsupported("a column that has been dropped"))?;
         Reader::new(self).default_value(table, column)

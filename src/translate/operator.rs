@@ -37,9 +37,10 @@ impl Reader<'_> {
     pub(super) fn comparable(&mut self, name: &str, left: Typed, right: Typed) -> Outcome<(Typed, Typed)> {
         let catalog = self.catalog();
         let (left, right) = match (&left.ty, &right.ty) {
-            (Type::Unknown, Type::Unknown) => {
-                (convert(left, &Type::Text, Context::Implicit, None, catalog)?, convert(right, &Type::Text, Context::Implicit, None, catalog)?)
-            }
+            (Type::Unknown, Type::Unknown) => (
+                convert(left, &Type::Text, Context::Implicit, None, catalog)?,
+                convert(right, &Type::Text, Context::Implicit, None, catalog)?,
+            ),
             (Type::Unknown, other) => {
                 let other = unmodified(other);
                 (convert(left, &other, Context::Implicit, None, catalog)?, right)
@@ -219,14 +220,15 @@ impl Reader<'_> {
                 // Days and the rest of a day: neither engine makes months of it.
                 let micros = format!("(epoch_us({}) - epoch_us({}))", left.sql, right.sql);
                 Ok(Typed::new(
-                    format!("(to_days(CAST({micros} // 86400000000 AS INTEGER)) + to_microseconds({micros} % 86400000000))"),
+                    format!(
+                        "(to_days(CAST({micros} // 86400000000 AS INTEGER)) + to_microseconds({micros} % 86400000000))"
+                    ),
                     Type::Interval,
                 ))
             }
-            (_, Type::Unknown, Type::Unknown) => Err(Problem::rejected(
-                "42725",
-                format!("operator is not unique: unknown {name} unknown"),
-            )),
+            (_, Type::Unknown, Type::Unknown) => {
+                Err(Problem::rejected("42725", format!("operator is not unique: unknown {name} unknown")))
+            }
             (_, Type::Jsonb, _) | (_, _, Type::Jsonb) => Err(Problem::unsupported(format!("jsonb {name}"))),
             (_, Type::Interval, _) | (_, _, Type::Interval) => {
                 Err(Problem::unsupported(format!("{} {name} {}", a.name(catalog), b.name(catalog))))
@@ -243,7 +245,11 @@ impl Reader<'_> {
                 Err(Problem::unsupported("concatenation of jsonb"))
             }
             (Type::Array(a), Type::Array(b)) if base(a) == base(b) => Ok(Typed::new(
-                format!("CASE WHEN {l} IS NULL THEN {r} WHEN {r} IS NULL THEN {l} ELSE list_concat({l}, {r}) END", l = left.sql, r = right.sql),
+                format!(
+                    "CASE WHEN {l} IS NULL THEN {r} WHEN {r} IS NULL THEN {l} ELSE list_concat({l}, {r}) END",
+                    l = left.sql,
+                    r = right.sql
+                ),
                 left.ty.clone(),
             )),
             (Type::Array(_), Type::Unknown) => {
@@ -296,7 +302,14 @@ impl Reader<'_> {
     }
 
     /// LIKE and ILIKE, whose escape character is the backslash unless ESCAPE gives another.
-    pub(super) fn like(&mut self, left: Typed, pattern: Typed, escape: Option<Typed>, ignores_case: bool, negated: bool) -> Outcome<Typed> {
+    pub(super) fn like(
+        &mut self,
+        left: Typed,
+        pattern: Typed,
+        escape: Option<Typed>,
+        ignores_case: bool,
+        negated: bool,
+    ) -> Outcome<Typed> {
         let name = match (ignores_case, negated) {
             (false, false) => "~~",
             (false, true) => "!~~",

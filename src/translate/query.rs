@@ -80,7 +80,12 @@ impl Reader<'_> {
     }
 
     /// A query; `ordered` keeps its ORDER BY where nothing depends on it but the order of the rows.
-    pub(super) fn query_in_order(&mut self, select: &SelectStmt, outer: Option<&Scope<'_>>, ordered: bool) -> Outcome<Query> {
+    pub(super) fn query_in_order(
+        &mut self,
+        select: &SelectStmt,
+        outer: Option<&Scope<'_>>,
+        ordered: bool,
+    ) -> Outcome<Query> {
         if select.into_clause.is_some() {
             return Err(Problem::unsupported("SELECT INTO"));
         }
@@ -105,7 +110,12 @@ impl Reader<'_> {
     }
 
     /// UNION, INTERSECT, EXCEPT.
-    fn set_operation(&mut self, select: &SelectStmt, operation: SetOperation, outer: Option<&Scope<'_>>) -> Outcome<Query> {
+    fn set_operation(
+        &mut self,
+        select: &SelectStmt,
+        operation: SetOperation,
+        outer: Option<&Scope<'_>>,
+    ) -> Outcome<Query> {
         let (Some(left), Some(right)) = (&select.larg, &select.rarg) else {
             return Err(Problem::unsupported("a set operation with one side"));
         };
@@ -211,10 +221,15 @@ impl Reader<'_> {
                 _ => Ok(None),
             },
             Some(NodeEnum::AConst(constant)) => match &constant.val {
-                Some(Val::Ival(place)) => match usize::try_from(place.ival).ok().filter(|at| (1..=outputs.len()).contains(at)) {
-                    Some(at) => Ok(Some(outputs[at - 1].clone())),
-                    None => Err(Problem::rejected("42P10", format!("ORDER BY position {} is not in select list", place.ival))),
-                },
+                Some(Val::Ival(place)) => {
+                    match usize::try_from(place.ival).ok().filter(|at| (1..=outputs.len()).contains(at)) {
+                        Some(at) => Ok(Some(outputs[at - 1].clone())),
+                        None => Err(Problem::rejected(
+                            "42P10",
+                            format!("ORDER BY position {} is not in select list", place.ival),
+                        )),
+                    }
+                }
                 _ => Err(Problem::rejected("42601", "non-integer constant in ORDER BY")),
             },
             _ => Ok(None),
@@ -258,7 +273,8 @@ impl Reader<'_> {
         }
         let targets = self.expand(select, &scope)?;
         let grouping = self.grouping(select, &scope, &targets)?;
-        let site = |clause| Site { grouping: grouping.as_ref(), aggregates: true, windows: true, ..Site::new(&scope, clause) };
+        let site =
+            |clause| Site { grouping: grouping.as_ref(), aggregates: true, windows: true, ..Site::new(&scope, clause) };
         let mut values = Vec::new();
         let mut outputs = Vec::new();
         for (index, (name, node)) in targets.iter().enumerate() {
@@ -334,14 +350,23 @@ impl Reader<'_> {
         Ok(sql + &limit)
     }
 
-    fn distinct_all(&mut self, select: &SelectStmt, query: &Plain<'_>, outputs: &[Output], ordered: bool) -> Outcome<String> {
+    fn distinct_all(
+        &mut self,
+        select: &SelectStmt,
+        query: &Plain<'_>,
+        outputs: &[Output],
+        ordered: bool,
+    ) -> Outcome<String> {
         if let Some(output) = outputs.iter().find(|o| o.ty == Type::Json) {
             let _ = output;
             return Err(Problem::rejected("42883", "could not identify an equality operator for type json"));
         }
         let keyed = |key: &String| query.values.iter().any(|v| v.sql == *key || key.contains(v.sql.as_str()));
         if !query.order.bare.iter().all(keyed) {
-            return Err(Problem::rejected("42P10", "for SELECT DISTINCT, ORDER BY expressions must appear in select list"));
+            return Err(Problem::rejected(
+                "42P10",
+                "for SELECT DISTINCT, ORDER BY expressions must appear in select list",
+            ));
         }
         let limit = self.limit(select, &query.order, false)?;
         let mut sql = format!("SELECT DISTINCT {}{}", query.list(), query.clauses);
@@ -386,11 +411,16 @@ impl Reader<'_> {
         let mut all = groups.clone();
         all.extend(query.order.bare.iter().cloned());
         if !self.covers_key(query.scope, &all) {
-            let order = if query.order.shown.is_empty() { String::new() } else { format!(" with ORDER BY {}", query.order.shown.join(", ")) };
+            let order = if query.order.shown.is_empty() {
+                String::new()
+            } else {
+                format!(" with ORDER BY {}", query.order.shown.join(", "))
+            };
             self.choice(format!("DISTINCT ON ({}){order}", names.join(", ")));
         }
         let tie = self.tie_direction();
-        let mut keys: Vec<String> = query.order.keys.iter().skip(groups.len().min(query.order.keys.len())).cloned().collect();
+        let mut keys: Vec<String> =
+            query.order.keys.iter().skip(groups.len().min(query.order.keys.len())).cloned().collect();
         keys.extend(query.values.iter().filter(|v| !groups.contains(&v.sql)).map(|v| format!("{} {tie}", v.sql)));
         if keys.is_empty() {
             keys.push("1".to_owned());
@@ -444,7 +474,12 @@ impl Reader<'_> {
     }
 
     /// GROUP BY, HAVING or an aggregate makes a query a grouped one.
-    fn grouping(&mut self, select: &SelectStmt, scope: &Scope<'_>, targets: &[(String, Target)]) -> Outcome<Option<Grouping>> {
+    fn grouping(
+        &mut self,
+        select: &SelectStmt,
+        scope: &Scope<'_>,
+        targets: &[(String, Target)],
+    ) -> Outcome<Option<Grouping>> {
         let aggregates = targets.iter().any(|(_, t)| matches!(t, Target::Expression(node) if contains_aggregate(node)))
             || select.sort_clause.iter().any(contains_aggregate);
         if select.group_clause.is_empty() && select.having_clause.is_none() && !aggregates {
@@ -463,9 +498,10 @@ impl Reader<'_> {
         for (index, source) in scope.sources.iter().enumerate() {
             let alone = Scope { sources: vec![source.clone()], merged: Vec::new(), outer: None };
             let primary = source.table.is_some_and(|oid| {
-                self.catalog().constraints.values().any(|c| {
-                    c.table == oid && matches!(c.kind, crate::catalog::ConstraintKind::PrimaryKey(_))
-                })
+                self.catalog()
+                    .constraints
+                    .values()
+                    .any(|c| c.table == oid && matches!(c.kind, crate::catalog::ConstraintKind::PrimaryKey(_)))
             });
             if primary && self.covers_key(&alone, &keys) {
                 grouping.determined.insert(index);
@@ -489,7 +525,10 @@ impl Reader<'_> {
                 let target = usize::try_from(place.ival).ok().and_then(|at| targets.get(at.wrapping_sub(1)));
                 match target {
                     Some((_, target)) => read(self, target),
-                    None => Err(Problem::rejected("42P10", format!("GROUP BY position {} is not in select list", place.ival))),
+                    None => Err(Problem::rejected(
+                        "42P10",
+                        format!("GROUP BY position {} is not in select list", place.ival),
+                    )),
                 }
             }
             Some(NodeEnum::ColumnRef(column)) if column.fields.len() == 1 => {
@@ -595,7 +634,8 @@ impl Reader<'_> {
             names.push(shown(sort));
         }
         let is_total = self.covers_key(site.scope, &bare);
-        let prefix = if partition.is_empty() { String::new() } else { format!("PARTITION BY {} ", partition.join(", ")) };
+        let prefix =
+            if partition.is_empty() { String::new() } else { format!("PARTITION BY {} ", partition.join(", ")) };
         let clause = |keys: &[String]| match keys {
             [] => prefix.trim_end().to_owned(),
             keys => format!("{prefix}ORDER BY {}", keys.join(", ")),
@@ -671,30 +711,40 @@ fn figure_name(node: &Node) -> String {
         match &node.node {
             Some(NodeEnum::ColumnRef(column)) => words(&column.fields).last().map(|w| (*w).to_owned()),
             Some(NodeEnum::FuncCall(call)) => words(&call.funcname).last().map(|w| (*w).to_owned()),
-            Some(NodeEnum::TypeCast(cast)) => cast.arg.as_deref().and_then(figure).or_else(|| {
-                cast.type_name.as_ref().and_then(|t| words(&t.names).last().map(|w| (*w).to_owned()))
-            }),
-            Some(NodeEnum::CaseExpr(case)) => case.defresult.as_deref().and_then(figure).or_else(|| Some("case".to_owned())),
-            Some(NodeEnum::CoalesceExpr(_)) => Some("coalesce".to_owned()),
-            Some(NodeEnum::MinMaxExpr(e)) => {
-                Some(if e.op == pg_query::protobuf::MinMaxOp::IsGreatest as i32 { "greatest" } else { "least" }.to_owned())
+            Some(NodeEnum::TypeCast(cast)) => cast
+                .arg
+                .as_deref()
+                .and_then(figure)
+                .or_else(|| cast.type_name.as_ref().and_then(|t| words(&t.names).last().map(|w| (*w).to_owned()))),
+            Some(NodeEnum::CaseExpr(case)) => {
+                case.defresult.as_deref().and_then(figure).or_else(|| Some("case".to_owned()))
             }
+            Some(NodeEnum::CoalesceExpr(_)) => Some("coalesce".to_owned()),
+            Some(NodeEnum::MinMaxExpr(e)) => Some(
+                if e.op == pg_query::protobuf::MinMaxOp::IsGreatest as i32 { "greatest" } else { "least" }.to_owned(),
+            ),
             Some(NodeEnum::AArrayExpr(_)) => Some("array".to_owned()),
             Some(NodeEnum::RowExpr(_)) => Some("row".to_owned()),
             Some(NodeEnum::AIndirection(e)) => e.arg.as_deref().and_then(figure),
             Some(NodeEnum::CollateClause(e)) => e.arg.as_deref().and_then(figure),
-            Some(NodeEnum::AExpr(e)) if e.kind == pg_query::protobuf::AExprKind::AexprNullif as i32 => Some("nullif".to_owned()),
+            Some(NodeEnum::AExpr(e)) if e.kind == pg_query::protobuf::AExprKind::AexprNullif as i32 => {
+                Some("nullif".to_owned())
+            }
             Some(NodeEnum::SubLink(link)) => {
                 use pg_query::protobuf::SubLinkType;
                 match SubLinkType::try_from(link.sub_link_type) {
                     Ok(SubLinkType::ExistsSublink) => Some("exists".to_owned()),
                     Ok(SubLinkType::ArraySublink) => Some("array".to_owned()),
                     Ok(SubLinkType::ExprSublink) => match link.subselect.as_deref().and_then(|n| n.node.as_ref()) {
-                        Some(NodeEnum::SelectStmt(select)) => match select.target_list.first().and_then(|n| n.node.as_ref()) {
-                            Some(NodeEnum::ResTarget(target)) if !target.name.is_empty() => Some(target.name.clone()),
-                            Some(NodeEnum::ResTarget(target)) => target.val.as_deref().and_then(figure),
-                            _ => None,
-                        },
+                        Some(NodeEnum::SelectStmt(select)) => {
+                            match select.target_list.first().and_then(|n| n.node.as_ref()) {
+                                Some(NodeEnum::ResTarget(target)) if !target.name.is_empty() => {
+                                    Some(target.name.clone())
+                                }
+                                Some(NodeEnum::ResTarget(target)) => target.val.as_deref().and_then(figure),
+                                _ => None,
+                            }
+                        }
                         _ => None,
                     },
                     _ => None,

@@ -90,7 +90,9 @@ impl<'o> Scope<'o> {
             return Ok(Some(Found { column: merged.clone(), source: None, level }));
         }
         for (index, candidate) in self.sources.iter().enumerate() {
-            if source.is_some_and(|s| s != candidate.name) || schema.is_some_and(|s| candidate.schema.as_deref() != Some(s)) {
+            if source.is_some_and(|s| s != candidate.name)
+                || schema.is_some_and(|s| candidate.schema.as_deref() != Some(s))
+            {
                 continue;
             }
             *source_seen |= source.is_some();

@@ -8,7 +8,11 @@ use crate::query::quote_literal;
 pub(super) fn relation(catalog: &Catalog, schema: Option<&str>, name: &str) -> Option<(String, Vec<Output>)> {
     match (schema, name) {
         (None | Some("pg_catalog"), "pg_tables") => {
-            let rows = catalog.tables.values().filter(|t| t.materialized.is_none()).map(|t| vec![text(&t.schema), text(&t.name)]);
+            let rows = catalog
+                .tables
+                .values()
+                .filter(|t| t.materialized.is_none())
+                .map(|t| vec![text(&t.schema), text(&t.name)]);
             Some(view(&[("schemaname", Type::Name), ("tablename", Type::Name)], rows))
         }
         (None | Some("pg_catalog"), "pg_views") => {
@@ -26,7 +30,8 @@ pub(super) fn relation(catalog: &Catalog, schema: Option<&str>, name: &str) -> O
             let tables = catalog.tables.values().filter(|t| t.materialized.is_none());
             let tables = tables.map(|t| vec![text(&t.schema), text(&t.name), text("BASE TABLE")]);
             let views = catalog.views.values().map(|v| vec![text(&v.schema), text(&v.name), text("VIEW")]);
-            let columns = [("table_schema", Type::Name), ("table_name", Type::Name), ("table_type", Type::Varchar(None))];
+            let columns =
+                [("table_schema", Type::Name), ("table_name", Type::Name), ("table_type", Type::Varchar(None))];
             Some(view(&columns, tables.chain(views)))
         }
         (Some("information_schema"), "columns") => {

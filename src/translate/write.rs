@@ -2,8 +2,8 @@
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    DeleteStmt, InferClause, InsertStmt, Node, OnConflictAction, OnConflictClause, OverridingKind, ResTarget, ReturningClause,
-    SelectStmt, UpdateStmt,
+    DeleteStmt, InferClause, InsertStmt, Node, OnConflictAction, OnConflictClause, OverridingKind, ResTarget,
+    ReturningClause, SelectStmt, UpdateStmt,
 };
 
 use super::cast::{Context, convert};
@@ -12,7 +12,9 @@ use super::query::Query;
 use super::reader::Reader;
 use super::scope::{Scope, Source, SourceColumn};
 use super::typed::{Typed, physical};
-use super::{Conflict, ConflictUpdate, DeletePlan, InsertPlan, Output, Step, UpdatePlan, WritePlan, column_name, table_name};
+use super::{
+    Conflict, ConflictUpdate, DeletePlan, InsertPlan, Output, Step, UpdatePlan, WritePlan, column_name, table_name,
+};
 use crate::catalog::{AttNum, Column, ConstraintKind, Identity, IndexTarget, Oid, Outcome, Problem, Table, Type};
 
 /// A temporary table made by a WITH query that writes, and its columns: what RETURNING gives.
@@ -42,7 +44,11 @@ impl Reader<'_> {
     }
 
     /// What a DELETE returns: its rows as they were.
-    fn returning_of_delete(&mut self, delete: &DeleteStmt, returning: &ReturningClause) -> Outcome<(String, Vec<Output>)> {
+    fn returning_of_delete(
+        &mut self,
+        delete: &DeleteStmt,
+        returning: &ReturningClause,
+    ) -> Outcome<(String, Vec<Output>)> {
         let relation = delete.relation.clone().ok_or_else(|| Problem::unsupported("DELETE without a table"))?;
         let mut from = vec![Node { node: Some(NodeEnum::RangeVar(relation)) }];
         from.extend(delete.using_clause.iter().cloned());
@@ -154,15 +160,21 @@ impl Reader<'_> {
             let Some(NodeEnum::ResTarget(target)) = &node.node else { continue };
             let column = self.assigned_column(table, target)?.clone();
             if values.iter().any(|(attnum, _)| *attnum == column.attnum) {
-                return Err(Problem::rejected("42601", format!("multiple assignments to same column \"{}\"", column.name))
-                    .at(target.location));
+                return Err(Problem::rejected(
+                    "42601",
+                    format!("multiple assignments to same column \"{}\"", column.name),
+                )
+                .at(target.location));
             }
             let value = required(&target.val)?;
             let sql = match &value.node {
                 Some(NodeEnum::SetToDefault(_)) => self.default_value(table, &column)?,
                 _ if column.generated.is_some() || column.identity == Some(Identity::Always) => {
-                    return Err(Problem::rejected("428C9", format!("column \"{}\" can only be updated to DEFAULT", column.name))
-                        .at(target.location));
+                    return Err(Problem::rejected(
+                        "428C9",
+                        format!("column \"{}\" can only be updated to DEFAULT", column.name),
+                    )
+                    .at(target.location));
                 }
                 Some(NodeEnum::MultiAssignRef(multi)) => {
                     let Some(NodeEnum::RowExpr(row)) = required(&multi.source)?.node.as_ref() else {
@@ -188,9 +200,11 @@ impl Reader<'_> {
         if !target.indirection.is_empty() {
             return Err(Problem::unsupported("assignment to an element or field").at(target.location));
         }
-        table.columns.iter().find(|c| c.name == target.name).ok_or_else(|| {
-            crate::catalog::lookup::missing_column(table, &target.name).at(target.location)
-        })
+        table
+            .columns
+            .iter()
+            .find(|c| c.name == target.name)
+            .ok_or_else(|| crate::catalog::lookup::missing_column(table, &target.name).at(target.location))
     }
 
     fn assigned(&mut self, value: &Node, column: &Column, scope: &Scope<'_>) -> Outcome<String> {
@@ -274,7 +288,8 @@ impl Reader<'_> {
             let Some(NodeEnum::ResTarget(target)) = &node.node else { continue };
             let column = self.assigned_column(&table, target)?.clone();
             if columns.iter().any(|c: &Column| c.attnum == column.attnum) {
-                return Err(Problem::rejected("42701", format!("column \"{}\" specified more than once", column.name)).at(target.location));
+                return Err(Problem::rejected("42701", format!("column \"{}\" specified more than once", column.name))
+                    .at(target.location));
             }
             columns.push(column);
         }
@@ -286,7 +301,9 @@ impl Reader<'_> {
         let source = self.inserted_rows(insert, &table, &mut columns, all, overriding)?;
         let staging_sql = self.complete(&table, &columns, &source)?;
         let conflict = match insert.on_conflict_clause.as_deref() {
-            Some(clause) => Some(self.conflict(clause, &table, relation.alias.as_ref().map(|a| a.aliasname.as_str()))?),
+            Some(clause) => {
+                Some(self.conflict(clause, &table, relation.alias.as_ref().map(|a| a.aliasname.as_str()))?)
+            }
             None => None,
         };
         self.named.truncate(visible);
@@ -311,8 +328,14 @@ impl Reader<'_> {
         overriding: i32,
     ) -> Outcome<String> {
         let refuse_generated = |column: &Column| -> Outcome<()> {
-            if column.generated.is_some() || (column.identity == Some(Identity::Always) && overriding != OverridingKind::OverridingSystemValue as i32) {
-                return Err(Problem::rejected("428C9", format!("cannot insert a non-DEFAULT value into column \"{}\"", column.name)));
+            if column.generated.is_some()
+                || (column.identity == Some(Identity::Always)
+                    && overriding != OverridingKind::OverridingSystemValue as i32)
+            {
+                return Err(Problem::rejected(
+                    "428C9",
+                    format!("cannot insert a non-DEFAULT value into column \"{}\"", column.name),
+                ));
             }
             Ok(())
         };
@@ -320,8 +343,14 @@ impl Reader<'_> {
             columns.clear();
             return Ok("SELECT 1 AS o0".to_owned());
         };
-        let Some(NodeEnum::SelectStmt(select)) = &select.node else { return Err(Problem::unsupported("this form of INSERT")) };
-        if !select.values_lists.is_empty() && select.with_clause.is_none() && select.sort_clause.is_empty() && select.limit_count.is_none() {
+        let Some(NodeEnum::SelectStmt(select)) = &select.node else {
+            return Err(Problem::unsupported("this form of INSERT"));
+        };
+        if !select.values_lists.is_empty()
+            && select.with_clause.is_none()
+            && select.sort_clause.is_empty()
+            && select.limit_count.is_none()
+        {
             return self.inserted_values(select, table, columns, all, refuse_generated);
         }
         let query: Query = self.query_in_order(select, None, true)?;
@@ -382,7 +411,9 @@ impl Reader<'_> {
                 let list: Vec<String> = items
                     .iter()
                     .zip(&names)
-                    .map(|(item, name)| format!("{} AS {name}", item.replace("row_number() OVER ()", &(number + 1).to_string())))
+                    .map(|(item, name)| {
+                        format!("{} AS {name}", item.replace("row_number() OVER ()", &(number + 1).to_string()))
+                    })
                     .collect();
                 format!("SELECT {}", list.join(", "))
             })
@@ -421,7 +452,10 @@ impl Reader<'_> {
         let arbiters = match clause.infer.as_deref() {
             Some(infer) => self.arbiters(infer, table)?,
             None if does_update => {
-                return Err(Problem::rejected("42601", "ON CONFLICT DO UPDATE requires inference specification or constraint name"));
+                return Err(Problem::rejected(
+                    "42601",
+                    "ON CONFLICT DO UPDATE requires inference specification or constraint name",
+                ));
             }
             None => self.unique_indexes(table, None)?,
         };
@@ -525,7 +559,12 @@ impl Reader<'_> {
                 }
                 (_, Some(_)) => {}
                 (Some(_), None) if index.predicate.is_none() => found.push(index.oid),
-                (_, None) => return Err(Problem::unsupported(format!("ON CONFLICT with the partial or computed index {}", index.name))),
+                (_, None) => {
+                    return Err(Problem::unsupported(format!(
+                        "ON CONFLICT with the partial or computed index {}",
+                        index.name
+                    )));
+                }
             }
         }
         Ok(found)
@@ -544,7 +583,12 @@ fn row_scope(table: &Table, place: impl Fn(AttNum) -> String) -> Scope<'static> 
     let columns = table
         .columns
         .iter()
-        .map(|c| SourceColumn { name: c.name.clone(), ty: c.ty.clone(), sql: place(c.attnum), origin: Some((table.oid, c.attnum)) })
+        .map(|c| SourceColumn {
+            name: c.name.clone(),
+            ty: c.ty.clone(),
+            sql: place(c.attnum),
+            origin: Some((table.oid, c.attnum)),
+        })
         .collect();
     let source = Source {
         name: table.name.clone(),

@@ -43,7 +43,10 @@ fn ask_server(client: &mut Client, expression: &str) -> Answer {
 fn split(expression: &str) -> (&str, &str) {
     match expression.find(" from (") {
         // substring('…' from '…') has its own FROM, inside parentheses.
-        Some(at) if !expression[..at].contains('(') || expression[..at].matches('(').count() == expression[..at].matches(')').count() => {
+        Some(at)
+            if !expression[..at].contains('(')
+                || expression[..at].matches('(').count() == expression[..at].matches(')').count() =>
+        {
             expression.split_at(at)
         }
         _ => (expression, ""),
@@ -108,7 +111,9 @@ fn same(ours: &Answer, server: &Answer) -> bool {
             name(our_type) == name(their_type).replace("unknown", "text")
                 && ours.len() == theirs.len()
                 && ours.iter().zip(theirs).all(|(a, b)| match (a, b) {
-                    (Some(a), Some(b)) => a == b || (their_type != "text" && number(a).is_some() && number(a) == number(b)),
+                    (Some(a), Some(b)) => {
+                        a == b || (their_type != "text" && number(a).is_some() && number(a) == number(b))
+                    }
                     (a, b) => a == b,
                 })
         }

@@ -10,11 +10,11 @@ mod server;
 
 mod classify;
 mod demo;
-mod expressions;
 mod export;
 mod export_errors;
 mod export_tls;
 mod export_values;
+mod expressions;
 mod growth;
 mod migrations;
 mod roots;
