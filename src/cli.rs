@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::dry_run::session::{DEFAULT_ROW_BUDGET, Transactions};
 use crate::render::Format;
 use crate::report::Severity;
 use crate::roots::Variant;
@@ -109,6 +110,50 @@ pub struct Input {
     pub columns: Vec<String>,
 }
 
+/// `rehearsal dry-run`
+#[derive(Debug, Clone, Args)]
+pub struct DryRun {
+    /// Migration files, folders of them, a Prisma migrations folder, or - for stdin; in the order they run
+    #[arg(value_name = "MIGRATION", required = true)]
+    pub migrations: Vec<PathBuf>,
+    /// Snapshot to rehearse on: a folder made by `rehearsal export`, or `demo`
+    #[arg(long, value_name = "SNAP")]
+    pub on: String,
+    /// Contract of what the migration must do
+    #[arg(long, value_name = "FILE")]
+    pub expect: Option<PathBuf>,
+    /// Write a contract of what the rehearsal gave, to be reviewed and kept
+    #[arg(long, value_name = "FILE")]
+    pub write_expect: Option<PathBuf>,
+    /// Run FILE after the migration, and show what it doesn't bring back
+    #[arg(long, value_name = "FILE")]
+    pub rollback: Option<PathBuf>,
+    /// Run the queries of FILE after the migration, and show their rows
+    #[arg(long, value_name = "FILE")]
+    pub check: Option<PathBuf>,
+    /// Run another version of the migration as well, and show the rows that end differently
+    #[arg(long, value_name = "FILE")]
+    pub compare: Option<PathBuf>,
+    /// What makes a transaction, and what an error ends
+    #[arg(long, value_enum, default_value_t, value_name = "MODE")]
+    pub transaction: Transactions,
+    /// Rows that a recursive query may make before it is stopped
+    #[arg(long, default_value_t = DEFAULT_ROW_BUDGET, value_name = "N")]
+    pub row_budget: u64,
+    /// The first migration to run, of several
+    #[arg(long, value_name = "NAME")]
+    pub from: Option<String>,
+    /// The last migration to run
+    #[arg(long, value_name = "NAME")]
+    pub to: Option<String>,
+    /// The only migration to run
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["from", "to"])]
+    pub only: Option<String>,
+    /// Folder to create with report.json and the tables as Parquet, as the migration leaves them
+    #[arg(long, value_name = "DIR")]
+    pub output_run: Option<PathBuf>,
+}
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -143,6 +188,11 @@ pub enum Command {
         after_help = "Examples:\n  rehearsal growth demo\n  rehearsal growth demo --albums 10000 --logs-per-album 9 --threshold 500MB"
     )]
     Growth(Growth),
+    /// The real migration.sql on a snapshot: what each statement does to the rows, and whether that is what was expected
+    #[command(
+        after_help = "Examples:\n  echo \"UPDATE llama_logs SET reason = 'x' WHERE status = 'FAILED'\" | rehearsal dry-run - --on demo\n  rehearsal dry-run prisma/migrations --on snap --expect expect.toml --rollback down.sql\n\nNothing is written but what --output, --write-expect and --output-run ask for; the snapshot is only read."
+    )]
+    DryRun(DryRun),
     /// Ad-hoc SQL over a snapshot: a query, a file, a named question, or a shell
     #[command(
         after_help = "Examples:\n  rehearsal sql demo \"SELECT status, count(*) FROM llama_logs GROUP BY ALL ORDER BY ALL\"\n  rehearsal sql demo --named failures-by-error-code\n  rehearsal sql demo --file questions.sql --format csv --output answers.csv\n  rehearsal sql demo            (opens a shell; .help lists what it knows)\n\nTables go by their own names; `log` is the table with canonical column names, which the named questions read. Nothing that SQL\ndoes changes a snapshot: tables and views of your own live in memory."

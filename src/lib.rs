@@ -23,7 +23,7 @@
 //! 6. [`inspect`]: the certificate of a snapshot; the smallest analysis, and the pattern of all others.
 //! 7. [`export`] and [`generate`]: where snapshots come from.
 //! 8. [`classify`], [`roots`], [`cycles`] (both over [`job_graph`]), [`growth`], [`sql`]: the analyses, all with the same face.
-//! 9. [`config`] and [`ui`]: the project's settings; the terminal.
+//! 9. [`config`], [`staging`] and [`ui`]: the project's settings; files that appear whole; the terminal.
 //!
 //! Invariants:
 //!
@@ -53,5 +53,6 @@ pub mod report;
 pub mod roots;
 pub mod snapshot;
 pub mod sql;
+pub mod staging;
 pub mod translate;
 pub mod ui;

@@ -34,7 +34,7 @@ queries! {
     GROWTH_ROWS_PER_ALBUM = "duckdb/growth/rows_per_album";
     /// Rows by day.
     GROWTH_ROWS_PER_DAY = "duckdb/growth/rows_per_day";
-    /// Rows for each distinct combination of job, parent and stored root.
+    /// Job, parent and stored root of each row.
     ROOTS_EDGES = "duckdb/roots/edges";
     /// Every row with its outcome.
     ROOTS_ROWS = "duckdb/roots/rows";

@@ -10,7 +10,9 @@
 
 mod casts;
 pub mod ddl;
+pub mod delta;
 pub mod expression;
+pub mod locks;
 pub mod lookup;
 mod manifest;
 pub mod naming;
@@ -23,6 +25,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use pg_query::protobuf::Node;
 
 pub use ddl::{Applied, TransactionState};
+pub use delta::delta;
+pub use locks::{LockMode, locks};
 pub use lookup::RelationKind;
 pub use problem::{Outcome, Problem};
 pub use types::Type;

@@ -5,7 +5,7 @@
 //! Left out: nothing else names objects.
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{MinMaxOp, Node, SqlValueFunctionOp, SubLinkType};
+use pg_query::protobuf::{MinMaxOp, Node, SqlValueFunctionOp, SubLinkType, Token};
 
 use super::Catalog;
 use super::tree;
@@ -24,6 +24,33 @@ fn clipped(name: &str, bytes: usize) -> &str {
         end -= 1;
     }
     &name[..end]
+}
+
+/// What the server notices about a statement's text: names longer than it keeps, which its parser has cut already.
+pub fn truncation_notes(sql: &str) -> Vec<String> {
+    let Ok(scanned) = pg_query::scan(sql) else { return vec![] };
+    let mut notes = Vec::new();
+    for token in &scanned.tokens {
+        if token.token != Token::Ident as i32 {
+            continue;
+        }
+        let Some(text) =
+            usize::try_from(token.start).ok().zip(usize::try_from(token.end).ok()).and_then(|(a, b)| sql.get(a..b))
+        else {
+            continue;
+        };
+        let name = match text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+            Some(quoted) => quoted.replace("\"\"", "\""),
+            None => text.to_ascii_lowercase(),
+        };
+        if name.len() > NAME_BYTES {
+            let note = format!("identifier \"{name}\" will be truncated to \"{}\"", truncated(&name));
+            if !notes.contains(&note) {
+                notes.push(note);
+            }
+        }
+    }
+    notes
 }
 
 /// `name1_name2_label`, the two names shortened in turn, the longer one first, until it all fits.
@@ -207,6 +234,21 @@ mod tests {
         check(&long, Some(&"y".repeat(63)), "key", &format!("{}_{}_key", "x".repeat(29), "y".repeat(29)));
         // Never half a character.
         check(&"é".repeat(31), None, "pkey", &format!("{}_pkey", "é".repeat(29)));
+    }
+
+    #[test]
+    fn the_parser_cuts_long_names_and_the_text_tells() {
+        let long = "é".repeat(40);
+        let sql = format!("CREATE TABLE \"{long}\" (a int)");
+        let parsed = pg_query::parse(&sql, 0).expect("SQL").protobuf;
+        let Some(NodeEnum::CreateStmt(statement)) = parsed.stmts[0].stmt.as_ref().and_then(|node| node.node.as_ref())
+        else {
+            panic!("a CREATE TABLE");
+        };
+        assert_eq!(statement.relation.as_ref().expect("a table").relname, truncated(&long));
+        let expected = format!("identifier \"{long}\" will be truncated to \"{}\"", truncated(&long));
+        assert_eq!(truncation_notes(&sql), [expected]);
+        assert_eq!(truncation_notes("SELECT a FROM b"), Vec::<String>::new());
     }
 
     #[test]

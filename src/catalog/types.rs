@@ -211,6 +211,7 @@ impl Type {
             Type::Timestamp(p) => precision("timestamp", p, " without time zone"),
             Type::Timestamptz(p) => precision("timestamp", p, " with time zone"),
             Type::Array(element) => format!("{}[]", element.name(catalog)),
+            Type::Opaque(name) => name.clone(),
             _ => self.base_name(catalog),
         }
     }

@@ -5,6 +5,7 @@
 mod classify;
 mod cycles;
 mod demo;
+mod dry_run;
 mod export;
 mod generate;
 mod growth;
@@ -12,9 +13,7 @@ mod inspect;
 mod roots;
 mod sql;
 
-use std::fs;
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
@@ -25,6 +24,7 @@ use crate::config::Config;
 use crate::render::{self, Format, Target};
 use crate::report::{Outcome, Report, SnapshotRef};
 use crate::snapshot::{EngineOptions, LogColumns, OpenTable, Snapshot};
+use crate::staging;
 use crate::ui::{self, Ui};
 
 /// Runs a parsed command line.
@@ -42,6 +42,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Roots(args) => roots::run(&context, args),
         Command::Cycles(args) => cycles::run(&context, args),
         Command::Growth(args) => growth::run(&context, args),
+        Command::DryRun(args) => dry_run::run(&context, args),
         Command::Sql(args) => sql::run(&context, args),
         Command::Generate(args) => generate::run(&context, args),
         Command::Completions(args) => {
@@ -135,7 +136,7 @@ impl Context {
         match &self.global.output {
             Some(path) => {
                 let target = Target { format, color: false, width: 120 };
-                write_whole(path, |out| body(out, target))
+                staging::write_file(path, |out| body(out, target))
             }
             None => {
                 let target = Target { format, color: self.ui.color, width: terminal_width() };
@@ -145,39 +146,6 @@ impl Context {
             }
         }
     }
-}
-
-/// Writes a file under a temporary name, syncs it, and renames it: whole or not at all.
-///
-/// # Errors
-/// What `body` returns, or a failure to write.
-pub fn write_whole(path: &Path, body: impl FnOnce(&mut (dyn Write + Send)) -> Result<()>) -> Result<()> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let write = || -> Result<()> {
-        fs::create_dir_all(folder)?;
-        let mut file = tempfile::Builder::new().prefix(".rehearsal-").tempfile_in(folder)?;
-        {
-            let mut out = BufWriter::new(file.as_file_mut());
-            body(&mut out)?;
-            out.flush()?;
-        }
-        file.as_file().sync_all()?;
-        set_default_permissions(file.path())?;
-        file.persist(path)?;
-        Ok(())
-    };
-    write().with_context(|| format!("writing {}", path.display()))
-}
-
-#[cfg(unix)]
-fn set_default_permissions(path: &Path) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    Ok(fs::set_permissions(path, fs::Permissions::from_mode(0o644))?)
-}
-
-#[cfg(not(unix))]
-fn set_default_permissions(_path: &Path) -> Result<()> {
-    Ok(())
 }
 
 /// Columns to write for: the terminal's, or 100 where the answer goes to a pipe.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 
-use super::{Context, write_whole};
+use super::Context;
 use crate::cli;
 use crate::render::{Format, Target, count};
 use crate::report::{Envelope, Outcome, SCHEMA_VERSION};
@@ -16,6 +16,7 @@ use crate::sql::guard::{self, Effect};
 use crate::sql::questions::{self, QuestionList, QuestionText};
 use crate::sql::session::{Answer, LogView, Session, split};
 use crate::sql::shell::Shell;
+use crate::staging;
 use crate::ui::{HintExt, hinted};
 
 /// Most rows that a terminal is shown.
@@ -153,7 +154,7 @@ impl Run<'_, '_> {
     /// Writes a Parquet file, whole or not at all.
     fn parquet(&self, path: &Path, answer: &Answer<'_>) -> Result<()> {
         let mut rows = 0;
-        write_whole(path, |out| {
+        staging::write_file(path, |out| {
             rows = format::parquet::write(out, answer)?;
             Ok(())
         })?;

@@ -4,12 +4,21 @@
 //! state it all ends in, beside what was expected. Invariants: nothing changes the snapshot; a figure is the server's or the
 //! statement is reported as unsupported; what the server leaves to its plan is counted apart. Left out: time on the server.
 
+mod analyze;
+mod difference;
+mod effects;
 mod engine;
 mod execution;
 pub mod expect;
+mod findings;
+mod locks;
+mod recognition;
 pub mod report;
+pub mod session;
 mod store;
 mod verification;
+mod view;
 
+pub use analyze::{Options, analyze};
 pub use expect::Contract;
 pub use report::DryRunReport;

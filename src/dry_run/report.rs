@@ -3,7 +3,9 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::classify::ClassifyReport;
 use crate::report::Finding;
+use crate::roots::RootsReport;
 
 /// A rehearsed migration.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -20,6 +22,10 @@ pub struct DryRunReport {
     pub tables: Vec<TableReport>,
     /// Which lock each transaction holds on which table, from which statement to which.
     pub locks: Vec<LockSpan>,
+    /// Runs of UPDATEs that are a ladder, classified as a whole.
+    pub ladders: Vec<LadderReport>,
+    /// Recursive walks up a chain of parents, beside the truth.
+    pub walks: Vec<WalkReport>,
     /// What the roll-back leaves different; absent without `--rollback`.
     pub rollback: Option<RollbackReport>,
     /// Results of `--check`.
@@ -29,6 +35,9 @@ pub struct DryRunReport {
     /// What the user should know.
     #[serde(skip)]
     pub findings: Vec<Finding>,
+    /// A contract of what happened, where one was asked for.
+    #[serde(skip)]
+    pub contract: Option<String>,
 }
 
 /// One file.
@@ -255,6 +264,38 @@ pub struct LockSpan {
     pub to_statement: usize,
     /// Rows written by statements while it is held.
     pub rows_written_meanwhile: u64,
+}
+
+/// A run of UPDATEs of one column, read as a ladder.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LadderReport {
+    /// The table, as the snapshot names it.
+    pub table: String,
+    /// The column it fills.
+    pub column: String,
+    /// The statements, in order.
+    pub statements: Vec<usize>,
+    /// What each rule matches and wins. Rules are named by their line.
+    pub classification: ClassifyReport,
+    /// Its findings, each at its statement.
+    #[serde(skip)]
+    pub findings: Vec<Finding>,
+}
+
+/// A recursive walk up a chain of parents, beside the truth.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct WalkReport {
+    /// The table, as the snapshot names it.
+    pub table: String,
+    /// The column it fills.
+    pub column: String,
+    /// The statement.
+    pub statement: usize,
+    /// Replay and oracle.
+    pub roots: RootsReport,
+    /// Its findings, at the statement.
+    #[serde(skip)]
+    pub findings: Vec<Finding>,
 }
 
 /// What the roll-back leaves.

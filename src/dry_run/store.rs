@@ -280,6 +280,11 @@ impl<'s> Store<'s> {
         self.engine.count(&format!("SELECT count(*) FROM {}", table_name(table)))
     }
 
+    /// Rows of a table in the snapshot.
+    pub(super) fn rows_in_snapshot(&self, table: Oid) -> Option<u64> {
+        self.open_table(table).ok().map(|open| open.rows)
+    }
+
     /// Has the table been read or written yet?
     pub(super) fn is_loaded(&self, table: Oid) -> bool {
         self.tables.contains_key(&table)

@@ -13,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
 use crate::query::{self, quote_identifier};
-use crate::snapshot::{LogColumns, Snapshot};
+use crate::snapshot::{LogColumns, OpenTable, Snapshot};
 
 /// Draws of the bootstrap at most; each resamples all albums.
 const RESAMPLES: usize = 1000;
@@ -65,15 +65,10 @@ pub fn missing(columns: &LogColumns) -> Option<&'static str> {
 ///
 /// # Errors
 /// When the engine refuses the query.
-pub fn measure(snapshot: &Snapshot, columns: &LogColumns, rows: u64) -> Result<Option<Albums>> {
-    // A column the table lacks is all NULL; its type is text, which compares with any other.
-    let selected: Vec<String> = ["album_id", "entity_type", "entity_id", "job_id", "parent_job_id", "root_job_id"]
-        .iter()
-        .map(|name| {
-            let name = quote_identifier(name);
-            if columns.has(name.trim_matches('"')) { name } else { format!("NULL::VARCHAR AS {name}") }
-        })
-        .collect();
+pub fn measure(snapshot: &Snapshot, table: &OpenTable, columns: &LogColumns, rows: u64) -> Result<Option<Albums>> {
+    let mut selected = vec![if columns.has("entity_type") { "entity_type" } else { "NULL AS entity_type" }.to_owned()];
+    selected.extend(comparable(table, columns, &["album_id", "entity_id"]));
+    selected.extend(comparable(table, columns, &["job_id", "parent_job_id", "root_job_id"]));
     snapshot
         .connection()
         .execute_batch(&format!("CREATE OR REPLACE TEMP VIEW album_log AS SELECT {} FROM log", selected.join(", ")))
@@ -82,6 +77,24 @@ pub fn measure(snapshot: &Snapshot, columns: &LogColumns, rows: u64) -> Result<O
         Ok((row.get::<_, i64>("rows_of_album")?.unsigned_abs(), row.get::<_, i64>("albums")?.unsigned_abs()))
     })?;
     Ok(summarize(&histogram, rows))
+}
+
+/// Selects columns that hold the same ids, so that they compare: as they are where their types agree, else all as text. One that
+/// the table lacks is NULL.
+fn comparable(table: &OpenTable, columns: &LogColumns, names: &[&str]) -> Vec<String> {
+    let type_of = |name: &str| {
+        let actual = columns.actual(name)?;
+        table.columns.iter().find(|(column, _)| column == actual).map(|(_, ty)| ty.as_str())
+    };
+    let mut types: Vec<&str> = names.iter().filter_map(|name| type_of(name)).collect();
+    types.dedup();
+    let common = if let [only] = types.as_slice() { only } else { "VARCHAR" };
+    let select = |name: &&str| match type_of(name) {
+        Some(ty) if ty == common => quote_identifier(name),
+        Some(_) => format!("{0}::{common} AS {0}", quote_identifier(name)),
+        None => format!("NULL::{common} AS {}", quote_identifier(name)),
+    };
+    names.iter().map(select).collect()
 }
 
 /// `histogram`: rows of an album, albums that have so many; ascending.

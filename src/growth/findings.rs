@@ -40,11 +40,10 @@ fn threshold(report: &GrowthReport, crossing: &Crossing) -> Option<Finding> {
                 severity,
                 1,
                 format!(
-                    "The table crosses {size} about {date}, {} days after the last row, at {} rows (80 %: {earliest} to {latest}).",
-                    count(ahead.unsigned_abs()),
-                    count(crossing.at_rows)
+                    "The table crosses {size} about {date}, {} days after the last row (80 %: {earliest} to {latest}).",
+                    count(ahead.unsigned_abs())
                 ),
-                "Plan retention or partitioning for the earliest date, and export again to narrow the range.",
+                format!("Plan retention or partitioning for {earliest}; a later export narrows the range."),
             ))
         }
         _ => None,

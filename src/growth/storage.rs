@@ -344,12 +344,24 @@ fn add_batch(widths: &mut Widths, stored: &[Stored], batch: &RecordBatch) -> Res
     let lengths: Vec<Lengths<'_>> =
         (breakdowns..batch.num_columns()).map(|i| Lengths::of(batch, i)).collect::<Result<_>>()?;
     let mut payloads = vec![None; stored.len()];
+    // A fixed-length column without a NULL in this batch is the same for each of its rows.
+    let mut varying = Vec::new();
+    for (index, column) in lengths.iter().enumerate() {
+        match stored[index] {
+            Stored::Fixed { length, .. } if column.null_count() == 0 => {
+                payloads[index] = Some(length);
+                widths.filled[index].0 += batch.num_rows() as u64;
+                widths.filled[index].1 += u64::from(length) * batch.num_rows() as u64;
+            }
+            _ => varying.push((index, column)),
+        }
+    }
     for row in 0..batch.num_rows() {
-        for (index, column) in lengths.iter().enumerate() {
-            payloads[index] = column.at(row);
-            if let Some(bytes) = payloads[index] {
-                widths.filled[index].0 += 1;
-                widths.filled[index].1 += u64::from(bytes);
+        for (index, column) in &varying {
+            payloads[*index] = column.at(row);
+            if let Some(bytes) = payloads[*index] {
+                widths.filled[*index].0 += 1;
+                widths.filled[*index].1 += u64::from(bytes);
             }
         }
         let tuple = layout::tuple(stored, &payloads);
@@ -374,6 +386,13 @@ impl<'a> Lengths<'a> {
         match batch.column(index).as_any().downcast_ref() {
             Some(lengths) => Ok(Lengths::Known(lengths)),
             None => Ok(Lengths::Json(downcast(batch, index)?)),
+        }
+    }
+
+    fn null_count(&self) -> usize {
+        match self {
+            Lengths::Known(lengths) => lengths.null_count(),
+            Lengths::Json(texts) => texts.null_count(),
         }
     }
 

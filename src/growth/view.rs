@@ -54,23 +54,33 @@ fn headline(report: &GrowthReport) -> Vec<String> {
     let mut lines: Vec<String> =
         report.projections.iter().filter(|p| p.scenario != Scenario::Now).map(|p| projection_line(report, p)).collect();
     lines.extend(report.thresholds.iter().map(threshold_line));
+    if let Some(backtest) = &report.backtest
+        && let Some(wape) = backtest.wape
+        && report.thresholds.iter().any(|t| t.state == State::Dated)
+    {
+        lines.push(format!(
+            "Such forecasts were {:.0} % off on {} of {} days.",
+            100.0 * wape,
+            windows(backtest.origins),
+            backtest.horizon_days
+        ));
+    }
     lines
 }
 
 fn projection_line(report: &GrowthReport, projection: &Projection) -> String {
-    let mix = match projection.scenario {
-        Scenario::LogsPerAlbum => "if an album wrote",
-        _ => "in the current mix of",
+    let logs = match projection.scenario {
+        Scenario::LogsPerAlbum => format!("if {:.1} rows each", projection.logs_per_album),
+        _ => format!("{:.1} rows each as now", projection.logs_per_album),
     };
     let other = projection.other_rows as f64 / projection.albums as f64;
-    let other = if other >= 0.05 { format!(" and {other:.1} of no album") } else { String::new() };
+    let other = if other >= 0.05 { format!(", {other:.1} of no album") } else { String::new() };
     format!(
-        "At {} albums: {} ({} to {}) {mix} {:.1} rows an album{other}, at {:.0} B a row.",
+        "At {} albums ({logs}{other}): {} ({} to {}), {:.0} B a row.",
         count(projection.albums),
         bytes(projection.size_bytes),
         bytes(projection.low_bytes),
         bytes(projection.high_bytes),
-        projection.logs_per_album,
         report.bytes_per_row,
     )
 }
@@ -199,13 +209,19 @@ fn thresholds(report: &GrowthReport) -> Table {
     table
 }
 
+/// `1 held-out window`, `4 held-out windows`.
+fn windows(origins: u64) -> String {
+    format!("{origins} held-out {}", if origins == 1 { "window" } else { "windows" })
+}
+
 /// How wrong the forecast has been.
 fn backtest(report: &GrowthReport) -> Option<Block> {
     let backtest = report.backtest.as_ref()?;
     let mut table = Table::new(
         format!(
-            "Back-test: totals of {} days, {} held-out window(s), each forecast from the days before it",
-            backtest.horizon_days, backtest.origins
+            "Back-test: totals of {} days, {}, each forecast from the days before it",
+            backtest.horizon_days,
+            windows(backtest.origins)
         ),
         &["method", "error", "within 80 %", "within 95 %"],
     );
@@ -306,7 +322,7 @@ fn notes(report: &GrowthReport) -> Vec<String> {
     }
     if report.albums.is_some() && report.projections.len() > 1 {
         notes.push(
-            "Size at N albums = N x (rows an album + rows of no album per album) x bytes a row. Low and high join the 95 % bootstrap interval of the mean over albums with the error of the size basis."
+            "Size at N albums = N x (rows an album + rows of no album for each album) x bytes a row. Low and high join the 95 % bootstrap interval of the mean over albums with the error of the size basis."
                 .to_owned(),
         );
     }

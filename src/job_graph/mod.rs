@@ -11,7 +11,6 @@ mod names;
 
 use anyhow::{Context, Result, anyhow};
 use arrow::array::{Array, AsArray, StringArray};
-use arrow::datatypes::Int64Type;
 use arrow::record_batch::RecordBatch;
 use duckdb::Connection;
 
@@ -142,15 +141,31 @@ fn text(column: &StringArray, row: usize) -> Option<&str> {
     column.is_valid(row).then(|| column.value(row))
 }
 
+/// A row as the graph sees it: its ids, [`NONE`] for NULL.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct NumberedRow {
+    job: Job,
+    parent: Job,
+    stored_root: Job,
+    flagged: bool,
+}
+
+/// No id. Never the number of one: see [`JobNames::intern`].
+const NONE: Job = Job::MAX;
+
+fn known(id: Job) -> Option<Job> {
+    (id != NONE).then_some(id)
+}
+
 /// A [`JobGraph`] in the making.
 #[derive(Debug, Default)]
 pub struct GraphBuilder {
     names: JobNames,
-    classes: Vec<RowClass>,
+    rows: Vec<NumberedRow>,
 }
 
 impl GraphBuilder {
-    /// Adds rows that agree in job, parent and stored root.
+    /// Adds a row; `flagged` where it is marked `is_root_job`.
     ///
     /// # Errors
     /// When there are more distinct ids than can be numbered.
@@ -159,12 +174,11 @@ impl GraphBuilder {
         job: Option<&str>,
         parent: Option<&str>,
         stored_root: Option<&str>,
-        rows: u64,
-        flagged_rows: u64,
+        flagged: bool,
     ) -> Result<()> {
-        let mut number = |name: Option<&str>| name.map(|name| self.names.intern(name)).transpose();
+        let mut number = |name: Option<&str>| name.map_or(Ok(NONE), |name| self.names.intern(name));
         let (job, parent, stored_root) = (number(job)?, number(parent)?, number(stored_root)?);
-        self.classes.push(RowClass { job, parent, stored_root, rows, flagged_rows });
+        self.rows.push(NumberedRow { job, parent, stored_root, flagged });
         Ok(())
     }
 
@@ -173,52 +187,74 @@ impl GraphBuilder {
         let texts = |name: &str| -> Result<&StringArray> {
             column(name)?.as_string_opt::<i32>().ok_or_else(|| anyhow!("the result's column {name} isn't text"))
         };
-        let counts = |name: &str| {
-            column(name)?
-                .as_primitive_opt::<Int64Type>()
-                .ok_or_else(|| anyhow!("the result's column {name} isn't a count"))
-        };
         let (jobs, parents, roots) = (texts("job_id")?, texts("parent_job_id")?, texts("root_job_id")?);
-        let (rows, flagged) = (counts("rows")?, counts("flagged_rows")?);
+        let flagged = column("flagged")?;
+        let flagged =
+            flagged.as_boolean_opt().ok_or_else(|| anyhow!("the result's column flagged isn't a truth value"))?;
         for row in 0..batch.num_rows() {
-            self.add(
-                text(jobs, row),
-                text(parents, row),
-                text(roots, row),
-                rows.value(row).unsigned_abs(),
-                flagged.value(row).unsigned_abs(),
-            )?;
+            self.add(text(jobs, row), text(parents, row), text(roots, row), flagged.value(row))?;
         }
         Ok(())
     }
 
     /// The graph of everything added.
     pub fn build(self) -> JobGraph {
-        let GraphBuilder { names, mut classes } = self;
-        let key = |id: Option<Job>| u64::from(id.unwrap_or(Job::MAX));
-        classes.sort_unstable_by_key(|class| (key(class.job) << 32) | key(class.parent));
+        let GraphBuilder { names, rows } = self;
+        let (rows, row_starts) = by_job(rows, names.len());
+        let mut classes: Vec<RowClass> = Vec::new();
         let mut class_starts = Vec::with_capacity(names.len() + 1);
         let mut parent_starts = Vec::with_capacity(names.len() + 1);
         let mut parents: Vec<Job> = Vec::new();
-        let mut next = 0;
-        for job in 0..names.len() as Job {
-            class_starts.push(next);
-            let first = parents.len();
-            parent_starts.push(first);
-            while let Some(class) = classes.get(next).filter(|class| class.job == Some(job)) {
-                if let Some(parent) = class.parent
-                    && parents[first..].last() != Some(&parent)
+        for bounds in row_starts.windows(2) {
+            class_starts.push(classes.len());
+            parent_starts.push(parents.len());
+            for same in
+                rows[bounds[0]..bounds[1]].chunk_by(|a, b| (a.parent, a.stored_root) == (b.parent, b.stored_root))
+            {
+                let NumberedRow { job, parent, stored_root, .. } = same[0];
+                let first_class = class_starts[class_starts.len() - 1];
+                if job != NONE
+                    && parent != NONE
+                    && classes[first_class..].last().map(|c| c.parent) != Some(Some(parent))
                 {
                     parents.push(parent);
                 }
-                next += 1;
+                classes.push(RowClass {
+                    job: known(job),
+                    parent: known(parent),
+                    stored_root: known(stored_root),
+                    rows: same.len() as u64,
+                    flagged_rows: same.iter().filter(|row| row.flagged).count() as u64,
+                });
             }
         }
-        class_starts.push(next);
-        parent_starts.push(parents.len());
+        // Rows without a job are behind all jobs, and have no parents of their own.
         let components = Components::find(names.len(), |job| parents_of(&parent_starts, &parents, job));
         JobGraph { names, classes, class_starts, parent_starts, parents, components }
     }
+}
+
+/// Sorts rows by job, those without one last, and within a job by parent and stored root; also says where each job's rows begin,
+/// with an entry for the rows without a job and one for the end.
+fn by_job(rows: Vec<NumberedRow>, jobs: usize) -> (Vec<NumberedRow>, Vec<usize>) {
+    // Jobs are numbered densely: counting them sorts in linear time.
+    let bucket = |row: &NumberedRow| (row.job as usize).min(jobs);
+    let mut starts = vec![0; jobs + 2];
+    rows.iter().for_each(|row| starts[bucket(row) + 1] += 1);
+    for next in 1..starts.len() {
+        starts[next] += starts[next - 1];
+    }
+    let mut places = starts.clone();
+    let mut sorted = vec![NumberedRow::default(); rows.len()];
+    for row in rows {
+        let place = &mut places[bucket(&row)];
+        sorted[*place] = row;
+        *place += 1;
+    }
+    for bounds in starts.windows(2) {
+        sorted[bounds[0]..bounds[1]].sort_unstable_by_key(|row| (row.parent, row.stored_root));
+    }
+    (sorted, starts)
 }
 
 #[cfg(test)]
@@ -229,7 +265,7 @@ pub(crate) mod tests {
     pub(crate) fn graph(rows: &[(Option<&str>, Option<&str>)]) -> JobGraph {
         let mut builder = GraphBuilder::default();
         for (job, parent) in rows {
-            builder.add(*job, *parent, None, 1, 0).expect("few ids");
+            builder.add(*job, *parent, None, false).expect("few ids");
         }
         builder.build()
     }

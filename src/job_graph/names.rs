@@ -20,8 +20,26 @@ pub struct JobNames {
     text: String,
     /// Where each id ends in `text`.
     ends: Vec<usize>,
-    table: HashTable<Job>,
+    table: HashTable<Known>,
     hasher: hashbrown::DefaultHashBuilder,
+}
+
+/// An id in the table. With half of its hash beside it, a growing table and a search that passes by don't touch the text.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    half_hash: u32,
+    job: Job,
+}
+
+impl Known {
+    /// The hash that places it, made of the half: the table takes its place from the low bits and its tag from the high ones.
+    fn hash(self) -> u64 {
+        spread(self.half_hash)
+    }
+}
+
+fn spread(half_hash: u32) -> u64 {
+    u64::from(half_hash) | u64::from(half_hash) << 32
 }
 
 impl JobNames {
@@ -35,16 +53,24 @@ impl JobNames {
             Ok(next) if next < Job::MAX => next,
             _ => bail!("the log has more distinct job ids than can be numbered ({})", ends.len()),
         };
-        let hash = hasher.hash_one(name);
-        match table.entry(hash, |&job| slice(text, ends, job) == name, |&job| hasher.hash_one(slice(text, ends, job))) {
-            Entry::Occupied(known) => Ok(*known.get()),
+        let half_hash = (hasher.hash_one(name) >> 32) as u32;
+        let same = |known: &Known| known.half_hash == half_hash && slice(text, ends, known.job) == name;
+        match table.entry(spread(half_hash), same, |known| known.hash()) {
+            Entry::Occupied(known) => Ok(known.get().job),
             Entry::Vacant(vacant) => {
-                vacant.insert(next);
+                vacant.insert(Known { half_hash, job: next });
                 text.push_str(name);
                 ends.push(text.len());
                 Ok(next)
             }
         }
+    }
+
+    /// The number of an id that is known.
+    pub fn find(&self, name: &str) -> Option<Job> {
+        let half_hash = (self.hasher.hash_one(name) >> 32) as u32;
+        let same = |known: &Known| known.half_hash == half_hash && self.name(known.job) == name;
+        self.table.find(spread(half_hash), same).map(|known| known.job)
     }
 
     /// The id behind a number.
@@ -86,9 +112,10 @@ mod tests {
         assert_eq!(jobs, [0, 1, 2, 3, 4, 5]);
         for (id, job) in ids.iter().zip(jobs) {
             assert_eq!(names.intern(id).expect("few ids"), job);
+            assert_eq!(names.find(id), Some(job));
             assert_eq!(names.name(job), *id);
         }
-        assert_eq!(names.len(), 6);
+        assert_eq!((names.len(), names.find("b")), (6, None));
         assert_eq!(names.compare(1, 0), Ordering::Less);
     }
 }

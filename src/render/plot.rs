@@ -62,10 +62,13 @@ fn axis(plot: &Plot, canvas: &Canvas, gutter: usize) -> Vec<String> {
         let column = canvas.column(*at);
         ticks[column] = '┬';
         let length = label.chars().count();
-        let from = column.saturating_sub(length / 2).min(columns.saturating_sub(length));
-        // A label that would touch another is left out; its tick stays.
-        let room = from.saturating_sub(2)..(from + length + 2).min(columns);
-        if text[room].iter().all(|c| *c == ' ') {
+        // Under its tick, else ending or beginning there; where it would touch another label it is left out, and its tick stays.
+        let places = [column.saturating_sub(length / 2), (column + 1).saturating_sub(length), column];
+        let free = places.into_iter().find(|from| {
+            let room = from.saturating_sub(2)..(from + length + 2).min(columns);
+            from + length <= columns && text[room].iter().all(|c| *c == ' ')
+        });
+        if let Some(from) = free {
             write_at(&mut text, from, label);
         }
     }

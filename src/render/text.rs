@@ -24,8 +24,8 @@ pub(super) fn write(
     }
     if !report.findings().is_empty() {
         writeln!(out)?;
-        for finding in report.findings() {
-            write_finding(out, finding, paint, target)?;
+        for index in 0..report.findings().len() {
+            write_finding(out, report.findings(), index, paint, target)?;
         }
     }
     for block in &view.blocks {
@@ -76,14 +76,18 @@ pub(super) fn provenance(snapshot: &SnapshotRef) -> String {
     line
 }
 
-fn write_finding(out: &mut dyn Write, finding: &Finding, paint: Paint, target: Target) -> Result<()> {
+/// Writes the finding at `index`; rows that another finding shows with all that is said of them here aren't repeated.
+fn write_finding(out: &mut dyn Write, findings: &[Finding], index: usize, paint: Paint, target: Target) -> Result<()> {
+    let finding = &findings[index];
     let label = format!("{:7}", finding.severity.as_str());
     write!(out, "{}  {}", paint.severity(&label, finding.severity), paint.bold(finding.id))?;
     let place = finding.location.as_ref().map_or_else(String::new, |location| format!("  {location}"));
     writeln!(out, " ({}){place}", count(finding.count))?;
     write_wrapped(out, &finding.message, "         ", target.width)?;
     write_wrapped(out, &format!("-> {}", finding.action), "         ", target.width)?;
-    if !finding.samples.is_empty() {
+    if let Some((place, other)) = shown_elsewhere(findings, index) {
+        writeln!(out, "         Sample rows: as under {} ({}) {place}.", other.id, count(other.count))?;
+    } else if !finding.samples.is_empty() {
         let samples = samples_table(finding);
         let mut lines = Vec::new();
         table::write(&mut lines, &samples, target.width.saturating_sub(9))?;
@@ -92,6 +96,21 @@ fn write_finding(out: &mut dyn Write, finding: &Finding, paint: Paint, target: T
         }
     }
     Ok(())
+}
+
+/// Where another finding shows the samples of the finding at `index`, and more of them or sooner.
+fn shown_elsewhere(findings: &[Finding], index: usize) -> Option<(&'static str, &Finding)> {
+    let covers = |a: &Finding, b: &Finding| {
+        !b.samples.is_empty()
+            && b.samples
+                .iter()
+                .all(|row| a.samples.iter().any(|other| row.iter().all(|(k, v)| other.get(k) == Some(v))))
+    };
+    let own = &findings[index];
+    findings.iter().enumerate().find_map(|(place, other)| {
+        let instead = place != index && covers(other, own) && (place < index || !covers(own, other));
+        instead.then_some((if place < index { "above" } else { "below" }, other))
+    })
 }
 
 fn samples_table(finding: &Finding) -> Table {

@@ -37,7 +37,6 @@ use crate::job_graph::{CandidateSets, Job, JobGraph, RowClass, SetId};
 use crate::snapshot::{LogColumns, Snapshot};
 use climb::Climb;
 use oracle::{Oracle, Truth};
-use output::Verdicts;
 use replay::Replay;
 use samples::{Picks, Subject};
 use tally::Tally;
@@ -231,12 +230,10 @@ pub fn analyze_and_write_rows(
     options: &Options,
     path: &Path,
 ) -> Result<RootsReport> {
-    let (report, verdicts) = {
-        let graph = JobGraph::load(snapshot.connection())?;
-        let solved = Solved::solve(&graph, options)?;
-        (report(snapshot, columns, &solved)?, Verdicts::of(&solved)?)
-    };
-    verdicts.write_rows(snapshot, path)?;
+    let graph = JobGraph::load(snapshot.connection())?;
+    let solved = Solved::solve(&graph, options)?;
+    let report = report(snapshot, columns, &solved)?;
+    output::write_rows(snapshot.connection(), &solved, path)?;
     Ok(report)
 }
 

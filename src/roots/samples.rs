@@ -192,7 +192,21 @@ impl<'s, 'g> Describe<'s, 'g> {
         put("job_id", self.name(class.job));
         put("parent_job_id", self.name(class.parent));
         match subject {
-            Subject::Differs(_) | Subject::NearDepthLimit => {
+            // Where there is no true root, what there is instead: the same as the finding about the data says, and the answer.
+            Subject::Differs(Cause::Dangling) => {
+                put("missing_job_id", self.set(verdict.truth.ends));
+                put("topmost_job_id", self.topmost(class, &verdict));
+                put("replay_root_job_id", self.set(verdict.answer));
+            }
+            Subject::Differs(Cause::Cycle) => {
+                put("cycle", self.cycle(class));
+                put("replay_root_job_id", self.set(verdict.answer));
+            }
+            Subject::Differs(Cause::Ambiguous) => {
+                put("candidates", self.set(verdict.truth.ends));
+                put("replay_root_job_id", self.set(verdict.answer));
+            }
+            Subject::Differs(Cause::DepthLimit | Cause::OneHopShort) | Subject::NearDepthLimit => {
                 put("depth", verdict.truth.depth.map_or(Value::Null, Value::from));
                 put("root_job_id", self.name(verdict.truth.root));
                 put("replay_root_job_id", self.set(verdict.answer));

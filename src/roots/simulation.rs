@@ -181,7 +181,7 @@ fn graph(rows: &[Row]) -> JobGraph {
     rows.iter().for_each(|row| *counted.entry(*row).or_default() += 1);
     let mut builder = GraphBuilder::default();
     for ((job, parent), n) in counted {
-        builder.add(job, parent, None, n, 0).expect("few ids");
+        (0..n).for_each(|_| builder.add(job, parent, None, false).expect("few ids"));
     }
     builder.build()
 }
@@ -349,7 +349,7 @@ fn each_variant_resolves_as_many_hops_as_it_says() {
             let mut builder = GraphBuilder::default();
             for (index, job) in jobs.iter().enumerate() {
                 let parent = index.checked_sub(1).map(|parent| jobs[parent].as_str());
-                builder.add(Some(job), parent, None, 1, 0).expect("few ids");
+                builder.add(Some(job), parent, None, false).expect("few ids");
             }
             let graph = builder.build();
             let solved = solve(&graph, variant, limit);
@@ -378,7 +378,7 @@ fn the_order_of_rows_changes_nothing() {
 
 fn plain_graph(rows: &[Row]) -> JobGraph {
     let mut builder = GraphBuilder::default();
-    rows.iter().for_each(|(job, parent)| builder.add(*job, *parent, None, 1, 0).expect("few ids"));
+    rows.iter().for_each(|(job, parent)| builder.add(*job, *parent, None, false).expect("few ids"));
     builder.build()
 }
 

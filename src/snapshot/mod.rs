@@ -18,6 +18,7 @@ use tempfile::TempDir;
 
 use crate::query::{quote_identifier, quote_literal};
 use crate::report::SnapshotRef;
+use crate::staging::Staged;
 use crate::ui::{self, HintExt, hinted};
 use manifest::{DataFile, Manifest};
 use writer::hash_file;
@@ -468,14 +469,10 @@ fn create_view(connection: &Connection, name: &str, columns: &str, files: &[Path
 /// # Errors
 /// When DuckDB refuses the query, or the file can't be written.
 pub fn write_parquet(connection: &Connection, sql: &str, path: &Path) -> Result<()> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).with_context(|| format!("creating the folder {}", folder.display()))?;
-    let staging = tempfile::Builder::new().prefix(".rehearsal-").tempdir_in(folder)?;
-    let staged = staging.path().join("rows.parquet");
-    let target = quote_literal(&staged.display().to_string());
+    let staged = Staged::beside(path)?;
+    let target = quote_literal(&staged.path().display().to_string());
     connection.execute_batch(&format!("COPY ({sql}) TO {target} (FORMAT parquet, COMPRESSION zstd)"))?;
-    std::fs::File::open(&staged)?.sync_all()?;
-    std::fs::rename(&staged, path).with_context(|| format!("renaming the finished file to {}", path.display()))
+    staged.publish()
 }
 
 /// Names and DuckDB types of a query's columns.

@@ -16,10 +16,10 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use sha2::{Digest, Sha256};
-use tempfile::TempDir;
 
 use super::manifest::{self, Column, DataFile, Manifest, hex};
 use super::types::PgType;
+use crate::staging::Staged;
 
 /// Rows a row group holds: small enough to read in parallel and to bound memory, large enough to compress.
 pub const ROW_GROUP_ROWS: usize = 122_880;
@@ -43,7 +43,7 @@ pub fn refuse_existing(target: &Path) -> Result<()> {
 /// A snapshot in the making.
 pub struct SnapshotWriter {
     target: PathBuf,
-    staging: TempDir,
+    staged: Staged,
 }
 
 impl SnapshotWriter {
@@ -53,17 +53,9 @@ impl SnapshotWriter {
     /// When `target` exists already, or its parent can't be written to.
     pub fn create(target: &Path) -> Result<Self> {
         refuse_existing(target)?;
-        let parent = match target.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        fs::create_dir_all(parent).with_context(|| format!("creating the folder {}", parent.display()))?;
-        let name = target.file_name().and_then(|n| n.to_str()).unwrap_or("snapshot");
-        let staging = tempfile::Builder::new()
-            .prefix(&format!(".{name}.partial-"))
-            .tempdir_in(parent)
-            .with_context(|| format!("writing in {}", parent.display()))?;
-        Ok(SnapshotWriter { target: target.to_owned(), staging })
+        let staged = Staged::beside(target)?;
+        fs::create_dir(staged.path()).with_context(|| format!("creating {}", target.display()))?;
+        Ok(SnapshotWriter { target: target.to_owned(), staged })
     }
 
     /// Begins the Parquet file `path` (below the snapshot folder) for a table with these columns.
@@ -71,7 +63,7 @@ impl SnapshotWriter {
     /// # Errors
     /// When the file can't be created.
     pub fn table_file(&self, path: &str, columns: &[Column], types: &[PgType]) -> Result<TableWriter> {
-        let full = self.staging.path().join(path);
+        let full = self.staged.path().join(path);
         let file = File::create(&full).with_context(|| format!("creating {}", self.shown(path)))?;
         let schema = arrow_schema(columns, types);
         let properties = WriterProperties::builder()
@@ -92,45 +84,23 @@ impl SnapshotWriter {
     pub fn publish(self, mut manifest: Manifest) -> Result<Manifest> {
         manifest.id =
             Manifest::content_id(manifest.tables.iter().flat_map(|t| t.files.iter().map(|f| f.sha256.as_str())));
-        let path = self.staging.path().join(manifest::FILE_NAME);
+        let path = self.staged.path().join(manifest::FILE_NAME);
         let write = || -> std::io::Result<()> {
             let mut file = File::create(&path)?;
             file.write_all(manifest.to_json().map_err(std::io::Error::other)?.as_bytes())?;
-            file.sync_all()?;
-            File::open(self.staging.path())?.sync_all()
+            file.sync_all()
         };
         write().with_context(|| format!("writing {}", self.shown(manifest::FILE_NAME)))?;
         if self.target.symlink_metadata().is_ok() {
             bail!("output {} has appeared while the snapshot was written; nothing was replaced", self.target.display());
         }
-        // tempfile makes folders private to their owner; a snapshot gets the permissions any new folder gets.
-        set_default_permissions(self.staging.path())?;
-        fs::rename(self.staging.path(), &self.target)
-            .with_context(|| format!("renaming the finished snapshot to {}", self.target.display()))?;
-        // The folder has moved: there is nothing left for the guard to remove.
-        let _ = self.staging.keep();
-        if let Some(parent) = self.target.parent().filter(|p| !p.as_os_str().is_empty()) {
-            File::open(parent).and_then(|d| d.sync_all()).with_context(|| format!("syncing {}", parent.display()))?;
-        }
+        self.staged.publish()?;
         Ok(manifest)
     }
 
     fn shown(&self, path: &str) -> String {
         self.target.join(path).display().to_string()
     }
-}
-
-#[cfg(unix)]
-fn set_default_permissions(path: &Path) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    // What mkdir would have given under the usual umask; reading the umask itself would need unsafe code.
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
-        .with_context(|| format!("setting the permissions of {}", path.display()))
-}
-
-#[cfg(not(unix))]
-fn set_default_permissions(_path: &Path) -> Result<()> {
-    Ok(())
 }
 
 /// One Parquet file in the making.

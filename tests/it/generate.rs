@@ -207,6 +207,28 @@ fn no_albums_and_a_taken_folder_are_refused() {
     assert_eq!(left.len(), 1, "{left:?}");
 }
 
+/// The file system takes no more bytes: a limit on the size of files does as a full disk does, for every user.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_leaves_nothing_behind() {
+    use std::os::unix::process::ExitStatusExt;
+    let folder = tempfile::tempdir().expect("a folder");
+    // SIGXFSZ ignored, so that the write fails as it does on a full disk instead of killing the process.
+    let script = "trap '' XFSZ; ulimit -f 1000; exec \"$0\" generate --albums 20000 --out archive";
+    let output = Command::new("/bin/bash")
+        .args(["-c", script, env!("CARGO_BIN_EXE_rehearsal")])
+        .current_dir(folder.path())
+        .env("NO_COLOR", "1")
+        .output()
+        .expect("bash runs");
+    assert_eq!((output.status.signal(), output.status.code()), (None, Some(2)), "{}", transcript(&output));
+    let errors = stderr(&output);
+    assert!(errors.contains("writing archive/llama_logs.parquet") && errors.contains("File too large"), "{errors}");
+    assert_eq!(stdout(&output), "");
+    let left: Vec<_> = fs::read_dir(folder.path()).expect("a folder").collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
 #[cfg(unix)]
 #[test]
 fn an_interrupt_leaves_nothing_behind() {

@@ -6,6 +6,7 @@ mod cli;
 mod fixtures;
 mod formats;
 mod generate;
+mod growth;
 mod hostile;
 mod readme;
 mod roots;

@@ -80,6 +80,37 @@ fn every_row_of_the_hostile_fixture_is_what_its_label_says() {
     }
 }
 
+/// As many rows as several threads sort and read at once.
+#[test]
+fn the_row_file_is_sorted_and_keeps_the_logs_types() {
+    let folder = folder();
+    let rows = 400_000;
+    let log = parquet(
+        folder.path(),
+        "logs.parquet",
+        &format!(
+            "SELECT md5(i::VARCHAR)::UUID AS id, (i // 2) AS job_id, CASE WHEN i % 8 < 6 THEN i // 8 * 4 + 3 END AS parent_job_id \
+             FROM range({rows}) AS r(i)"
+        ),
+    );
+    let args = ["roots", &log, "--output-rows", "rows.parquet", "--fail-on", "never", "--threads", "4"];
+    run_json(folder.path(), &args, 0);
+    let file = folder.path().join("rows.parquet").display().to_string();
+    let connection = duckdb::Connection::open_in_memory().expect("DuckDB");
+    let types: String = connection
+        .query_row(&format!("SELECT string_agg(column_type, ' ') FROM (DESCRIBE FROM '{file}')"), [], |row| row.get(0))
+        .expect("types");
+    assert_eq!(types, "UUID BIGINT BIGINT VARCHAR VARCHAR UINTEGER VARCHAR VARCHAR[]");
+    let sql = format!(
+        "SELECT count(*), count(*) FILTER (before > id), count(*) FILTER (outcome = 'child' AND depth = 1), \
+             count(*) FILTER (root_job_id = job_id // 4 * 4 + 3 AND replay_root_job_id = root_job_id) \
+         FROM (SELECT *, lag(id) OVER (ORDER BY file_row_number) AS before FROM read_parquet('{file}', file_row_number = true))"
+    );
+    let counts: [i64; 4] =
+        connection.query_row(&sql, [], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?])).expect(&sql);
+    assert_eq!(counts, [rows, 0, rows / 4 * 3, rows]);
+}
+
 #[test]
 fn cyclic_rows_are_those_on_cycles_and_those_leading_in() {
     let folder = folder();

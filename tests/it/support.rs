@@ -1,4 +1,4 @@
-//! Running the real binary and reading what it did.
+//! Running the real binary and reading what it did; shared by both test binaries.
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -1,10 +1,11 @@
-//! Loading the repository's fixtures into a real server, and running the binary.
+//! Loading the repository's fixtures into a real server, and reading what the binary wrote.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
 use postgres::Client;
+
+pub use crate::support::{json, rehearsal};
 
 /// A fixture's folder.
 pub fn folder(name: &str) -> PathBuf {
@@ -19,26 +20,6 @@ pub fn load(client: &mut Client, name: &str) {
     let mut copy = client.copy_in("COPY llama_logs FROM STDIN (FORMAT csv, HEADER)").expect("COPY");
     copy.write_all(&rows).expect("COPY takes the rows");
     copy.finish().expect("the rows fit the schema");
-}
-
-/// Runs the binary in `folder`.
-pub fn rehearsal(folder: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_rehearsal"))
-        .args(args)
-        .current_dir(folder)
-        .env_remove("DATABASE_URL")
-        .env("NO_COLOR", "1")
-        .output()
-        .expect("the binary runs")
-}
-
-/// Runs the binary with `--format json`; it must end with `code`.
-pub fn json(folder: &Path, args: &[&str], code: i32) -> serde_json::Value {
-    let mut args = args.to_vec();
-    args.extend(["--format", "json"]);
-    let output = rehearsal(folder, &args);
-    assert_eq!(output.status.code(), Some(code), "{args:?}\n{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).expect("JSON on stdout")
 }
 
 /// A Parquet file's rows as text, by the columns given, ordered by the first.

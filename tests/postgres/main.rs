@@ -7,7 +7,11 @@ mod cases;
 mod fixtures;
 #[allow(dead_code)]
 mod server;
+#[allow(dead_code)]
+#[path = "../it/support.rs"]
+mod support;
 
+mod catalog;
 mod classify;
 mod demo;
 mod export;

@@ -8,7 +8,7 @@ use crate::catalog::{Action, AttNum, Catalog, Constraint, ConstraintKind, Foreig
 use crate::dry_run::engine::{Halt, Ran, Violation};
 use crate::dry_run::store::{Change, column};
 use crate::dry_run::verification::violation;
-use crate::translate::{Tie, Translator, column_name, table_name};
+use crate::translate::{column_name, table_name};
 
 /// Keys that are about to go, and who refers to them.
 pub(super) struct Cascade {
@@ -155,12 +155,7 @@ impl Run<'_, '_> {
     }
 
     fn default_of(&self, table: Oid, attnum: AttNum) -> Ran<String> {
-        let column = column(self.catalog, table, attnum)?;
-        let translator = Translator { catalog: self.catalog, settings: self.settings, tie: Tie::Least };
-        match &column.default {
-            None => Ok("NULL".to_owned()),
-            Some(default) => Ok(translator.table_expression(table, &default.node, Some(&column.ty))?.0),
-        }
+        Ok(self.translator().default(table, attnum)?)
     }
 
     /// Fails where a row still refers to a key that is gone for good.

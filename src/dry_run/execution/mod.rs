@@ -169,6 +169,13 @@ impl<'a> Run<'a, '_> {
         Ok(staged)
     }
 
+    /// As [`Run::stage_query`], with what the plan reads loaded and its remarks noted.
+    pub(super) fn stage_plan(&mut self, remarks: &Remarks, steps: &[Step], sql: &str) -> Ran<(String, u64)> {
+        self.load(remarks)?;
+        self.note(remarks);
+        self.stage_query(steps, sql)
+    }
+
     /// Drops what was temporary.
     pub(super) fn tidy(&mut self) -> Ran<()> {
         for table in std::mem::take(&mut self.temporary) {

@@ -1,0 +1,133 @@
+//! Effects: what DDL does to rows.
+//!
+//! Input: an [`Effect`] and the catalogs before and after. Output: the same done to the physical tables, or the rows that forbid it.
+
+use super::engine::Ran;
+use super::execution::Run;
+use super::store::{column, columns_in, columns_of};
+use crate::catalog::{Catalog, Effect, Expression, Oid, Problem, Type};
+use crate::query::quote_literal;
+use crate::translate::{Tie, Translator, column_name, table_name};
+
+impl Run<'_, '_> {
+    /// Carries an effect out. `before` is the catalog as the statement found it: USING reads that one.
+    pub(super) fn carry_out(&mut self, effect: &Effect, before: &Catalog) -> Ran<()> {
+        match effect {
+            Effect::CreateTable(table) => self.store.create(self.catalog, *table),
+            Effect::Fill(table, query) => self.fill(*table, query),
+            Effect::DropTable(table) => self.store.drop_table(*table),
+            Effect::Truncate(table) => {
+                let rows = self.store.row_count(*table)?;
+                self.store.create(self.catalog, *table)?;
+                self.report.rows_deleted = Some(self.report.rows_deleted.unwrap_or(0) + rows);
+                Ok(())
+            }
+            Effect::AddColumn(table, attnum) => self.add_column(*table, *attnum),
+            Effect::DropColumn(table, attnum) => self.store.drop_column(*table, *attnum),
+            Effect::ConvertColumn { table, attnum, from, using } => {
+                self.convert(*table, *attnum, from, using.as_ref(), before)
+            }
+            Effect::RenameLabel { oid, from, to } => self.rename_label(*oid, from, to),
+            Effect::VerifyNotNull(table, attnum) => self.verify_not_null(*table, *attnum),
+            Effect::VerifyUnique(index) => self.verify_index(*index),
+            Effect::VerifyConstraint(constraint) => self.verify_constraint(*constraint),
+        }
+    }
+
+    fn add_column(&mut self, table: Oid, attnum: u16) -> Ran<()> {
+        let added = column(self.catalog, table, attnum)?.clone();
+        if let Some(generated) = &added.generated {
+            let (value, _) = self.translator().table_expression(table, &generated.node, Some(&added.ty))?;
+            self.store.add_column(table, attnum, &added.ty, None)?;
+            self.store.ensure(table, columns_in(&value))?;
+            return self.store.replace_column(table, attnum, &added.ty, &value);
+        }
+        if added.default.is_none() && added.identity.is_none() {
+            return self.store.add_column(table, attnum, &added.ty, None);
+        }
+        let value = self.translator().default(table, attnum)?;
+        // Numbers of a sequence are a window over all rows, which no column default can be.
+        if value.to_uppercase().contains(" OVER ") {
+            self.store.add_column(table, attnum, &added.ty, None)?;
+            return self.store.replace_column(table, attnum, &added.ty, &value);
+        }
+        self.store.add_column(table, attnum, &added.ty, Some(&value))
+    }
+
+    fn convert(
+        &mut self,
+        table: Oid,
+        attnum: u16,
+        from: &Type,
+        using: Option<&Expression>,
+        before: &Catalog,
+    ) -> Ran<()> {
+        let converted = column(self.catalog, table, attnum)?.clone();
+        self.store.ensure(table, [attnum])?;
+        let value = match using {
+            None => self.translator().assign(&column_name(attnum), from, &converted.ty, &converted.name)?,
+            Some(using) => {
+                let then = Translator { catalog: before, settings: self.settings, tie: Tie::Least };
+                let (value, _) = then.table_expression(table, &using.node, Some(&converted.ty))?;
+                self.store.ensure(table, columns_in(&value))?;
+                value
+            }
+        };
+        self.store.replace_column(table, attnum, &converted.ty, &value)
+    }
+
+    fn rename_label(&mut self, ty: Oid, from: &str, to: &str) -> Ran<()> {
+        let holders: Vec<(Oid, u16, bool)> = self
+            .catalog
+            .tables
+            .values()
+            .flat_map(|table| table.columns.iter().map(move |column| (table.oid, column.attnum, &column.ty)))
+            .filter_map(|(table, attnum, held)| match held {
+                Type::Enum(oid) if *oid == ty => Some((table, attnum, false)),
+                Type::Array(element) if **element == Type::Enum(ty) => Some((table, attnum, true)),
+                _ => None,
+            })
+            .collect();
+        let (from, to) = (quote_literal(from), quote_literal(to));
+        for (table, attnum, is_array) in holders {
+            self.store.ensure(table, [attnum])?;
+            let column = column_name(attnum);
+            let renamed = |value: &str| format!("CASE WHEN {value} = {from} THEN {to} ELSE {value} END");
+            let value = if is_array {
+                format!("list_transform({column}, lambda x: {})", renamed("x"))
+            } else {
+                renamed(&column)
+            };
+            let held = self.catalog.tables[&table].columns.iter().find(|c| c.attnum == attnum).map(|c| c.ty.clone());
+            let held = held.ok_or_else(|| Problem::unsupported("a column that has been dropped"))?;
+            self.store.replace_column(table, attnum, &held, &value)?;
+        }
+        Ok(())
+    }
+
+    /// CREATE TABLE AS, REFRESH: the query's columns are the table's, in order.
+    fn fill(&mut self, table: Oid, query: &Expression) -> Ran<()> {
+        let node = query.node.node.as_ref().ok_or_else(|| Problem::unsupported("a table without a query"))?;
+        let plan = self.translator().select(node)?;
+        let outputs: Vec<String> = columns_of(self.catalog, table)
+            .iter()
+            .zip(&plan.outputs)
+            .map(|(column, output)| format!("q.{} AS {}", output.column, column_name(column.attnum)))
+            .collect();
+        let sql = format!(
+            "SELECT CAST(row_number() OVER () - 1 AS BIGINT) AS _r, {} FROM ({}) AS q",
+            outputs.join(", "),
+            plan.sql
+        );
+        let (stage, rows) = self.stage_plan(&plan.remarks, &plan.steps, &sql)?;
+        self.store.take_row_numbers(table, rows);
+        let list: Vec<String> =
+            columns_of(self.catalog, table).iter().map(|column| column_name(column.attnum)).collect();
+        let list = list.join(", ");
+        let name = table_name(table);
+        self.store.engine.run(&format!("INSERT INTO {name} (_r, {list}) SELECT _r, {list} FROM {stage}"))?;
+        self.report.rows_affected = Some(rows);
+        self.report.rows_inserted = Some(rows);
+        Ok(())
+    }
+}

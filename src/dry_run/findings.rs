@@ -1,0 +1,351 @@
+//! Findings of a dry run: what the user should know before the migration runs for good.
+//!
+//! Input: the report and the schema before and after. Output: findings with their place in the file. Invariant: every count is one
+//! that the report has.
+
+use std::collections::BTreeSet;
+
+use pg_query::NodeEnum;
+
+use super::locks::rows_written;
+use super::report::{DryRunReport, RollbackReport, StatementReport, Verdict};
+use super::session::shown;
+use crate::catalog::{Catalog, ConstraintKind, IndexTarget, Oid};
+use crate::migration::{Migration, Statement};
+use crate::render::count;
+use crate::report::{Finding, Location, Severity};
+
+/// Everything worth saying about a migration.
+pub(super) fn findings(
+    migration: &Migration,
+    report: &DryRunReport,
+    catalog: &Catalog,
+    base: &Catalog,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for statement in &report.statements {
+        findings.extend(of_statement(statement));
+    }
+    findings.extend(expectations(report));
+    findings.extend(checks(report));
+    findings.extend(indexes_before_backfills(migration, report));
+    findings.extend(held_locks(report));
+    findings.extend(foreign_keys_without_index(catalog, base));
+    findings.extend(rewrites(migration, report));
+    findings
+}
+
+fn place(statement: &StatementReport) -> Location {
+    Location {
+        file: statement.file.clone(),
+        line: statement.line,
+        column: Some(statement.column),
+        end_line: Some(statement.end_line),
+    }
+}
+
+fn at(statement: &StatementReport) -> String {
+    format!("Statement {} ({}:{})", statement.index, statement.file, statement.line)
+}
+
+fn of_statement(statement: &StatementReport) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let at = at(statement);
+    if let Some(error) = &statement.error {
+        let rows = error.rows.unwrap_or(1);
+        let message = format!("{at} fails: {} ({}).", error.message, error.sqlstate);
+        let action =
+            error.hint.clone().unwrap_or_else(|| "Correct the statement, or the rows it stumbles over.".to_owned());
+        let samples = error.samples.clone();
+        found.push(Finding::new("statement-failed", Severity::Error, rows, message, action).with_samples(samples));
+    }
+    if let Some(unsupported) = &statement.unsupported {
+        let endless = unsupported.what.contains("never ends") || unsupported.what.contains("row budget");
+        let (id, severity) =
+            if endless { ("row-budget", Severity::Error) } else { ("statement-unsupported", Severity::Warning) };
+        let tables = if unsupported.tables.is_empty() {
+            "No table depends on it".to_owned()
+        } else {
+            format!("From here on the rows of {} can't be told", unsupported.tables.join(", "))
+        };
+        let message = format!("{at} wasn't rehearsed: {}. {tables}.", unsupported.what);
+        let action = if endless {
+            "Bound the recursion, or raise --row-budget."
+        } else {
+            "Rehearse this statement on a copy of the server."
+        };
+        found.push(Finding::new(id, severity, 1 + unsupported.dependents.len() as u64, message, action));
+    }
+    if statement.plan_dependent_rows > 0 {
+        found.push(Finding::new(
+            "plan-dependent",
+            Severity::Warning,
+            statement.plan_dependent_rows,
+            format!(
+                "{at}: for {} rows the server's query plan decides which value is written.",
+                count(statement.plan_dependent_rows)
+            ),
+            "Order the candidates down to a unique column, so that every run gives the same rows.",
+        ));
+    }
+    found.extend(without_effect(statement, &at));
+    for finding in &mut found {
+        finding.location = Some(place(statement));
+    }
+    found
+}
+
+fn without_effect(statement: &StatementReport, at: &str) -> Option<Finding> {
+    let writes = ["UPDATE", "DELETE"].contains(&statement.kind.as_str());
+    if !writes || statement.verdict != Verdict::Executed {
+        return None;
+    }
+    let affected = statement.rows_affected.unwrap_or(0);
+    if affected == 0 {
+        return Some(Finding::new(
+            "statement-without-effect",
+            Severity::Note,
+            0,
+            format!(
+                "{at}: this {} matches no row of {}.",
+                statement.kind,
+                statement.table.as_deref().unwrap_or("the table")
+            ),
+            "Make sure that this is meant: a pattern may be misspelt, or an earlier statement may have taken its rows.",
+        ));
+    }
+    let unchanged = statement.rows_unchanged.filter(|rows| *rows > 0)?;
+    Some(Finding::new(
+        "no-op-update",
+        if unchanged == affected { Severity::Warning } else { Severity::Note },
+        unchanged,
+        format!("{at} writes {} rows with the values they have already.", count(unchanged)),
+        "Add the new value to the WHERE clause (… IS DISTINCT FROM …): each such row is a dead tuple and WAL for nothing.",
+    ))
+}
+
+fn expectations(report: &DryRunReport) -> Vec<Finding> {
+    let missed = report.expectations.iter().filter(|e| !e.ok);
+    missed
+        .map(|e| {
+            let predicted =
+                if e.predicted.is_null() { "can't be told".to_owned() } else { format!("is {}", e.predicted) };
+            let (file, line) = e.source.rsplit_once(':').unwrap_or((e.source.as_str(), ""));
+            let finding = Finding::new(
+                "expectation-missed",
+                Severity::Error,
+                e.difference.map_or(1, i64::unsigned_abs),
+                format!(
+                    "{} ({}) {predicted}, expected {}{}",
+                    e.name,
+                    e.source,
+                    e.expected,
+                    e.cause.as_ref().map_or_else(|| ".".to_owned(), |cause| format!(": {cause}."))
+                ),
+                "Find out which of the two is meant before the migration runs.",
+            );
+            match line.parse() {
+                Ok(line) => finding.at(Location { file: file.to_owned(), line, column: None, end_line: None }),
+                Err(_) => finding,
+            }
+        })
+        .collect()
+}
+
+fn checks(report: &DryRunReport) -> Vec<Finding> {
+    let failed = report.checks.iter().filter(|check| check.ok == Some(false));
+    failed
+        .map(|check| {
+            let why = check.error.as_ref().map_or_else(
+                || format!("it gives {} rows, by the rule {}", count(check.row_count), check.rule),
+                |error| error.message.clone(),
+            );
+            Finding::new(
+                "check-failed",
+                Severity::Error,
+                check.row_count,
+                format!("The check {} ({}:{}) doesn't pass: {why}.", check.name, check.file, check.line),
+                "Correct the migration, or the check.",
+            )
+            .with_samples(check.rows.clone())
+            .at(Location { file: check.file.clone(), line: check.line, column: None, end_line: None })
+        })
+        .collect()
+}
+
+/// Columns that a CREATE INDEX names, with its table.
+fn indexed(statement: &Statement) -> Option<(String, BTreeSet<String>)> {
+    let NodeEnum::IndexStmt(index) = &statement.node else { return None };
+    let columns = index.index_params.iter().filter_map(|param| match &param.node {
+        Some(NodeEnum::IndexElem(element)) if !element.name.is_empty() => Some(element.name.clone()),
+        _ => None,
+    });
+    let relation = index.relation.as_ref()?;
+    Some((
+        shown(if relation.schemaname.is_empty() { "public" } else { &relation.schemaname }, &relation.relname),
+        columns.collect(),
+    ))
+}
+
+fn indexes_before_backfills(migration: &Migration, report: &DryRunReport) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for (place_of_index, statement) in migration.statements.iter().enumerate() {
+        let Some((table, columns)) = indexed(statement) else { continue };
+        let Some(index) = report.statements.get(place_of_index) else { continue };
+        let later = report.statements.iter().skip(place_of_index + 1).filter(|later| {
+            later.table.as_deref() == Some(&table) && later.columns.iter().any(|c| columns.contains(&c.column))
+        });
+        let later: Vec<&StatementReport> = later.collect();
+        let rows: u64 = later.iter().map(|later| later.rows_affected.unwrap_or(0)).sum();
+        if rows == 0 {
+            continue;
+        }
+        let numbers: Vec<String> = later.iter().map(|later| later.index.to_string()).collect();
+        found.push(
+            Finding::new(
+                "index-before-backfill",
+                Severity::Note,
+                rows,
+                format!(
+                    "{} creates an index that statement {} then maintains for {} row writes.",
+                    at(index),
+                    numbers.join(", "),
+                    count(rows)
+                ),
+                format!(
+                    "Create the index after statement {}: one sorted build is faster, and the index is denser.",
+                    numbers.last().map_or("", String::as_str)
+                ),
+            )
+            .at(place(index)),
+        );
+    }
+    found
+}
+
+fn held_locks(report: &DryRunReport) -> Vec<Finding> {
+    let held = report.locks.iter().filter(|span| span.mode == "ACCESS EXCLUSIVE" && span.rows_written_meanwhile > 0);
+    held.filter_map(|span| {
+        let taker = report.statements.iter().find(|s| s.index == span.from_statement)?;
+        // A lock on a table that the migration makes blocks nobody.
+        let existed = report.tables.iter().any(|t| t.table == span.table && t.rows_before.is_some())
+            || report.schema_delta.changes.iter().any(|c| c.object == "table" && c.change == "renamed" && c.name == span.table);
+        existed.then(|| {
+            Finding::new(
+                "lock-held-through-backfill",
+                Severity::Warning,
+                span.rows_written_meanwhile,
+                format!(
+                    "{} takes ACCESS EXCLUSIVE on {} and keeps it to statement {}: nobody reads or writes the table while {} rows are written.",
+                    at(taker),
+                    span.table,
+                    span.to_statement,
+                    count(span.rows_written_meanwhile)
+                ),
+                "Split the schema change and the backfill into two migrations, or keep the change for the end.",
+            )
+            .at(place(taker))
+        })
+    })
+    .collect()
+}
+
+fn foreign_keys_without_index(catalog: &Catalog, base: &Catalog) -> Vec<Finding> {
+    let added = catalog.constraints.values().filter(|constraint| !base.constraints.contains_key(&constraint.oid));
+    added
+        .filter_map(|constraint| {
+            let ConstraintKind::ForeignKey(key) = &constraint.kind else { return None };
+            let leads = |table: Oid| {
+                catalog.indexes.values().filter(move |i| i.table == table && i.predicate.is_none()).any(|index| {
+                    let lead: BTreeSet<_> = index
+                        .keys
+                        .iter()
+                        .take(key.columns.len())
+                        .filter_map(|k| if let IndexTarget::Column(c) = k.target { Some(c) } else { None })
+                        .collect();
+                    key.columns.iter().all(|c| lead.contains(c))
+                })
+            };
+            let table = catalog.tables.get(&constraint.table)?;
+            (!leads(constraint.table)).then(|| {
+                let columns: Vec<&str> = table
+                    .columns
+                    .iter()
+                    .filter(|c| key.columns.contains(&c.attnum))
+                    .map(|c| c.name.as_str())
+                    .collect();
+                Finding::new(
+                    "missing-fk-index",
+                    Severity::Note,
+                    1,
+                    format!(
+                        "The foreign key {} has no index on {} ({}): every DELETE in the referenced table scans the whole table.",
+                        constraint.name,
+                        table.name,
+                        columns.join(", ")
+                    ),
+                    "Add an index on the referencing columns.",
+                )
+            })
+        })
+        .collect()
+}
+
+/// ALTER TABLE … TYPE, and defaults that are new for every row, write the whole table again under ACCESS EXCLUSIVE.
+fn rewrites(migration: &Migration, report: &DryRunReport) -> Vec<Finding> {
+    use pg_query::protobuf::AlterTableType;
+    let mut found = Vec::new();
+    for (statement, run) in migration.statements.iter().zip(&report.statements) {
+        let NodeEnum::AlterTableStmt(alter) = &statement.node else { continue };
+        let converts = alter.cmds.iter().any(|command| match &command.node {
+            Some(NodeEnum::AlterTableCmd(command)) => command.subtype() == AlterTableType::AtAlterColumnType,
+            _ => false,
+        });
+        let rows = run.table.as_ref().and_then(|name| report.tables.iter().find(|t| t.table == *name));
+        let rows = rows.and_then(|table| table.rows_before).unwrap_or(0);
+        if converts && run.verdict == Verdict::Executed && rows > 0 {
+            found.push(
+                Finding::new(
+                    "table-rewrite",
+                    Severity::Note,
+                    rows,
+                    format!(
+                        "{} may write all {} rows again under ACCESS EXCLUSIVE, indexes included.",
+                        at(run),
+                        count(rows)
+                    ),
+                    "On a large table add a column, backfill it, and swap the names.",
+                )
+                .at(place(run)),
+            );
+        }
+    }
+    found
+}
+
+/// What the roll-back leaves.
+pub(super) fn add_rollback(findings: &mut Vec<Finding>, rollback: &RollbackReport) {
+    if rollback.restored {
+        return;
+    }
+    let failed = rollback.statements.iter().filter(|s| matches!(s.verdict, Verdict::Failed | Verdict::Unsupported));
+    let mut left: Vec<String> =
+        failed.map(|s| format!("statement {} ({}:{}) doesn't run", s.index, s.file, s.line)).collect();
+    left.extend(rollback.schema.iter().map(|change| format!("{} {} {}", change.object, change.name, change.change)));
+    left.extend(rollback.tables.iter().map(|table| {
+        format!("{} of {} rows differ", count(table.only_before + table.only_after + table.differing), table.table)
+    }));
+    let rows = rollback.tables.iter().map(|t| t.only_before + t.only_after + t.differing).sum::<u64>();
+    findings.push(Finding::new(
+        "rollback-incomplete",
+        Severity::Error,
+        rows.max(left.len() as u64),
+        format!("{} doesn't bring everything back: {}.", rollback.file, left.join("; ")),
+        "Complete the roll-back, or keep what it needs before the migration runs.",
+    ));
+}
+
+/// Rows that the migration writes and that stay written.
+pub(super) fn rows_kept(report: &DryRunReport) -> u64 {
+    report.statements.iter().filter(|statement| !statement.rolled_back).map(rows_written).sum()
+}

@@ -1,0 +1,285 @@
+//! A session: statements run one after the other, as a client would send them.
+//!
+//! Input: a snapshot, statements. Output: a [`StatementReport`] for each, and a state that can be asked. Invariants: what the server
+//! takes back at an error is taken back here, by starting again from the snapshot with the statements that were committed; a
+//! statement that can't be told leaves its tables marked, and every later statement that reads them is named.
+//! Left out: SAVEPOINT, two-phase commit.
+
+mod outcome;
+mod statement;
+mod taint;
+mod transaction;
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, anyhow};
+
+use super::engine::{Engine, Halt};
+pub use super::execution::DEFAULT_ROW_BUDGET;
+use super::expect::{Figures, Row};
+use super::report::{StatementReport, Verdict};
+use super::store::Store;
+use crate::catalog::locks::{LockMode, locks};
+use crate::catalog::{Catalog, Oid, Outcome, Problem};
+use crate::migration::{Migration, Statement};
+use crate::snapshot::Snapshot;
+use crate::snapshot::manifest::Source;
+use crate::translate::Settings;
+use crate::ui::hinted;
+pub(super) use statement::shown;
+use transaction::Block;
+pub use transaction::Transactions;
+
+/// How a migration is sent.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// What makes a transaction.
+    pub transactions: Transactions,
+    /// Rows a recursive query may make.
+    pub row_budget: u64,
+    /// Sample rows.
+    pub samples: usize,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { transactions: Transactions::PerFile, row_budget: DEFAULT_ROW_BUDGET, samples: 5 }
+    }
+}
+
+/// A rehearsal under way.
+pub struct Session<'s> {
+    pub(super) store: Store<'s>,
+    /// The schema now.
+    pub(super) catalog: Catalog,
+    /// The schema in the snapshot.
+    pub(super) base: Catalog,
+    pub(super) settings: Settings,
+    options: Options,
+    /// Reports so far, in order.
+    reports: Vec<StatementReport>,
+    /// Statements that were committed.
+    committed: Vec<Sent>,
+    /// Statements of the transaction under way.
+    open: Vec<Sent>,
+    block: Block,
+    /// File of the last statement: a new one begins a new transaction.
+    file: Option<(usize, usize)>,
+    /// An error ended the run.
+    stopped: bool,
+    /// Tables whose rows can't be told, with the statement to blame.
+    unreliable: BTreeMap<Oid, usize>,
+    /// Migrations begun: a file's number means something only within one.
+    migrations: usize,
+    /// The text of all statements, in lower case, as they were announced.
+    outlook: Vec<String>,
+    /// Locks taken, in order.
+    locks: Vec<TakenLock>,
+    /// Transactions ended so far.
+    ended: usize,
+}
+
+/// A lock that a statement takes; its transaction keeps it.
+#[derive(Debug, Clone)]
+pub(super) struct TakenLock {
+    pub(super) statement: usize,
+    pub(super) transaction: usize,
+    pub(super) table: String,
+    pub(super) mode: LockMode,
+}
+
+/// A statement that was sent.
+#[derive(Clone)]
+struct Sent {
+    statement: Statement,
+    /// Its report.
+    report: usize,
+}
+
+impl<'s> Session<'s> {
+    /// A session on a snapshot; `name` tells its tables from another session's on the same one. `migrations` are those that will
+    /// be run: columns they name are loaded with their tables.
+    ///
+    /// # Errors
+    /// A snapshot without a catalog (bare Parquet), or one that can't be read.
+    pub fn new(snapshot: &'s Snapshot, name: &str, migrations: &[&Migration], options: Options) -> Result<Session<'s>> {
+        let Some(manifest) = &snapshot.manifest else {
+            return Err(hinted(
+                anyhow!("{} has no catalog: keys, types and constraints aren't known", snapshot.source),
+                "a dry run needs a snapshot made by `rehearsal export`, or `demo`",
+            ));
+        };
+        let base = Catalog::from_manifest(manifest)?;
+        let engine = Engine::attach(snapshot.connection(), name)?;
+        let statements = migrations.iter().flat_map(|migration| &migration.statements);
+        let outlook: Vec<String> = statements.map(|statement| statement.sql.to_lowercase()).collect();
+        let store = Store::new(engine, snapshot, base.clone(), &outlook.join("\n"));
+        let (time_zone, collation) = match &manifest.source {
+            Source::Postgres(server) => (Some(server.time_zone.clone()), server.collation.clone()),
+            Source::Synthetic { .. } => (None, None),
+        };
+        let settings = Settings {
+            now: manifest.captured_at.trim_end_matches('Z').replace('T', " "),
+            time_zone: time_zone.filter(|zone| !["UTC", "Etc/UTC", "GMT"].contains(&zone.as_str())),
+            collation: collation.filter(|name| !["C", "POSIX", "C.UTF-8", "C.utf8"].contains(&name.as_str())),
+        };
+        Ok(Session {
+            store,
+            catalog: base.clone(),
+            base,
+            settings,
+            options,
+            reports: Vec::new(),
+            committed: Vec::new(),
+            open: Vec::new(),
+            block: Block::None,
+            file: None,
+            stopped: false,
+            unreliable: BTreeMap::new(),
+            migrations: 0,
+            outlook,
+            locks: Vec::new(),
+            ended: 0,
+        })
+    }
+
+    /// The schema as it stands.
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// Reports so far: a later failure marks earlier ones as rolled back.
+    pub fn reports(&self) -> &[StatementReport] {
+        &self.reports
+    }
+
+    /// Takes the reports out, for a second migration to begin with none.
+    pub(super) fn take_reports(&mut self) -> Vec<StatementReport> {
+        self.committed.clear();
+        self.locks.clear();
+        std::mem::take(&mut self.reports)
+    }
+
+    /// Has an error ended the run?
+    pub fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// Tables whose rows can't be told.
+    pub(super) fn is_unreliable(&self, table: Oid) -> bool {
+        self.unreliable.contains_key(&table)
+    }
+
+    /// Lets another migration run after one that stopped.
+    pub(super) fn go_on(&mut self) {
+        self.stopped = false;
+    }
+
+    /// Rows of a table in the snapshot.
+    pub(super) fn rows_in_snapshot(&self, table: Oid) -> Option<u64> {
+        self.store.rows_in_snapshot(table)
+    }
+
+    /// Rows of a table now.
+    pub(super) fn row_count(&mut self, table: Oid) -> Result<u64> {
+        self.store.row_count(table).map_err(|halt| broken(halt, "counting rows"))
+    }
+
+    /// Runs a migration to its end.
+    ///
+    /// # Errors
+    /// An interrupt, or a snapshot that can't be read; what is wrong with a statement is in its report.
+    pub fn run_all(&mut self, migration: &Migration) -> Result<()> {
+        self.migrations += 1;
+        for statement in &migration.statements {
+            self.run(migration, statement)?;
+        }
+        self.finish()
+    }
+
+    /// Runs one statement and returns its report, which a later failure may still mark as rolled back.
+    ///
+    /// # Errors
+    /// As [`Session::run_all`].
+    pub fn run(&mut self, migration: &Migration, statement: &Statement) -> Result<StatementReport> {
+        crate::ui::check_interrupt()?;
+        self.enter_file(statement)?;
+        let mut report = described(migration, statement);
+        if !self.stopped {
+            self.take_locks(statement, &mut report);
+            let begun = std::time::Instant::now();
+            self.send(migration, statement, &mut report)?;
+            report.elapsed_ms = begun.elapsed().as_secs_f64() * 1000.0;
+        }
+        let place = self.reports.len();
+        let failed = report.verdict == Verdict::Failed;
+        self.reports.push(report);
+        if failed {
+            self.fail()?;
+        } else if !self.stopped {
+            self.after(statement, place);
+        }
+        Ok(self.reports[place].clone())
+    }
+
+    /// Locks taken so far.
+    pub(super) fn locks(&self) -> &[TakenLock] {
+        &self.locks
+    }
+
+    fn take_locks(&mut self, statement: &Statement, report: &mut StatementReport) {
+        for (table, mode) in locks(&self.catalog, &statement.node) {
+            let Some(table) = self.table_name(table) else { continue };
+            report.locks.push((table.clone(), mode.as_str().to_owned()));
+            let transaction = self.ended;
+            self.locks.push(TakenLock { statement: statement.index, transaction, table, mode });
+        }
+    }
+
+    /// The text of the statements after the one being run, in lower case.
+    fn later(&self) -> String {
+        self.outlook.get(self.reports.len() + 1..).unwrap_or_default().join("\n")
+    }
+}
+
+/// A report with what the file says of a statement.
+fn described(migration: &Migration, statement: &Statement) -> StatementReport {
+    StatementReport {
+        index: statement.index,
+        file: migration.files[statement.place.file].name.clone(),
+        line: statement.place.line,
+        column: statement.place.column,
+        end_line: statement.end_line,
+        kind: statement::kind(statement),
+        sql: statement.sql.clone(),
+        ..StatementReport::default()
+    }
+}
+
+/// An error for what should not have stopped.
+pub(super) fn broken(halt: Halt, doing: &str) -> anyhow::Error {
+    match halt {
+        Halt::Broken(error) => error.context(doing.to_owned()),
+        Halt::Problem(problem) => anyhow!("{problem}").context(doing.to_owned()),
+        Halt::Violation(violation) => anyhow!("{}", violation.error.message).context(doing.to_owned()),
+    }
+}
+
+impl Figures for Session<'_> {
+    fn query(&mut self, sql: &str) -> Outcome<Vec<Row>> {
+        let parsed = pg_query::parse(sql, 0).map_err(|error| Problem::rejected("42601", error.to_string()))?;
+        let nodes: Vec<_> = parsed.protobuf.stmts.into_iter().filter_map(|s| s.stmt.and_then(|s| s.node)).collect();
+        let [node] = nodes.as_slice() else {
+            return Err(Problem::unsupported("anything but one query"));
+        };
+        let selected = self.ask(node, usize::MAX >> 1).map_err(|halt| match halt {
+            Halt::Problem(problem) => problem,
+            other => Problem::unsupported(format!("the query ({:#})", broken(other, "asking"))),
+        })?;
+        Ok(selected.rows)
+    }
+
+    fn statements(&self) -> &[StatementReport] {
+        &self.reports
+    }
+}

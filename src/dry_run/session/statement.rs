@@ -1,0 +1,200 @@
+//! One statement: through the catalog if it defines, through the translator if it reads or writes.
+//!
+//! Input: a statement and the session's state. Output: the state after it, and its report. Invariant: a statement happens as a whole or
+//! not at all.
+
+use pg_query::NodeEnum;
+
+use super::Session;
+use crate::catalog::ddl::{TransactionState, table_query};
+use crate::catalog::{Applied, Catalog, Effect, Oid, Problem};
+use crate::dry_run::engine::{Halt, Ran};
+use crate::dry_run::execution::{self, Run, Selected};
+use crate::dry_run::report::{StatementReport, Verdict};
+use crate::migration::Statement;
+use crate::translate::{SelectPlan, Tie, Translator, WritePlan};
+
+/// A statement's plan for both ways that ties may go; the second only where there are any.
+type Both<P> = (P, Option<P>);
+
+impl Session<'_> {
+    /// Runs a statement other than BEGIN and its kin, all or nothing.
+    pub(super) fn execute(&mut self, statement: &Statement, report: &mut StatementReport) -> Ran<Verdict> {
+        let before = self.catalog.clone();
+        self.store.begin()?;
+        let done = self.dispatch(statement, report, &before);
+        if done.is_ok() {
+            self.store.commit()?;
+        } else {
+            self.catalog = before;
+            self.store.roll_back()?;
+        }
+        done
+    }
+
+    fn dispatch(&mut self, statement: &Statement, report: &mut StatementReport, before: &Catalog) -> Ran<Verdict> {
+        match &statement.node {
+            NodeEnum::SelectStmt(select) if select.into_clause.is_none() => {
+                let (plan, other) = self.select_plans(&statement.node)?;
+                self.depend_on(plan.remarks.reads.keys().copied(), None, report);
+                let limit = self.options.samples;
+                let selected = self.on_rows(report, |run| run.select(&plan, other.as_ref(), limit))?;
+                report.rows_affected = Some(selected.row_count);
+                report.rows = selected.rows;
+                Ok(Verdict::Executed)
+            }
+            NodeEnum::InsertStmt(_) | NodeEnum::UpdateStmt(_) | NodeEnum::DeleteStmt(_) => {
+                let (plan, other) = self.write_plans(&statement.node)?;
+                let table = execution::table_of(&plan);
+                report.table = self.table_name(table);
+                let reads = execution::with_queries(&plan).into_iter().chain([&plan]);
+                let reads: Vec<Oid> =
+                    reads.flat_map(|plan| execution::remarks(plan).reads.keys().copied().collect::<Vec<_>>()).collect();
+                self.depend_on(reads.into_iter().chain([table]), Some(table), report);
+                self.on_rows(report, |run| {
+                    run.write(&plan, other.as_ref())?;
+                    run.verify_touched()
+                })?;
+                Ok(Verdict::Executed)
+            }
+            node => {
+                let applied = self.define(node)?;
+                self.carry_out(&applied, report, before)
+            }
+        }
+    }
+
+    /// Applies DDL to the catalog.
+    fn define(&mut self, node: &NodeEnum) -> Ran<Applied> {
+        let state = TransactionState { in_block: self.in_block() };
+        if let Some(applied) = self.catalog.apply(node, &state)? {
+            return Ok(applied);
+        }
+        let query = table_query(node).and_then(|query| query.node);
+        let query = query.ok_or_else(|| Problem::unsupported("this kind of statement"))?;
+        let plan = self.translator(Tie::Least).select(&query)?;
+        let columns = plan.outputs.iter().map(|output| (output.name.clone(), output.ty.clone())).collect();
+        let applied = self.catalog.create_table_as(node, columns, &state)?;
+        Ok(applied.ok_or_else(|| Problem::unsupported("this kind of statement"))?)
+    }
+
+    fn carry_out(&mut self, applied: &Applied, report: &mut StatementReport, before: &Catalog) -> Ran<Verdict> {
+        report.kind.clone_from(&applied.kind);
+        report.notes.extend(applied.notes.iter().cloned());
+        report.table = applied.table.and_then(|table| {
+            self.table_name(table).or_else(|| before.tables.get(&table).map(|t| shown(&t.schema, &t.name)))
+        });
+        let read: Vec<Oid> = applied.table.into_iter().collect();
+        self.depend_on(read.into_iter(), None, report);
+        let effects = applied.effects.clone();
+        let verdict = match effects.as_slice() {
+            [] => Verdict::Catalog,
+            list if list.iter().all(is_demand) => Verdict::Checked,
+            _ => Verdict::Executed,
+        };
+        self.on_rows(report, |run| {
+            for effect in &effects {
+                run.carry_out(effect, before)?;
+            }
+            Ok(())
+        })?;
+        Ok(verdict)
+    }
+
+    /// Does something with the rows, and tidies up after it.
+    fn on_rows<T>(&mut self, report: &mut StatementReport, work: impl FnOnce(&mut Run<'_, '_>) -> Ran<T>) -> Ran<T> {
+        let later = self.later();
+        let mut run = Run {
+            store: &mut self.store,
+            catalog: &self.catalog,
+            settings: &self.settings,
+            statement: report.index,
+            later: &later,
+            samples: self.options.samples,
+            row_budget: self.options.row_budget,
+            report,
+            temporary: Vec::new(),
+            touched: Vec::new(),
+        };
+        let done = work(&mut run)?;
+        run.tidy()?;
+        Ok(done)
+    }
+
+    /// Answers a query on the state as it stands; up to `limit` rows are decoded.
+    pub(in crate::dry_run) fn ask(&mut self, node: &NodeEnum, limit: usize) -> Ran<Selected> {
+        let (plan, _) = self.select_plans(node)?;
+        let mut report = StatementReport::default();
+        self.store.begin()?;
+        let selected = self.on_rows(&mut report, |run| run.select(&plan, None, limit));
+        match selected {
+            Ok(selected) => {
+                self.store.commit()?;
+                Ok(selected)
+            }
+            Err(halt) => {
+                self.store.roll_back()?;
+                Err(halt)
+            }
+        }
+    }
+
+    fn translator(&self, tie: Tie) -> Translator<'_> {
+        Translator { catalog: &self.catalog, settings: &self.settings, tie }
+    }
+
+    fn select_plans(&self, node: &NodeEnum) -> Ran<Both<SelectPlan>> {
+        let plan = self.translator(Tie::Least).select(node)?;
+        let other = if plan.remarks.choices.is_empty() || !plan.remarks.volatile.is_empty() {
+            None
+        } else {
+            Some(self.translator(Tie::Greatest).select(node)?)
+        };
+        Ok((plan, other))
+    }
+
+    fn write_plans(&self, node: &NodeEnum) -> Ran<Both<WritePlan>> {
+        let plan = self.translator(Tie::Least).write(node)?;
+        let remarks = execution::remarks(&plan);
+        let other = if remarks.choices.is_empty() || !remarks.volatile.is_empty() {
+            None
+        } else {
+            Some(self.translator(Tie::Greatest).write(node)?)
+        };
+        Ok((plan, other))
+    }
+
+    /// A table's name, with its schema where that isn't `public`.
+    pub(in crate::dry_run) fn table_name(&self, table: Oid) -> Option<String> {
+        self.catalog.tables.get(&table).map(|t| shown(&t.schema, &t.name))
+    }
+}
+
+/// A table's name as reports write it.
+pub(in crate::dry_run) fn shown(schema: &str, name: &str) -> String {
+    if schema == "public" { name.to_owned() } else { format!("{schema}.{name}") }
+}
+
+fn is_demand(effect: &Effect) -> bool {
+    matches!(effect, Effect::VerifyNotNull(..) | Effect::VerifyUnique(..) | Effect::VerifyConstraint(..))
+}
+
+/// What a statement is, by its first words; the catalog knows better once it has read it.
+pub(super) fn kind(statement: &Statement) -> String {
+    let words: Vec<String> = statement.sql.split_whitespace().take(2).map(str::to_uppercase).collect();
+    let known = match &statement.node {
+        NodeEnum::SelectStmt(select) if select.into_clause.is_none() => Some("SELECT"),
+        NodeEnum::InsertStmt(_) => Some("INSERT"),
+        NodeEnum::UpdateStmt(_) => Some("UPDATE"),
+        NodeEnum::DeleteStmt(_) => Some("DELETE"),
+        NodeEnum::DoStmt(_) => Some("DO"),
+        NodeEnum::TransactionStmt(_) => words.first().map(|word| word.trim_end_matches(';')),
+        _ => None,
+    };
+    known.map_or_else(|| words.join(" "), str::to_owned)
+}
+
+/// What a halt means for the statement.
+pub(super) fn is_unsupported(halt: &Halt) -> bool {
+    matches!(halt, Halt::Problem(Problem::Unsupported(_)))
+}

@@ -1,0 +1,191 @@
+//! Transactions: what is taken back when a statement fails.
+//!
+//! Input: how the migration is sent, BEGIN and its kin, failures. Output: which statements are committed, rolled back or never
+//! reached. Invariants: a file sent as one query is one transaction, and BEGIN in it makes what came before part of its block;
+//! a failed block refuses everything (25P02) until it ends.
+
+use clap::ValueEnum;
+use pg_query::NodeEnum;
+use pg_query::protobuf::TransactionStmtKind;
+
+use anyhow::Result;
+
+use super::{Sent, Session, broken};
+use crate::catalog::Problem;
+use crate::dry_run::engine::Ran;
+use crate::dry_run::report::{StatementReport, Verdict};
+use crate::migration::Statement;
+
+/// What makes a transaction (`--transaction`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Transactions {
+    /// Each file, as Prisma and `psql -1` send it
+    #[default]
+    PerFile,
+    /// Each statement; the first error ends the run, as with `psql -v ON_ERROR_STOP=1`
+    PerStatement,
+    /// Each statement; the run goes on after errors, as plain `psql` does
+    None,
+}
+
+/// Where a session stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Block {
+    /// Between transactions.
+    None,
+    /// In the transaction that a file is.
+    Implicit,
+    /// After BEGIN.
+    Explicit,
+    /// After an error in a block.
+    Failed,
+}
+
+impl Session<'_> {
+    pub(super) fn in_block(&self) -> bool {
+        self.block != Block::None
+    }
+
+    /// A new file ends the transaction of the one before.
+    pub(super) fn enter_file(&mut self, statement: &Statement) -> Result<()> {
+        let file = (self.migrations, statement.place.file);
+        if self.file == Some(file) {
+            return Ok(());
+        }
+        self.file = Some(file);
+        if self.block == Block::Implicit {
+            self.commit();
+        }
+        if self.options.transactions == Transactions::PerFile && self.block == Block::None && !self.stopped {
+            self.block = Block::Implicit;
+        }
+        Ok(())
+    }
+
+    /// The end of the last file; a block that is still open is lost with the connection.
+    pub(super) fn finish(&mut self) -> Result<()> {
+        match self.block {
+            Block::Implicit => self.commit(),
+            Block::Explicit | Block::Failed => self.abort()?,
+            Block::None => {}
+        }
+        self.file = None;
+        Ok(())
+    }
+
+    /// BEGIN, COMMIT, ROLLBACK.
+    pub(super) fn control(&mut self, node: &NodeEnum, report: &mut StatementReport) -> Ran<Verdict> {
+        let NodeEnum::TransactionStmt(statement) = node else {
+            return Err(Problem::unsupported("this kind of statement").into());
+        };
+        match statement.kind() {
+            TransactionStmtKind::TransStmtBegin | TransactionStmtKind::TransStmtStart => match self.block {
+                Block::Explicit | Block::Failed => {
+                    report.notes.push("WARNING: there is already a transaction in progress".to_owned());
+                }
+                Block::None | Block::Implicit => self.block = Block::Explicit,
+            },
+            TransactionStmtKind::TransStmtCommit => match self.block {
+                Block::Explicit => self.commit(),
+                Block::Failed => {
+                    report.notes.push("The transaction has failed: COMMIT rolls it back.".to_owned());
+                    self.abort_or_break()?;
+                }
+                Block::None | Block::Implicit => {
+                    report.notes.push("WARNING: there is no transaction in progress".to_owned());
+                    self.commit();
+                }
+            },
+            TransactionStmtKind::TransStmtRollback => {
+                if matches!(self.block, Block::None | Block::Implicit) {
+                    report.notes.push("WARNING: there is no transaction in progress".to_owned());
+                }
+                self.abort_or_break()?;
+            }
+            _ => return Err(Problem::unsupported("SAVEPOINT and two-phase commit").into()),
+        }
+        // After COMMIT, the rest of a file is a transaction of its own.
+        if self.block == Block::None && self.options.transactions == Transactions::PerFile {
+            self.block = Block::Implicit;
+        }
+        Ok(Verdict::Catalog)
+    }
+
+    /// A block that has failed takes nothing but its end.
+    pub(super) fn refuses(&self, statement: &Statement) -> bool {
+        let ends = match &statement.node {
+            NodeEnum::TransactionStmt(node) => {
+                matches!(node.kind(), TransactionStmtKind::TransStmtCommit | TransactionStmtKind::TransStmtRollback)
+            }
+            _ => false,
+        };
+        self.block == Block::Failed && !ends
+    }
+
+    /// Takes note of a statement that ran.
+    pub(super) fn after(&mut self, statement: &Statement, report: usize) {
+        if matches!(statement.node, NodeEnum::TransactionStmt(_)) {
+            return;
+        }
+        self.open.push(Sent { statement: statement.clone(), report });
+        if self.block == Block::None {
+            self.commit();
+        }
+    }
+
+    /// Takes back what the server takes back when a statement fails, and stops where the run stops.
+    pub(super) fn fail(&mut self) -> Result<()> {
+        let goes_on = self.options.transactions == Transactions::None;
+        match self.block {
+            Block::Explicit if goes_on => {
+                // The block lasts until ROLLBACK, but what it did is lost already.
+                self.abort()?;
+                self.block = Block::Failed;
+            }
+            Block::Failed if goes_on => {}
+            _ => {
+                self.abort()?;
+                self.stopped = !goes_on;
+            }
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self) {
+        self.committed.append(&mut self.open);
+        self.ended += 1;
+        self.catalog.commit_transaction();
+        self.block = Block::None;
+    }
+
+    fn abort_or_break(&mut self) -> Ran<()> {
+        Ok(self.abort()?)
+    }
+
+    /// Back to the last commit: from the snapshot, with the committed statements run again.
+    fn abort(&mut self) -> Result<()> {
+        let undone = std::mem::take(&mut self.open);
+        self.ended += 1;
+        self.block = Block::None;
+        for sent in &undone {
+            self.reports[sent.report].rolled_back = true;
+        }
+        if undone.is_empty() {
+            return Ok(());
+        }
+        self.store.reset()?;
+        self.catalog = self.base.clone();
+        self.unreliable.retain(|_, statement| undone.iter().all(|sent| sent.statement.index != *statement));
+        for sent in self.committed.clone() {
+            crate::ui::check_interrupt()?;
+            let mut report = StatementReport { index: sent.statement.index, ..StatementReport::default() };
+            match self.execute(&sent.statement, &mut report) {
+                Ok(_) => self.catalog.commit_transaction(),
+                // It couldn't be told the first time either.
+                Err(halt) if super::statement::is_unsupported(&halt) => {}
+                Err(halt) => return Err(broken(halt, "restoring the state before the failed transaction")),
+            }
+        }
+        Ok(())
+    }
+}
