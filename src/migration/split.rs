@@ -5,11 +5,15 @@
 //! statement's text is the file's, byte for byte. Left out: what the statements mean.
 
 use anyhow::Result;
+use pg_query::NodeEnum;
 
 use super::fault;
 use super::lexer::{self, Piece, PieceKind};
 use super::promises;
 use super::{Comment, Place, Promise, Statement};
+
+/// Size of the parts in which a large text is parsed.
+const PART_BYTES: usize = 256 << 10;
 
 /// What one file holds.
 pub(super) struct Content {
@@ -29,19 +33,11 @@ pub(super) fn split(name: &str, text: &str) -> Result<Content> {
     refuse_foreign(name, text, &pieces)?;
     let blanked = blank_psql(text, &pieces);
     let sql = blanked.as_deref().unwrap_or(text);
-    let parsed = match pg_query::parse(sql, 0) {
-        Ok(parsed) => parsed,
-        Err(pg_query::Error::Parse(message)) => return Err(fault::syntax_error(name, sql, &pieces, &message)),
-        Err(error) => return Err(fault::syntax_error(name, sql, &pieces, &error.to_string())),
-    };
+    let parsed = parse(sql, &pieces).map_err(|message| fault::syntax_error(name, sql, &pieces, &message))?;
     let comments: Vec<Piece> = pieces.iter().copied().filter(|p| p.kind != PieceKind::Semicolon).collect();
-    let mut statements: Vec<Statement> = Vec::with_capacity(parsed.protobuf.stmts.len());
-    let mut ends = Vec::with_capacity(parsed.protobuf.stmts.len());
-    for raw in parsed.protobuf.stmts {
-        let Some(node) = raw.stmt.and_then(|stmt| stmt.node) else { continue };
-        let from = usize::try_from(raw.stmt_location).unwrap_or(0);
-        let length = usize::try_from(raw.stmt_len).unwrap_or(0);
-        let to = if length == 0 { text.len() } else { from + length };
+    let mut statements: Vec<Statement> = Vec::with_capacity(parsed.len());
+    let mut ends = Vec::with_capacity(parsed.len());
+    for Parsed { node, from, to } in parsed {
         let (start, end) = trim(text, &comments, from, to);
         statements.push(Statement {
             index: statements.len() + 1,
@@ -57,6 +53,58 @@ pub(super) fn split(name: &str, text: &str) -> Result<Content> {
     let groups = groups(text, &comments, &lines);
     let promises = assign(&groups, &mut statements, &ends, &lines);
     Ok(Content { statements, promises })
+}
+
+/// A statement as the parser found it.
+struct Parsed {
+    node: NodeEnum,
+    /// Byte range in the text, with what stands around it.
+    from: usize,
+    to: usize,
+}
+
+/// Parses a text, a large one in parts: a tree takes a hundred times the room of its text while it is handed over, and memory that
+/// was used for one part is there for the next. Blanks stand for the parts before, so that locations hold.
+fn parse(sql: &str, pieces: &[Piece]) -> std::result::Result<Vec<Parsed>, String> {
+    let mut cuts = vec![0];
+    for piece in pieces.iter().filter(|p| p.kind == PieceKind::Semicolon) {
+        if piece.end >= cuts[cuts.len() - 1] + PART_BYTES && sql.len() > piece.end {
+            cuts.push(piece.end);
+        }
+    }
+    cuts.push(sql.len());
+    let mut found = Vec::new();
+    let mut padded = String::new();
+    for part in cuts.windows(2) {
+        padded.clear();
+        padded.extend(std::iter::repeat_n(' ', part[0]));
+        padded.push_str(&sql[part[0]..part[1]]);
+        if let Err(error) = parse_part(&padded, part[0], &mut found) {
+            if cuts.len() == 2 {
+                return Err(error);
+            }
+            // The cut may have gone through a routine's body: then the whole parses, else it says what is wrong.
+            found.clear();
+            parse_part(sql, 0, &mut found)?;
+            return Ok(found);
+        }
+    }
+    Ok(found)
+}
+
+fn parse_part(sql: &str, start: usize, found: &mut Vec<Parsed>) -> std::result::Result<(), String> {
+    let parsed = pg_query::parse(sql, 0).map_err(|error| match error {
+        pg_query::Error::Parse(message) => message,
+        other => other.to_string(),
+    })?;
+    for raw in parsed.protobuf.stmts {
+        let Some(node) = raw.stmt.and_then(|stmt| stmt.node) else { continue };
+        let from = usize::try_from(raw.stmt_location).unwrap_or(0);
+        let length = usize::try_from(raw.stmt_len).unwrap_or(0);
+        let to = if length == 0 { sql.len() } else { from + length };
+        found.push(Parsed { node, from: from.max(start), to });
+    }
+    Ok(())
 }
 
 /// psql commands that change nothing a rehearsal would see: they print, or stop at an error as a rehearsal does anyway.
@@ -293,6 +341,28 @@ mod tests {
         let pg_query::NodeEnum::SelectStmt(select) = &content.statements[1].node else { panic!("a SELECT") };
         let Some(pg_query::NodeEnum::ResTarget(target)) = &select.target_list[0].node else { panic!("a target") };
         assert!(text[target.location as usize..].starts_with("é FROM"), "{}", target.location);
+    }
+
+    #[test]
+    fn a_text_parsed_in_parts_is_read_as_a_whole() {
+        let row = "INSERT INTO t VALUES (1); -- é\n";
+        let body = "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; SELECT 2; END;\n";
+        for middle in ["", body] {
+            let mut text = row.repeat(PART_BYTES / row.len());
+            text += &middle.repeat(2 * PART_BYTES / body.len());
+            text += &row.repeat(PART_BYTES / row.len());
+            text += "SELECT a;";
+            let content = read(&text);
+            assert_eq!(content.statements.len(), text.lines().count());
+            for (line, statement) in text.lines().zip(&content.statements) {
+                let expected = line.trim_end_matches(" -- é").trim_end_matches(';');
+                assert_eq!((statement.sql.as_str(), statement.place.column), (expected, 1));
+            }
+            let last = content.statements.last().expect("a statement");
+            let NodeEnum::SelectStmt(select) = &last.node else { panic!("a SELECT") };
+            let Some(NodeEnum::ResTarget(target)) = &select.target_list[0].node else { panic!("a target") };
+            assert_eq!(&text[target.location as usize..], "a;");
+        }
     }
 
     fn check_promise(text: &str, statement: Option<usize>) {

@@ -14,6 +14,7 @@ mod support;
 mod catalog;
 mod classify;
 mod demo;
+mod dry_run;
 mod export;
 mod export_errors;
 mod export_tls;
