@@ -103,7 +103,11 @@ impl Session<'_> {
     }
 
     /// Does something with the rows, and tidies up after it.
-    pub(super) fn on_rows<T>(&mut self, report: &mut StatementReport, work: impl FnOnce(&mut Run<'_, '_>) -> Ran<T>) -> Ran<T> {
+    pub(super) fn on_rows<T>(
+        &mut self,
+        report: &mut StatementReport,
+        work: impl FnOnce(&mut Run<'_, '_>) -> Ran<T>,
+    ) -> Ran<T> {
         let later = self.later();
         let mut run = Run {
             store: &mut self.store,
