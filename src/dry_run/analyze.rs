@@ -75,6 +75,8 @@ pub fn analyze(snapshot: &Snapshot, migration: &Migration, options: &Options) ->
         report.comparison = Some(compare(snapshot, &mut session, other, &options.session)?);
     }
     report.statements = session.take_reports();
+    report.ladders = session.recognition.ladders(snapshot, migration, options.session.samples)?;
+    report.walks = session.recognition.walks(snapshot, migration, options.session.samples)?;
     report.findings = findings::findings(migration, &report, session.catalog(), &session.base);
     if let Some(rollback) = &options.rollback {
         let undone = roll_back(&mut session, rollback, options.session.samples)?;

@@ -104,6 +104,27 @@ impl<'s> Engine<'s> {
         run().map_err(|error| halt(&error, sql))
     }
 
+    /// The connection, for analyses that ask on their own.
+    pub(super) fn connection(&self) -> &'s Connection {
+        self.connection
+    }
+
+    /// Appends rows of two texts and a flag to a temporary table.
+    pub(super) fn fill<'r>(
+        &self,
+        table: &str,
+        rows: impl Iterator<Item = (&'r str, Option<&'r str>, bool)>,
+    ) -> Ran<()> {
+        let fill = || -> duckdb::Result<()> {
+            let mut appender = self.connection.appender_to_catalog_and_db(table, "temp", "main")?;
+            for (first, second, flag) in rows {
+                appender.append_row(duckdb::params![first, second, flag])?;
+            }
+            appender.flush()
+        };
+        fill().map_err(|error| halt(&error, table))
+    }
+
     /// Runs a query of one row of counts.
     pub(super) fn counts<const N: usize>(&self, sql: &str) -> Ran<[u64; N]> {
         let rows = self.rows(sql, |row| {

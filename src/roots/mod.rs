@@ -237,6 +237,43 @@ pub fn analyze_and_write_rows(
     Ok(report)
 }
 
+/// What a recorded form of the backfill gives the rows below one parent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The parent id.
+    pub parent: String,
+    /// The answer, the least by byte order where several tie; `None` where each row keeps its own job.
+    pub least: Option<String>,
+    /// The greatest; where it isn't the least, the server's plan decides.
+    pub greatest: Option<String>,
+}
+
+/// Answers of the backfill for every parent id of the view `log`, without the truth beside them, and the rows that its recursive
+/// query makes on the server.
+///
+/// # Errors
+/// When the log can't be read, or the user interrupts.
+pub fn answers(connection: &duckdb::Connection, variant: Variant, depth_limit: u32) -> Result<(Vec<Answer>, u64)> {
+    let graph = JobGraph::load(connection)?;
+    let climb = Climb::measure(&graph, variant, depth_limit);
+    let mut sets = CandidateSets::new(&graph.names);
+    let replay = Replay::run(&climb, &mut sets)?;
+    let mut seen = vec![false; graph.len()];
+    let mut answers = Vec::new();
+    for class in graph.classes() {
+        let Some(parent) = class.parent else { continue };
+        if std::mem::replace(&mut seen[parent as usize], true) {
+            continue;
+        }
+        let set = replay.answer(&RowClass { job: None, ..*class });
+        let members = sets.members(&set);
+        let name = |job: Option<&Job>| job.map(|&job| graph.names.name(job).to_owned());
+        let parent = graph.names.name(parent).to_owned();
+        answers.push(Answer { parent, least: name(members.first()), greatest: name(members.last()) });
+    }
+    Ok((answers, fan_out::rows(&climb)?))
+}
+
 fn report(snapshot: &Snapshot, columns: &LogColumns, solved: &Solved<'_>) -> Result<RootsReport> {
     let columns = Columns { flag: columns.has("is_root_job"), stored_root: columns.has("root_job_id") };
     let (mut report, picks) = solved.count(columns)?;

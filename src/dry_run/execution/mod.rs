@@ -13,6 +13,7 @@ mod insert;
 mod query;
 mod steps;
 mod update;
+mod walk;
 
 use std::collections::BTreeSet;
 
@@ -24,6 +25,7 @@ use crate::translate::{Remarks, Settings, Step, Tie, Translator, WritePlan};
 
 pub(super) use figures::describe_row;
 pub(super) use query::Selected;
+pub(super) use walk::Walk;
 
 /// Rows a recursive query may make.
 pub const DEFAULT_ROW_BUDGET: u64 = 50_000_000;

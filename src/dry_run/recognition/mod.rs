@@ -6,7 +6,7 @@
 //! that isn't exactly one of those known is left alone. Left out: the statements' own figures, which come from running them.
 
 mod ladder;
-mod walk;
+pub(super) mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
 

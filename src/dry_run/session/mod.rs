@@ -18,6 +18,7 @@ use anyhow::{Result, anyhow};
 use super::engine::{Engine, Halt};
 pub use super::execution::DEFAULT_ROW_BUDGET;
 use super::expect::{Figures, Row};
+use super::recognition::Recognition;
 use super::report::{StatementReport, Verdict};
 use super::store::Store;
 use crate::catalog::locks::{LockMode, locks};
@@ -78,6 +79,8 @@ pub struct Session<'s> {
     locks: Vec<TakenLock>,
     /// Transactions ended so far.
     ended: usize,
+    /// Ladders and walks among the statements that ran.
+    pub(super) recognition: Recognition,
 }
 
 /// A lock that a statement takes; its transaction keeps it.
@@ -141,6 +144,7 @@ impl<'s> Session<'s> {
             outlook,
             locks: Vec::new(),
             ended: 0,
+            recognition: Recognition::default(),
         })
     }
 

@@ -9,7 +9,7 @@ use super::Session;
 use crate::catalog::ddl::{TransactionState, table_query};
 use crate::catalog::{Applied, Catalog, Effect, Oid, Problem};
 use crate::dry_run::engine::{Halt, Ran};
-use crate::dry_run::execution::{self, Run, Selected};
+use crate::dry_run::execution::{self, Run, Selected, Walk};
 use crate::dry_run::report::{StatementReport, Verdict};
 use crate::migration::Statement;
 use crate::translate::{SelectPlan, Tie, Translator, WritePlan};
@@ -25,6 +25,7 @@ impl Session<'_> {
         let done = self.dispatch(statement, report, &before);
         if done.is_ok() {
             self.store.commit()?;
+            self.recognition.observe(statement, &before);
         } else {
             self.catalog = before;
             self.store.roll_back()?;
@@ -43,7 +44,7 @@ impl Session<'_> {
                 report.rows = selected.rows;
                 Ok(Verdict::Executed)
             }
-            NodeEnum::InsertStmt(_) | NodeEnum::UpdateStmt(_) | NodeEnum::DeleteStmt(_) => {
+            node @ (NodeEnum::InsertStmt(_) | NodeEnum::UpdateStmt(_) | NodeEnum::DeleteStmt(_)) => {
                 let (plan, other) = self.write_plans(&statement.node)?;
                 let table = execution::table_of(&plan);
                 report.table = self.table_name(table);
@@ -52,8 +53,15 @@ impl Session<'_> {
                     reads.flat_map(|plan| execution::remarks(plan).reads.keys().copied().collect::<Vec<_>>()).collect();
                 self.depend_on(reads.into_iter().chain([table]), Some(table), report);
                 self.test_claim(statement, report)?;
+                let walk = match node {
+                    NodeEnum::UpdateStmt(update) => Walk::of(update, before),
+                    _ => None,
+                };
                 self.on_rows(report, |run| {
-                    run.write(&plan, other.as_ref())?;
+                    match &walk {
+                        Some(walk) => run.update_by_walk(walk)?,
+                        None => run.write(&plan, other.as_ref())?,
+                    }
                     run.verify_touched()
                 })?;
                 Ok(Verdict::Executed)

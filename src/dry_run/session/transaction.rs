@@ -4,6 +4,7 @@
 //! reached. Invariants: a file sent as one query is one transaction, and BEGIN in it makes what came before part of its block;
 //! a failed block refuses everything (25P02) until it ends.
 
+use crate::dry_run::recognition::Recognition;
 use clap::ValueEnum;
 use pg_query::NodeEnum;
 use pg_query::protobuf::TransactionStmtKind;
@@ -174,6 +175,7 @@ impl Session<'_> {
             return Ok(());
         }
         self.store.reset()?;
+        self.recognition = Recognition::default();
         self.catalog = self.base.clone();
         self.unreliable.retain(|_, statement| undone.iter().all(|sent| sent.statement.index != *statement));
         for sent in self.committed.clone() {
