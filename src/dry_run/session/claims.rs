@@ -88,7 +88,7 @@ mod tests {
             let node = parsed.protobuf.stmts[0].stmt.as_ref().and_then(|s| s.node.clone()).expect(sql);
             let NodeEnum::UpdateStmt(update) = node else { panic!("{sql}") };
             let kept =
-                without_guard(&update).map(|update| NodeEnum::UpdateStmt(Box::new(update)).deparse().expect(sql));
+                without_guard(&update).map(|update| NodeEnum::UpdateStmt(Box::new(update)).deparse(Default::default()).expect(sql));
             assert_eq!(kept.as_deref(), expected, "{sql}");
         }
         check("UPDATE t SET a = 1 WHERE b = 2 AND a IS NULL", Some("UPDATE t SET a = 1 WHERE b = 2"));
