@@ -8,7 +8,7 @@ use anyhow::Result;
 
 use super::difference::{Side, difference};
 use super::engine::Ran;
-use super::expect::{Contract, promised};
+use super::expect::{Contract, judge_check, promised};
 use super::report::{
     CheckReport, ComparisonReport, DryRunReport, ErrorReport, FileReport, RollbackReport, StatementReport,
     TableDifference, TableReport, Verdict,
@@ -122,13 +122,15 @@ fn run_checks(session: &mut Session<'_>, checks: &Migration, samples: usize) -> 
             file: checks.files[statement.place.file].name.clone(),
             line: statement.place.line,
             name,
-            rule: "shown only".to_owned(),
             ..CheckReport::default()
         };
-        match session.ask(&statement.node, samples) {
+        // One row at least: figures are read off the first.
+        match session.ask(&statement.node, samples.max(1)) {
             Ok(selected) => {
                 check.rows = selected.rows;
                 check.row_count = selected.row_count;
+                judge_check(&mut check, checks, statement);
+                check.rows.truncate(samples);
             }
             Err(halt) => {
                 crate::ui::check_interrupt()?;

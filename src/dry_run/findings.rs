@@ -160,13 +160,13 @@ fn checks(report: &DryRunReport) -> Vec<Finding> {
     failed
         .map(|check| {
             let why = check.error.as_ref().map_or_else(
-                || format!("it gives {} rows, by the rule {}", count(check.row_count), check.rule),
+                || format!("{}, by the rule {}", check.cause.as_deref().unwrap_or("it fails"), check.rule),
                 |error| error.message.clone(),
             );
             Finding::new(
                 "check-failed",
                 Severity::Error,
-                check.row_count,
+                check.row_count.max(1),
                 format!("The check {} ({}:{}) doesn't pass: {why}.", check.name, check.file, check.line),
                 "Correct the migration, or the check.",
             )

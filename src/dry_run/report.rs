@@ -349,6 +349,8 @@ pub struct CheckReport {
     pub rule: String,
     /// It passes; absent where nothing says what to expect.
     pub ok: Option<bool>,
+    /// What it gives instead, where it doesn't pass.
+    pub cause: Option<String>,
     /// Why it couldn't be run.
     pub error: Option<ErrorReport>,
 }

@@ -21,6 +21,7 @@
 //! ENRICHED = 3770
 //! ```
 
+mod checks;
 mod evaluate;
 mod parse;
 mod promised;
@@ -36,6 +37,7 @@ use crate::catalog::Outcome;
 use crate::migration::Migration;
 use crate::query::quote_identifier;
 
+pub use checks::judge_check;
 pub use promised::promised;
 
 /// A row by column name, as reports show it.

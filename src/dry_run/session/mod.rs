@@ -162,7 +162,9 @@ impl<'s> Session<'s> {
     pub(super) fn take_reports(&mut self) -> Vec<StatementReport> {
         self.committed.clear();
         self.locks.clear();
-        std::mem::take(&mut self.reports)
+        let mut reports = std::mem::take(&mut self.reports);
+        reports.iter_mut().for_each(|report| report.rows.truncate(self.options.samples));
+        reports
     }
 
     /// Has an error ended the run?

@@ -38,7 +38,8 @@ impl Session<'_> {
             NodeEnum::SelectStmt(select) if select.into_clause.is_none() => {
                 let (plan, other) = self.select_plans(&statement.node)?;
                 self.depend_on(plan.remarks.reads.keys().copied(), None, report);
-                let limit = self.options.samples;
+                // One row at least: a comment's figures are read off the first. `take_reports` cuts what wasn't asked for.
+                let limit = self.options.samples.max(1);
                 let selected = self.on_rows(report, |run| run.select(&plan, other.as_ref(), limit))?;
                 report.rows_affected = Some(selected.row_count);
                 report.rows = selected.rows;
