@@ -38,6 +38,11 @@ pub fn run(context: &Context, args: &cli::DryRun) -> Result<ExitCode> {
         keep(folder, path, &report, &reference)?;
         context.ui.status(&format!("wrote the report and the tables to {}", path.display()));
     }
+    let mut context = context.clone();
+    if context.global.output.is_none() {
+        let variable = std::env::var("GITHUB_ACTIONS").ok();
+        context.global.format = Some(Format::for_files(context.global.format, variable.as_deref()));
+    }
     context.finish(&report, Some(&reference))
 }
 

@@ -46,6 +46,7 @@ fn run(folder: &Path, command: &str) -> String {
         .env("PATH", path)
         .env("NO_COLOR", "1")
         .env_remove("DATABASE_URL")
+        .env_remove("GITHUB_ACTIONS")
         .output()
         .expect("a shell");
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);

@@ -9,6 +9,7 @@ pub fn rehearsal(folder: &Path, args: &[&str]) -> Output {
         .args(args)
         .current_dir(folder)
         .env_remove("DATABASE_URL")
+        .env_remove("GITHUB_ACTIONS")
         .env("NO_COLOR", "1")
         .output()
         .expect("the binary runs")

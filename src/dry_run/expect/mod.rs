@@ -36,6 +36,7 @@ use crate::catalog::Outcome;
 use crate::migration::Migration;
 use crate::query::quote_identifier;
 
+pub(super) use evaluate::whole;
 pub use promised::promised;
 
 /// A row by column name, as reports show it.
