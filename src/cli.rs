@@ -128,7 +128,7 @@ pub struct DryRun {
     /// Run FILE after the migration, and show what it doesn't bring back
     #[arg(long, value_name = "FILE")]
     pub rollback: Option<PathBuf>,
-    /// Run the queries of FILE after the migration, and show their rows
+    /// Ask the queries of FILE after the migration; comments judge them: `expect: no rows`, `Expected: name=number`
     #[arg(long, value_name = "FILE")]
     pub check: Option<PathBuf>,
     /// Run another version of the migration as well, and show the rows that end differently

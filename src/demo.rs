@@ -1,29 +1,45 @@
 //! Demo: the story the tool was made for, on the built-in snapshot.
 //!
-//! Input: the demo snapshot. Output: what the plan of the roots backfill expected, what the migration does, and why they differ;
-//! what the category backfill does and which of its rules can't do what its author says. The plan's figures are quoted from
-//! the migration's own comment; every other figure is measured here, by the analyses the commands run.
+//! Input: the demo snapshot and two embedded migrations. Output: what the comment of the roots backfill expects, what a dry run says
+//! it does, and why they differ; what the category backfill does and which of its rules can't do what it looks like; what the
+//! application's own classifier would have said. Invariant: no figure is written here; the expected ones are read from the
+//! migration's comment, the others come from the analyses that the commands run.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::classify::{self, ClassifyReport, Ladder};
+use crate::dry_run::{self, DryRunReport, report::WalkReport};
+use crate::migration::Migration;
 use crate::render::count;
 use crate::report::{Block, Cell, Finding, Report, Severity, Table, View, sort_findings};
-use crate::roots::{self, RootsReport, Variant};
+use crate::roots::{RootsReport, Variant};
 use crate::snapshot::{LogColumns, OpenTable, Snapshot};
 
-/// What the migration's comment says it will do: `-- Expected: filled=1,567, orphans=2,485`.
-const PLAN: Plan = Plan { filled_rows: 1_567, null_rows: 2_485 };
+/// Characters of a statement.
+const STATEMENT_SHOWN: usize = 64;
+
+/// The category backfill.
+const CATEGORY: (&str, &str) =
+    ("category/migration.sql", include_str!("../fixtures/migrations/category/migration.sql"));
+
+/// The roots backfill in the three forms on record; the first is the one that was applied.
+const ROOTS: [(&str, &str); 3] = [
+    ("roots-applied/migration.sql", include_str!("../fixtures/migrations/roots-applied/migration.sql")),
+    ("roots-example-3/migration.sql", include_str!("../fixtures/migrations/roots-example-3/migration.sql")),
+    ("roots-pattern-2/migration.sql", include_str!("../fixtures/migrations/roots-pattern-2/migration.sql")),
+];
 
 /// The story in figures.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DemoReport {
     /// Rows in the snapshot.
     pub rows: u64,
-    /// What the plan expected of the roots backfill.
+    /// What the comment of the roots backfill expects of it.
     pub plan: Plan,
+    /// The rehearsal of both migrations, the roots backfill in the form that was applied.
+    pub dry_run: DryRunReport,
     /// What the backfill does, in the form that was applied.
     pub roots: RootsReport,
     /// The three recorded forms of it beside each other.
@@ -62,47 +78,50 @@ pub struct VariantRows {
 /// # Errors
 /// As the analyses it runs.
 pub fn analyze(snapshot: &Snapshot, table: &OpenTable, columns: &LogColumns, samples: usize) -> Result<DemoReport> {
-    let replay = |variant| {
-        let options = roots::Options { variant, depth_limit: roots::DEFAULT_DEPTH_LIMIT, samples };
-        roots::analyze(snapshot, columns, &options)
-    };
-    let reports = [Variant::Applied, Variant::Example3, Variant::Pattern2].map(replay);
-    let [applied, example_3, pattern_2] = reports;
-    let (applied, example_3, pattern_2) = (applied?, example_3?, pattern_2?);
-    let variants = [&applied, &example_3, &pattern_2]
-        .map(|report| VariantRows {
-            variant: report.replay.variant,
-            filled_rows: report.replay.filled_rows,
-            null_rows: report.replay.null_rows,
-            differing_rows: report.replay.differing_rows,
-        })
-        .to_vec();
+    let mut runs = Vec::new();
+    for roots in ROOTS {
+        let migration = Migration::from_texts(&[CATEGORY, roots])?;
+        let session = dry_run::session::Options { samples, ..Default::default() };
+        let options = dry_run::Options { session, ..Default::default() };
+        let report =
+            dry_run::analyze(snapshot, &migration, &options).with_context(|| format!("rehearsing {}", roots.0))?;
+        runs.push(report);
+    }
+    let variants = runs.iter().map(|run| Ok(variant(&walk(run)?.roots))).collect::<Result<_>>()?;
+    let dry_run = runs.swap_remove(0);
+    let roots = walk(&dry_run)?.roots.clone();
     let ladders =
         classify::Options { rules: Ladder::load("backfill")?, against: Some(Ladder::load("runtime")?), samples };
     let classification = classify::analyze(snapshot, table, columns, &ladders)?;
-    let mut findings = Vec::from_iter(missed(&applied));
-    findings.extend(applied.findings.iter().chain(&classification.findings).cloned());
+    // Notes are for whoever writes a migration; `dry-run` has them.
+    let grave = dry_run.findings.iter().filter(|f| f.severity > Severity::Note);
+    let other = classification.findings.iter().filter(|f| f.id == "ladder-disagreement");
+    let mut findings: Vec<Finding> = grave.chain(other).cloned().collect();
     sort_findings(&mut findings);
-    Ok(DemoReport { rows: table.rows, plan: PLAN, roots: applied, variants, classification, findings })
+    Ok(DemoReport { rows: table.rows, plan: plan(&dry_run)?, dry_run, roots, variants, classification, findings })
 }
 
-fn missed(roots: &RootsReport) -> Option<Finding> {
-    let filled_rows = roots.replay.filled_rows;
-    (filled_rows != PLAN.filled_rows).then(|| {
-        Finding::new(
-            "expectation-missed",
-            Severity::Error,
-            filled_rows.abs_diff(PLAN.filled_rows),
-            format!(
-                "The migration's comment expects filled={}, orphans={}; it will be filled={}, orphans={}.",
-                count(PLAN.filled_rows),
-                count(PLAN.null_rows),
-                count(filled_rows),
-                count(roots.replay.null_rows)
-            ),
-            "Find out which of the two is meant before the migration runs; afterwards nobody can tell the rows apart.",
-        )
-    })
+/// The walk of a run: each form is recognised.
+fn walk(run: &DryRunReport) -> Result<&WalkReport> {
+    run.walks.first().context("the roots backfill isn't recognised as a walk up the parents")
+}
+
+fn variant(roots: &RootsReport) -> VariantRows {
+    VariantRows {
+        variant: roots.replay.variant,
+        filled_rows: roots.replay.filled_rows,
+        null_rows: roots.replay.null_rows,
+        differing_rows: roots.replay.differing_rows,
+    }
+}
+
+/// What the migration's comment expects.
+fn plan(run: &DryRunReport) -> Result<Plan> {
+    let figure = |name: &str| {
+        let found = run.expectations.iter().find(|e| e.name == name).and_then(|e| e.expected.as_u64());
+        found.with_context(|| format!("the roots backfill expects no figure called {name}"))
+    };
+    Ok(Plan { filled_rows: figure("filled")?, null_rows: figure("orphans")? })
 }
 
 impl Report for DemoReport {
@@ -130,14 +149,16 @@ impl Report for DemoReport {
         let blocks = vec![
             Block::Table(self.expectation_table()),
             Block::Table(self.source_table()),
+            Block::Table(self.statement_table()),
             Block::Table(self.variants_table()),
             Block::Table(self.category_table()),
             Block::Text {
                 title: "Now on your own rows".to_owned(),
                 lines: [
-                    "rehearsal roots demo        every figure above, with the rows behind it",
+                    "rehearsal export --url postgresql://… --table llama_logs --out snap",
+                    "rehearsal dry-run prisma/migrations/20260209_roots --on snap",
+                    "rehearsal roots demo        the walk's figures, with the rows behind them",
                     "rehearsal classify demo --against runtime",
-                    "rehearsal export --url postgresql://… --table llama_logs --out snap && rehearsal roots snap",
                 ]
                 .map(str::to_owned)
                 .to_vec(),
@@ -187,6 +208,27 @@ impl DemoReport {
         table
     }
 
+    /// The statements that write, as the server would count them.
+    fn statement_table(&self) -> Table {
+        let mut table = Table::new("What each statement writes", &["where", "statement", "rows"]);
+        let writes = self.dry_run.statements.iter().filter(|s| s.kind != "SELECT" && s.rows_affected.is_some());
+        for statement in writes {
+            let text: String = statement.sql.split_whitespace().collect::<Vec<_>>().join(" ");
+            let shown = if text.chars().count() > STATEMENT_SHOWN {
+                text.chars().take(STATEMENT_SHOWN - 1).chain(['…']).collect()
+            } else {
+                text
+            };
+            let migration = statement.file.strip_suffix("/migration.sql").unwrap_or(&statement.file);
+            table.push(vec![
+                format!("{migration}:{}", statement.line).into(),
+                shown.into(),
+                statement.rows_affected.map_or(Cell::Empty, Cell::Count),
+            ]);
+        }
+        table
+    }
+
     fn variants_table(&self) -> Table {
         let title = "The same backfill in the three forms on record";
         let mut table = Table::new(title, &["form", "filled", "NULL", "wrong roots"]);
@@ -203,10 +245,11 @@ impl DemoReport {
 
     fn category_table(&self) -> Table {
         let title = "category after the category backfill, rule by rule";
-        let mut table = Table::new(title, &["rule", "category", "matched", "won", "says"]);
-        for rule in &self.classification.rules {
+        let mut table = Table::new(title, &["rule", "category", "matched", "won", "its comment"]);
+        let ladder = self.dry_run.ladders.first();
+        for rule in ladder.iter().flat_map(|ladder| &ladder.classification.rules) {
             table.push(vec![
-                rule.id.as_str().into(),
+                rule.id.replacen("line-", "line ", 1).into(),
                 rule.category.as_str().into(),
                 rule.matched_rows.into(),
                 rule.won_rows.into(),

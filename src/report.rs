@@ -181,6 +181,10 @@ pub trait Report {
     fn result(&self) -> Result<Value>;
     /// What a person reads, without findings (the renderer places those).
     fn view(&self) -> View;
+    /// How many sample rows of a finding a person sees; scripts get all.
+    fn samples_shown(&self) -> usize {
+        usize::MAX
+    }
 }
 
 /// The envelope's `snapshot` object: which data a report is about.

@@ -8,14 +8,13 @@ use anyhow::Result;
 
 use super::difference::{Side, difference};
 use super::engine::Ran;
-use super::expect::{Contract, judge_check, promised};
+use super::expect::{Contract, promised};
 use super::report::{
-    CheckReport, ComparisonReport, DryRunReport, ErrorReport, FileReport, RollbackReport, StatementReport,
-    TableDifference, TableReport, Verdict,
+    ComparisonReport, DryRunReport, FileReport, RollbackReport, StatementReport, TableDifference, TableReport, Verdict,
 };
 use super::session::{self, Session, broken, shown};
 use super::store::{columns_of, key_columns};
-use super::{findings, locks};
+use super::{checks, findings, locks, recognition};
 use crate::catalog::delta::delta;
 use crate::catalog::{Catalog, Oid};
 use crate::migration::Migration;
@@ -65,7 +64,7 @@ pub fn analyze(snapshot: &Snapshot, migration: &Migration, options: &Options) ->
         report.contract = Some(Contract::from_run(name, migration, &mut session).to_toml());
     }
     if let Some(checks) = &options.checks {
-        report.checks = run_checks(&mut session, checks, options.session.samples)?;
+        report.checks = checks::run(&mut session, checks, options.session.samples)?;
     }
     report.tables = tables(&mut session)?;
     if let Some(folder) = &options.tables {
@@ -76,7 +75,7 @@ pub fn analyze(snapshot: &Snapshot, migration: &Migration, options: &Options) ->
     }
     report.statements = session.take_reports();
     report.ladders = session.recognition.ladders(snapshot, migration, options.session.samples)?;
-    report.walks = session.recognition.walks(snapshot, migration, options.session.samples)?;
+    report.walks = recognition::walks(migration, &mut report.statements);
     findings::explain(&mut report, migration, options.contract.as_ref());
     report.findings = findings::findings(migration, &report, session.catalog(), &session.base);
     if let Some(rollback) = &options.rollback {
@@ -112,38 +111,6 @@ fn files(migration: &Migration, reports: &[StatementReport]) -> Vec<FileReport> 
         .to_owned();
     }
     files
-}
-
-fn run_checks(session: &mut Session<'_>, checks: &Migration, samples: usize) -> Result<Vec<CheckReport>> {
-    let mut reports = Vec::new();
-    for statement in &checks.statements {
-        let first_words: String = statement.sql.split_whitespace().collect::<Vec<_>>().join(" ");
-        let name = statement.comments.last().map_or_else(|| first_words.chars().take(60).collect(), |c| c.text.clone());
-        let mut check = CheckReport {
-            file: checks.files[statement.place.file].name.clone(),
-            line: statement.place.line,
-            name,
-            ..CheckReport::default()
-        };
-        // One row at least: figures are read off the first.
-        match session.ask(&statement.node, samples.max(1)) {
-            Ok(selected) => {
-                check.rows = selected.rows;
-                check.row_count = selected.row_count;
-                judge_check(&mut check, checks, statement);
-                check.rows.truncate(samples);
-            }
-            Err(halt) => {
-                crate::ui::check_interrupt()?;
-                let error = broken(halt, "asking");
-                let message = error.root_cause().to_string();
-                check.error = Some(ErrorReport { message, ..ErrorReport::default() });
-                check.ok = Some(false);
-            }
-        }
-        reports.push(check);
-    }
-    Ok(reports)
 }
 
 fn tables(session: &mut Session<'_>) -> Result<Vec<TableReport>> {

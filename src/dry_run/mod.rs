@@ -5,6 +5,7 @@
 //! statement is reported as unsupported; what the server leaves to its plan is counted apart. Left out: time on the server.
 
 mod analyze;
+mod checks;
 mod difference;
 mod effects;
 mod engine;

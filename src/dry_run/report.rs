@@ -129,6 +129,9 @@ pub struct StatementReport {
     pub notes: Vec<String>,
     /// Milliseconds it took here.
     pub elapsed_ms: f64,
+    /// The roots report of a walk, on its way to [`DryRunReport::walks`].
+    #[serde(skip)]
+    pub walk: Option<RootsReport>,
 }
 
 /// An error of the server.
@@ -345,29 +348,14 @@ pub struct CheckReport {
     pub rows: Vec<Map<String, Value>>,
     /// How many rows it has.
     pub row_count: u64,
-    /// The rule it is judged by: `no rows`, `expected total_tables=15`, `shown only`.
+    /// The rule it is judged by: `no rows`, `expected total_tables=15, new_tables=7`, `true`, `shown only`.
     pub rule: String,
+    /// What it gives, as the rule reads it: `3 rows`, `total_tables=14, new_tables=7`; absent where nothing judges it.
+    pub found: Option<String>,
     /// It passes; absent where nothing says what to expect.
     pub ok: Option<bool>,
-    /// What it gives instead, where it doesn't pass.
-    pub cause: Option<String>,
     /// Why it couldn't be run.
     pub error: Option<ErrorReport>,
-}
-
-impl CheckReport {
-    /// What it gave, in words beside its rule.
-    pub fn found(&self) -> String {
-        let figures = self.rows.first().filter(|_| self.rule.starts_with("expected"));
-        match figures {
-            Some(row) => {
-                let list: Vec<String> = row.iter().map(|(name, value)| format!("{name}={value}")).collect();
-                format!("it gives {}; {}", list.join(", "), self.rule)
-            }
-            None if self.row_count == 1 => format!("it gives 1 row; {}", self.rule),
-            None => format!("it gives {} rows; {}", self.row_count, self.rule),
-        }
-    }
 }
 
 /// Two versions of a migration, compared.

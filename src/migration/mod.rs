@@ -141,9 +141,19 @@ impl Migration {
     /// # Errors
     /// As [`Migration::read`].
     pub fn from_text(name: &str, text: &str) -> Result<Migration> {
+        Migration::from_texts(&[(name, text)])
+    }
+
+    /// A migration of several texts, each with the name of its file, in the order they run.
+    ///
+    /// # Errors
+    /// As [`Migration::read`].
+    pub fn from_texts(files: &[(&str, &str)]) -> Result<Migration> {
         let mut migration = Migration::default();
-        let stem = name.strip_suffix(".sql").unwrap_or(name);
-        migration.add(name.to_owned(), stem.to_owned(), text.to_owned(), true)?;
+        for (name, text) in files {
+            let stem = name.strip_suffix("/migration.sql").or_else(|| name.strip_suffix(".sql")).unwrap_or(name);
+            migration.add((*name).to_owned(), stem.to_owned(), (*text).to_owned(), files.len() == 1)?;
+        }
         Ok(migration)
     }
 

@@ -20,7 +20,8 @@ const VERBS: [&str; 10] = [
 /// The name under which a bare number of rows is promised.
 pub const ROWS: &str = "rows";
 
-/// Reads `Expected: filled=1,567, orphans=2,485`, `Expected rows: 1537`, `Log: Updated 1,537 root jobs`, `Updated 30 rows`.
+/// Reads `Expected: filled=1,567, orphans=2,485`, `Expected rows: 1537`, `Expected: no rows`, `Log: Updated 1,537 root jobs`,
+/// `Updated 30 rows`.
 pub(super) fn figures(comment: &str) -> Vec<(String, u64)> {
     let words = comment.trim().trim_end_matches(['.', '✅', ' ']);
     if let Some(rest) = after_word(words, &["expected", "expect", "expects"]) {
@@ -47,6 +48,9 @@ fn expected(rest: &str) -> Vec<(String, u64)> {
     let list = list.trim_matches(['`', ' ']);
     if let Some(pairs) = pairs(list) {
         return pairs;
+    }
+    if list.eq_ignore_ascii_case("no rows") {
+        return vec![(ROWS.to_owned(), 0)];
     }
     let Some((count, unit)) = number(list) else { return Vec::new() };
     let unit = unit.trim();
@@ -140,6 +144,8 @@ mod tests {
         check("Log: Updated 1,537 root jobs", &[("rows", 1537)]);
         check("Updated 30 rows.", &[("rows", 30)]);
         check("Affects 4,052 rows", &[("rows", 4052)]);
+        check("expect: no rows", &[("rows", 0)]);
+        check("Expected no rows.", &[("rows", 0)]);
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub(super) fn write(
     if !report.findings().is_empty() {
         writeln!(out)?;
         for index in 0..report.findings().len() {
-            write_finding(out, report.findings(), index, paint, target)?;
+            write_finding(out, report, index, paint, target)?;
         }
     }
     for block in &view.blocks {
@@ -77,7 +77,8 @@ pub(super) fn provenance(snapshot: &SnapshotRef) -> String {
 }
 
 /// Writes the finding at `index`; rows that another finding shows with all that is said of them here aren't repeated.
-fn write_finding(out: &mut dyn Write, findings: &[Finding], index: usize, paint: Paint, target: Target) -> Result<()> {
+fn write_finding(out: &mut dyn Write, report: &dyn Report, index: usize, paint: Paint, target: Target) -> Result<()> {
+    let findings = report.findings();
     let finding = &findings[index];
     let label = format!("{:7}", finding.severity.as_str());
     write!(out, "{}  {}", paint.severity(&label, finding.severity), paint.bold(finding.id))?;
@@ -88,7 +89,7 @@ fn write_finding(out: &mut dyn Write, findings: &[Finding], index: usize, paint:
     if let Some((place, other)) = shown_elsewhere(findings, index) {
         writeln!(out, "         Sample rows: as under {} ({}) {place}.", other.id, count(other.count))?;
     } else if !finding.samples.is_empty() {
-        let samples = samples_table(finding);
+        let samples = samples_table(finding, report.samples_shown());
         let mut lines = Vec::new();
         table::write(&mut lines, &samples, target.width.saturating_sub(9))?;
         for line in String::from_utf8_lossy(&lines).lines() {
@@ -113,17 +114,17 @@ fn shown_elsewhere(findings: &[Finding], index: usize) -> Option<(&'static str, 
     })
 }
 
-fn samples_table(finding: &Finding) -> Table {
+fn samples_table(finding: &Finding, most: usize) -> Table {
+    let shown = &finding.samples[..finding.samples.len().min(most)];
     let mut columns: Vec<String> = Vec::new();
-    for sample in &finding.samples {
+    for sample in shown {
         for key in sample.keys() {
             if !columns.contains(key) {
                 columns.push(key.clone());
             }
         }
     }
-    let rows = finding
-        .samples
+    let rows = shown
         .iter()
         .map(|sample| columns.iter().map(|c| sample.get(c).map_or(Cell::Empty, json_cell)).collect())
         .collect();

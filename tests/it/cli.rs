@@ -5,9 +5,20 @@ use crate::support::{rehearsal, stderr, stdout};
 #[test]
 fn every_command_has_help_with_two_examples() {
     let folder = tempfile::tempdir().expect("a folder");
-    for command in
-        ["demo", "export", "inspect", "classify", "roots", "cycles", "growth", "sql", "generate", "completions", "man"]
-    {
+    for command in [
+        "demo",
+        "export",
+        "inspect",
+        "classify",
+        "roots",
+        "cycles",
+        "growth",
+        "dry-run",
+        "sql",
+        "generate",
+        "completions",
+        "man",
+    ] {
         let output = rehearsal(folder.path(), &[command, "--help"]);
         assert!(output.status.success(), "{command}");
         let text = stdout(&output);

@@ -117,7 +117,7 @@ pub(super) fn ran(statement: &StatementReport) -> Result<(), String> {
 }
 
 /// A JSON value as a whole number; PostgreSQL's numerics may arrive as text.
-pub(super) fn whole(value: &Value) -> Option<i64> {
+pub(in crate::dry_run) fn whole(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| value.as_str()?.trim().parse().ok())
 }
 

@@ -21,7 +21,6 @@
 //! ENRICHED = 3770
 //! ```
 
-mod checks;
 mod evaluate;
 mod parse;
 mod promised;
@@ -37,7 +36,7 @@ use crate::catalog::Outcome;
 use crate::migration::Migration;
 use crate::query::quote_identifier;
 
-pub use checks::judge_check;
+pub(super) use evaluate::whole;
 pub use promised::promised;
 
 /// A row by column name, as reports show it.

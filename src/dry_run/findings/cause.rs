@@ -147,8 +147,8 @@ fn of_statement(
     let statement = report.statements.get(index.checked_sub(1)?)?;
     let rows = statement.rows_affected?;
     let walk = report.walks.iter().find(|walk| {
-        statement.table.as_deref() == Some(walk.table.as_str())
-            && statement.columns.iter().any(|c| c.column == walk.column)
+        let table = report.statements.get(walk.statement - 1).and_then(|s| s.table.as_ref());
+        statement.table.as_ref() == table && statement.columns.iter().any(|c| c.column == walk.column)
     });
     if let Some(plan) = walk.and_then(|walk| walk.roots.plan)
         && whole(&expectation.expected) == Some(plan.root_flag_rows)

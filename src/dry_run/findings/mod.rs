@@ -179,7 +179,12 @@ fn checks(report: &DryRunReport) -> Vec<Finding> {
     let failed = report.checks.iter().filter(|check| check.ok == Some(false));
     failed
         .map(|check| {
-            let why = check.error.as_ref().map_or_else(|| check.found(), |error| error.message.clone());
+            let why = match (&check.error, &check.found) {
+                (Some(error), _) => error.message.clone(),
+                (None, found) => {
+                    format!("its rule is \"{}\", and it gives {}", check.rule, found.as_deref().unwrap_or(""))
+                }
+            };
             Finding::new(
                 "check-failed",
                 Severity::Error,

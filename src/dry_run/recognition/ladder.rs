@@ -173,12 +173,13 @@ pub(super) fn report(
         .findings
         .iter()
         .map(|finding| {
-            // A finding about a rule names it.
+            // A finding about a rule names it, before those that it is compared with.
             let named = |rung: &&Rung| {
-                let id = &rung.rule.id;
-                finding.message.split(|c: char| !(c.is_alphanumeric() || c == '-')).any(|word| word == id)
+                let words = finding.message.split([' ', ',', '.', ':', '(', ')']);
+                words.into_iter().position(|word| word == rung.rule.id).unwrap_or(usize::MAX)
             };
-            let rung = rungs.iter().find(named).unwrap_or(&rungs[rungs.len() - 1]);
+            let first = rungs.iter().min_by_key(named).filter(|rung| named(rung) < usize::MAX);
+            let rung = first.unwrap_or(&rungs[rungs.len() - 1]);
             placed(&in_sql(finding), location(&rung.statement, migration))
         })
         .collect();

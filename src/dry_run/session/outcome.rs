@@ -7,7 +7,7 @@ use pg_query::NodeEnum;
 
 use super::Session;
 use crate::catalog::problem::{ServerError, Unsupported};
-use crate::catalog::{Problem, TransactionState};
+use crate::catalog::{Problem, TransactionState, tree};
 use crate::dry_run::engine::Halt;
 use crate::dry_run::report::{ErrorReport, StatementReport, UnsupportedReport, Verdict};
 use crate::migration::{Migration, Statement};
@@ -56,7 +56,8 @@ impl Session<'_> {
         report: &mut StatementReport,
         error: ServerError,
     ) {
-        let hint = error.hint.clone().or_else(|| self.way_out(statement, &error));
+        let hint = self.later_maker(migration, statement, &error);
+        let hint = hint.or_else(|| error.hint.clone()).or_else(|| self.way_out(statement, &error));
         let place = error.position.map(|at| migration.place(statement.place.file, at));
         clear_figures(report);
         report.verdict = Verdict::Failed;
@@ -92,6 +93,20 @@ impl Session<'_> {
         Some(Unsupported { what, position: error.position })
     }
 
+    /// A hint where the order is to blame: what is missing is made further on.
+    fn later_maker(&self, migration: &Migration, statement: &Statement, error: &ServerError) -> Option<String> {
+        if !["42P01", "42703", "42704"].contains(&error.sqlstate) {
+            return None;
+        }
+        let missing = error.message.split('"').nth(1)?;
+        let later = migration
+            .statements
+            .iter()
+            .filter(|s| s.index > statement.index)
+            .find(|later| makes(&later.node, missing))?;
+        Some(format!("statement {} ({}) makes it, and runs later: mind the order", later.index, migration.spot(later)))
+    }
+
     /// A hint where the snapshot, not the migration, is to blame.
     fn way_out(&self, statement: &Statement, error: &ServerError) -> Option<String> {
         let first = self.reports.iter().all(|report| report.verdict != Verdict::Failed);
@@ -112,6 +127,32 @@ impl Session<'_> {
         }
         None
     }
+}
+
+/// Does a statement make something of this name?
+fn makes(node: &NodeEnum, name: &str) -> bool {
+    let relation = match node {
+        NodeEnum::CreateStmt(create) => create.relation.as_ref(),
+        NodeEnum::CreateTableAsStmt(create) => create.into.as_ref().and_then(|into| into.rel.as_ref()),
+        NodeEnum::ViewStmt(create) => create.view.as_ref(),
+        NodeEnum::CreateEnumStmt(create) => {
+            return create.type_name.last().and_then(tree::string).as_deref() == Some(name);
+        }
+        NodeEnum::RenameStmt(rename) => return rename.newname == name,
+        NodeEnum::AlterTableStmt(alter) => {
+            return alter.cmds.iter().any(|command| match &command.node {
+                Some(NodeEnum::AlterTableCmd(command)) => {
+                    match command.def.as_ref().and_then(|def| def.node.as_ref()) {
+                        Some(NodeEnum::ColumnDef(column)) => column.colname == name,
+                        _ => false,
+                    }
+                }
+                _ => false,
+            });
+        }
+        _ => None,
+    };
+    relation.is_some_and(|relation| relation.relname == name)
 }
 
 /// A statement that didn't happen has no figures.

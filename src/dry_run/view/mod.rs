@@ -15,6 +15,8 @@ use crate::report::{Block, Cell, Finding, Report, Table, View};
 
 /// Characters of a migration's name where it stands beside a line.
 const NAME_SHOWN: usize = 28;
+/// Sample rows of a statement or a finding.
+const EXAMPLES_SHOWN: usize = 2;
 
 impl Report for DryRunReport {
     fn name(&self) -> &'static str {
@@ -33,7 +35,7 @@ impl Report for DryRunReport {
         let mut blocks = Vec::new();
         blocks.extend(expectations(self).map(Block::Table));
         blocks.extend(statements::table(self));
-        blocks.extend(self.ladders.iter().map(recognised::ladder).map(Block::Table));
+        blocks.extend(self.ladders.iter().map(|ladder| recognised::ladder(self, ladder)).map(Block::Table));
         blocks.extend(recognised::walks(&self.walks).map(Block::Table));
         blocks.extend(recognised::overlaps(self).map(Block::Table));
         for statement in &self.statements {
@@ -46,6 +48,10 @@ impl Report for DryRunReport {
         blocks.extend(after::rollback(self));
         blocks.extend(after::comparison(self));
         View { title: format!("Dry run: {}", names(self)), headline: headline(self), blocks }
+    }
+
+    fn samples_shown(&self) -> usize {
+        EXAMPLES_SHOWN
     }
 }
 
@@ -115,7 +121,6 @@ fn headline(report: &DryRunReport) -> Vec<String> {
             first.name,
             said(&first.expected)
         ));
-        lines.extend(first.cause.as_ref().map(|cause| format!("Why: {cause}.")));
     }
     let unhappy = report.checks.iter().filter(|check| check.ok == Some(false)).count() as u64;
     if unhappy > 0 {

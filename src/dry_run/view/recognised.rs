@@ -5,11 +5,14 @@ use crate::render::count;
 use crate::report::{Cell, Table};
 
 /// A ladder's rules in the order they run.
-pub(super) fn ladder(ladder: &LadderReport) -> Table {
-    let title = format!("Ladder that fills {}.{}, rule by rule", ladder.table, ladder.column);
-    let mut table = Table::new(title, &["no", "where", "category", "matched", "won", "lost to", "its comment"]);
+pub(super) fn ladder(report: &DryRunReport, ladder: &LadderReport) -> Table {
+    // The table's name now; the ladder knows the one in the snapshot.
+    let first = ladder.statements.first().and_then(|index| report.statements.get(index - 1));
+    let name = first.and_then(|statement| statement.table.as_deref()).unwrap_or(&ladder.table);
+    let title = format!("Ladder that fills {name}.{}, rule by rule", ladder.column);
+    let mut table = Table::new(title, &["no", "where", "category", "matched", "won", "lost", "its comment"]);
     for (rule, statement) in ladder.classification.rules.iter().zip(&ladder.statements) {
-        let lost: Vec<String> = rule.lost_to.iter().map(|l| format!("{} {}", named(&l.id), count(l.rows))).collect();
+        let lost: Vec<String> = rule.lost_to.iter().map(|l| format!("{} to {}", count(l.rows), named(&l.id))).collect();
         table.push(vec![
             Cell::Count(*statement as u64),
             named(&rule.id).into(),

@@ -34,7 +34,11 @@ pub(super) fn locks(report: &DryRunReport) -> Option<Table> {
             span.table.as_str().into(),
             span.mode.as_str().into(),
             span.blocks.as_str().into(),
-            format!("{}-{}", span.from_statement, span.to_statement).into(),
+            if span.from_statement == span.to_statement {
+                span.from_statement.to_string().into()
+            } else {
+                format!("{}-{}", span.from_statement, span.to_statement).into()
+            },
             span.rows_written_meanwhile.into(),
             strip(last, span.from_statement, span.to_statement).into(),
         ]);
@@ -61,7 +65,7 @@ pub(super) fn schema(report: &DryRunReport) -> Vec<Block> {
         return Vec::new();
     }
     let changes: Vec<SchemaChange> = gathered(&delta.changes);
-    let mut table = Table::new(summary(delta), &["what", "change", "name", "detail"]);
+    let mut table = Table::new("Schema", &["what", "change", "name", "detail"]);
     for change in changes.iter().take(CHANGES_SHOWN) {
         table.push(vec![
             change.object.as_str().into(),
@@ -71,6 +75,7 @@ pub(super) fn schema(report: &DryRunReport) -> Vec<Block> {
         ]);
     }
     let mut blocks = vec![Block::Table(table)];
+    blocks.extend(summary(delta).map(Block::Note));
     if changes.len() > CHANGES_SHOWN {
         let hidden = (changes.len() - CHANGES_SHOWN) as u64;
         blocks.push(Block::Note(format!("… and {} more; --format json has all.", count(hidden))));
@@ -78,8 +83,8 @@ pub(super) fn schema(report: &DryRunReport) -> Vec<Block> {
     blocks
 }
 
-/// `Schema: 8 tables → 15; 22 new indexes: 9 foreign key, 8 temporal; 9 new foreign keys: 3 CASCADE, 3 SET NULL`
-fn summary(delta: &SchemaDelta) -> String {
+/// `8 tables → 15; 22 new indexes: 9 foreign key, 8 temporal; 9 new foreign keys: 3 CASCADE, 3 SET NULL`
+fn summary(delta: &SchemaDelta) -> Option<String> {
     let mut parts = Vec::new();
     if delta.tables_before != delta.tables_after {
         parts.push(format!("{} → {}", plural(delta.tables_before, "table"), count(delta.tables_after)));
@@ -104,7 +109,7 @@ fn summary(delta: &SchemaDelta) -> String {
         let actions: Vec<&(String, u64)> = delta.new_foreign_keys.iter().collect();
         parts.push(format!("{}, on delete: {}", plural(total, "new foreign key"), list(&actions)));
     }
-    if parts.is_empty() { "Schema".to_owned() } else { format!("Schema: {}", parts.join("; ")) }
+    (!parts.is_empty()).then(|| format!("{}.", parts.join("; ")))
 }
 
 /// The changes without those that come with a new table, which names how many there are, and without the indexes that come with

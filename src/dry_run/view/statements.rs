@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::super::report::{ColumnChange, DryRunReport, StatementReport, Verdict};
-use super::{cell, maybe, place, said};
+use super::{EXAMPLES_SHOWN, cell, maybe, place, said};
 use crate::render::count;
 use crate::report::{Block, Cell, Table};
 
@@ -11,8 +11,6 @@ use crate::report::{Block, Cell, Table};
 const SINGLY: usize = 60;
 /// Lines of the table; JSON has every statement.
 const LINES_SHOWN: usize = 200;
-/// Sample rows of a statement.
-const EXAMPLES_SHOWN: usize = 2;
 /// Characters of a sample row, and of one value in it.
 const EXAMPLE_WIDTH: usize = 150;
 const VALUE_WIDTH: usize = 40;
@@ -49,13 +47,12 @@ fn sum(run: &[StatementReport], figure: impl Fn(&StatementReport) -> Option<u64>
     run.iter().filter_map(figure).reduce(|a, b| a + b)
 }
 
-/// Every statement with its verdict and figures. A column that no statement fills is left out.
+/// Every statement with its verdict and figures; how long it took here would tell nothing of the server.
 pub(super) fn table(report: &DryRunReport) -> Vec<Block> {
     let runs = runs(&report.statements);
     let cascades = report.statements.iter().any(|s| s.rows_cascaded.is_some_and(|rows| rows > 0));
     let mut headings = vec!["no", "where", "statement", "on", "verdict", "rows", "changed"];
     headings.extend(cascades.then_some("cascaded"));
-    headings.push("ms");
     let mut table = Table::new("Statements", &headings);
     let weight = |run: &[StatementReport]| {
         let grave = matches!(run[0].verdict, Verdict::Failed | Verdict::Unsupported);
@@ -79,7 +76,6 @@ pub(super) fn table(report: &DryRunReport) -> Vec<Block> {
             maybe(sum(run, |s| s.rows_changed)),
         ];
         row.extend(cascades.then(|| maybe(sum(run, |s| s.rows_cascaded))));
-        row.push(Cell::Number(run.iter().map(|s| s.elapsed_ms).sum(), 0));
         table.push(row);
     }
     let hidden = runs.len() - table.rows.len();
@@ -100,7 +96,8 @@ pub(super) fn details(report: &DryRunReport, statement: &StatementReport) -> Vec
     }
     let title =
         format!("{} · {} · {}", statement.index, statement.kind, place(report, &statement.file, statement.line));
-    let rows = statement.error.as_ref().map_or(&statement.rows, |error| &error.samples);
+    // The rows that cause an error stand with its finding.
+    let rows = &statement.rows;
     let mut blocks = Vec::new();
     if rows.is_empty() {
         if !lines.is_empty() {
@@ -111,11 +108,10 @@ pub(super) fn details(report: &DryRunReport, statement: &StatementReport) -> Vec
     if !lines.is_empty() {
         blocks.push(Block::Text { title: title.clone(), lines });
     }
-    let what = if statement.error.is_some() { "rows that cause it" } else { "rows" };
     let shown = rows.len() as u64;
-    let all = statement.error.as_ref().map_or(statement.rows_affected, |error| error.rows).unwrap_or(shown);
+    let all = statement.rows_affected.unwrap_or(shown);
     let part = if all > shown { format!("{} of {} ", count(shown), count(all)) } else { String::new() };
-    blocks.push(Block::Table(sample_table(&format!("{title} · {part}{what}"), rows)));
+    blocks.push(Block::Table(sample_table(&format!("{title} · {part}rows"), rows)));
     blocks
 }
 
