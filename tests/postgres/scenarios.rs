@@ -91,7 +91,8 @@ fn same(ours: &Value, server: Option<&str>) -> bool {
             text == server
                 || moment(text) == moment(server)
                 || (number(text).is_some() && number(text) == number(server) && text.len() == server.len())
-                || json().is_some_and(|theirs| &theirs == ours || serde_json::from_str::<Value>(text).ok() == Some(theirs))
+                || json()
+                    .is_some_and(|theirs| &theirs == ours || serde_json::from_str::<Value>(text).ok() == Some(theirs))
         }
         Value::Array(items) => {
             let written: Vec<String> = items.iter().map(array_item).collect();
@@ -126,17 +127,27 @@ fn moment(text: &str) -> String {
 }
 
 /// What differs between two sets of rows; nothing where they are the same.
-fn difference(ours: &StatementReport, server: &ServerRows, in_order: bool, any: &dyn Fn(&str) -> bool) -> Option<String> {
+fn difference(
+    ours: &StatementReport,
+    server: &ServerRows,
+    in_order: bool,
+    any: &dyn Fn(&str) -> bool,
+) -> Option<String> {
     let equal = |row: &serde_json::Map<String, Value>, theirs: &Vec<(String, Option<String>)>| {
         row.len() == theirs.len()
             && theirs.iter().all(|(name, value)| {
-                row.get(name).is_some_and(|v| same(v, value.as_deref()) || (any(name) && v.is_null() == value.is_none()))
+                row.get(name)
+                    .is_some_and(|v| same(v, value.as_deref()) || (any(name) && v.is_null() == value.is_none()))
             })
     };
     let mut left: Vec<_> = ours.rows.iter().collect();
     let mut agree = left.len() == server.len();
     for row in server {
-        let at = if in_order { left.first().filter(|o| equal(o, row)).map(|_| 0) } else { left.iter().position(|o| equal(o, row)) };
+        let at = if in_order {
+            left.first().filter(|o| equal(o, row)).map(|_| 0)
+        } else {
+            left.iter().position(|o| equal(o, row))
+        };
         match at {
             Some(at) => drop(left.remove(at)),
             None => agree = false,
@@ -224,7 +235,12 @@ impl Pair<'_> {
 }
 
 /// What a statement did on both sides, apart from the tables.
-fn compare(server: &Ran, report: &StatementReport, node: &pg_query::NodeEnum, any: &dyn Fn(&str) -> bool) -> Option<String> {
+fn compare(
+    server: &Ran,
+    report: &StatementReport,
+    node: &pg_query::NodeEnum,
+    any: &dyn Fn(&str) -> bool,
+) -> Option<String> {
     let ours = report.error.as_ref().map(|error| (error.sqlstate.clone(), error.message.clone()));
     if ours != server.error {
         return Some(format!("server {:?}\n      ours   {ours:?}", server.error));
@@ -240,7 +256,9 @@ fn compare(server: &Ran, report: &StatementReport, node: &pg_query::NodeEnum, an
 }
 
 fn empty(client: &mut Client) {
-    client.batch_execute("ROLLBACK; DROP SCHEMA public CASCADE; CREATE SCHEMA public; SET TimeZone = 'UTC'").expect("an empty schema");
+    client
+        .batch_execute("ROLLBACK; DROP SCHEMA public CASCADE; CREATE SCHEMA public; SET TimeZone = 'UTC'")
+        .expect("an empty schema");
 }
 
 fn options(transactions: Transactions) -> Options {
