@@ -77,6 +77,7 @@ pub fn analyze(snapshot: &Snapshot, migration: &Migration, options: &Options) ->
     report.statements = session.take_reports();
     report.ladders = session.recognition.ladders(snapshot, migration, options.session.samples)?;
     report.walks = session.recognition.walks(snapshot, migration, options.session.samples)?;
+    findings::explain(&mut report, migration, options.contract.as_ref());
     report.findings = findings::findings(migration, &report, session.catalog(), &session.base);
     if let Some(rollback) = &options.rollback {
         let undone = roll_back(&mut session, rollback, options.session.samples)?;

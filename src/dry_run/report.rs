@@ -113,7 +113,7 @@ pub struct StatementReport {
     pub rows_cascaded: Option<u64>,
     /// Rows whose new value is up to the server's plan.
     pub plan_dependent_rows: u64,
-    /// Rows it would affect without its demand that the column it sets is NULL; only where a comment says that it overrides.
+    /// Rows it would affect without its demand that a column it sets is NULL; absent where it makes none.
     pub unguarded_rows: Option<u64>,
     /// Written columns before and after.
     pub columns: Vec<ColumnChange>,
@@ -353,6 +353,21 @@ pub struct CheckReport {
     pub cause: Option<String>,
     /// Why it couldn't be run.
     pub error: Option<ErrorReport>,
+}
+
+impl CheckReport {
+    /// What it gave, in words beside its rule.
+    pub fn found(&self) -> String {
+        let figures = self.rows.first().filter(|_| self.rule.starts_with("expected"));
+        match figures {
+            Some(row) => {
+                let list: Vec<String> = row.iter().map(|(name, value)| format!("{name}={value}")).collect();
+                format!("it gives {}; {}", list.join(", "), self.rule)
+            }
+            None if self.row_count == 1 => format!("it gives 1 row; {}", self.rule),
+            None => format!("it gives {} rows; {}", self.row_count, self.rule),
+        }
+    }
 }
 
 /// Two versions of a migration, compared.

@@ -7,7 +7,6 @@ use serde_json::{Map, Value};
 use super::Run;
 use crate::dry_run::engine::Ran;
 use crate::query::quote_literal;
-use crate::render::count;
 use crate::translate::SelectPlan;
 
 /// A query's answer.
@@ -59,12 +58,6 @@ impl Run<'_, '_> {
                 .engine
                 .objects(&format!("SELECT json_object({}) FROM {table} LIMIT {limit}", fields.join(", ")))?
         };
-        if row_count > limit as u64 {
-            let note = format!("{} of {} rows are shown.", count(rows.len() as u64), count(row_count));
-            if !self.report.notes.contains(&note) {
-                self.report.notes.push(note);
-            }
-        }
         Ok(Selected { columns: plan.outputs.iter().map(|o| o.name.clone()).collect(), rows, row_count })
     }
 }

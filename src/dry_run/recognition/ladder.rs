@@ -8,9 +8,11 @@ use crate::catalog::Expression;
 use crate::classify::{self, Guard, Ladder, Predicate, Rule};
 use crate::dry_run::report::LadderReport;
 use crate::migration::{Migration, Statement};
+use crate::report::Finding;
 use crate::snapshot::Snapshot;
 
 /// One UPDATE of a ladder.
+#[derive(Clone)]
 pub(super) struct Rung {
     seen: Seen,
     column: String,
@@ -117,6 +119,37 @@ fn strip_qualifier(node: &mut Node, name: &str) {
     });
 }
 
+/// Rules are named by their lines; where that isn't enough, by migration or column as well.
+fn named_apart(rungs: &[Rung], migration: &Migration) -> Vec<Rung> {
+    let several = rungs.iter().any(|rung| rung.statement.place.file != rungs[0].statement.place.file);
+    let name = |rung: &Rung| {
+        let place = &rung.statement.place;
+        let alone = rungs.iter().filter(|r| r.statement.place.line == place.line).count() == 1;
+        let line = if alone { format!("line-{}", place.line) } else { format!("line-{}-{}", place.line, place.column) };
+        if several { format!("{}-{line}", migration.files[place.file].migration) } else { line }
+    };
+    rungs.iter().map(|rung| Rung { rule: Rule { id: name(rung), ..rung.rule.clone() }, ..rung.clone() }).collect()
+}
+
+/// The same finding in the words of a migration: its rules are lines, and it has no ladder file to be corrected.
+fn in_sql(finding: &Finding) -> Finding {
+    let mut finding = finding.clone();
+    let words = [("Rule line-", "The rule in line "), (" rule line-", " rule in line "), ("line-", "line ")];
+    for (from, to) in words {
+        finding.message = finding.message.replace(from, to);
+    }
+    let action = match finding.id {
+        "dead-rule" => "Check the spelling of its condition against the values in the table, or drop the statement.",
+        "null-category" => {
+            "Add a last UPDATE for the rows that are still NULL, or statements for the values that none names."
+        }
+        "fallback-heavy" => "Read which rows it takes; each kind that isn't meant needs a statement of its own.",
+        _ => return finding,
+    };
+    finding.action = action.to_owned();
+    finding
+}
+
 /// The whole classification report of a ladder.
 pub(super) fn report(
     rungs: &[Rung],
@@ -125,6 +158,7 @@ pub(super) fn report(
     samples: usize,
 ) -> anyhow::Result<LadderReport> {
     let seen = &rungs[0].seen;
+    let rungs = &named_apart(rungs, migration);
     let table = snapshot.table(Some(&seen.snapshot_table))?.clone();
     let ladder = Ladder {
         name: migration.files[rungs[0].statement.place.file].migration.clone(),
@@ -145,7 +179,7 @@ pub(super) fn report(
                 finding.message.split(|c: char| !(c.is_alphanumeric() || c == '-')).any(|word| word == id)
             };
             let rung = rungs.iter().find(named).unwrap_or(&rungs[rungs.len() - 1]);
-            placed(finding, location(&rung.statement, migration))
+            placed(&in_sql(finding), location(&rung.statement, migration))
         })
         .collect();
     Ok(LadderReport {

@@ -1,7 +1,7 @@
-//! What a comment claims against what its UPDATE does.
+//! What a guard keeps an UPDATE from, and what its comment claims.
 //!
-//! Input: an UPDATE whose comment says that it overrides, and whose WHERE takes only rows where the column is still NULL.
-//! Output: the rows it would take without that guard, so that the two can be compared.
+//! Input: an UPDATE whose WHERE takes only rows where a column it sets is still NULL; its comment may say that it overrides.
+//! Output: the rows it would take without that guard, so that condition, claim and effect can be compared.
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{BoolExprType, Node, NullTestType, UpdateStmt};
@@ -63,10 +63,10 @@ fn is_guard(node: &Node, set: &[&str]) -> bool {
 }
 
 impl Session<'_> {
-    /// Counts the rows that a claim would take without its guard; before the statement runs.
-    pub(super) fn test_claim(&mut self, statement: &Statement, report: &mut StatementReport) -> Ran<()> {
+    /// Counts the rows that an UPDATE would take without its guard; before the statement runs.
+    pub(super) fn test_guard(&mut self, statement: &Statement, report: &mut StatementReport) -> Ran<()> {
         let NodeEnum::UpdateStmt(update) = &statement.node else { return Ok(()) };
-        let (Some(_), Some(unguarded)) = (claim(statement), without_guard(update)) else { return Ok(()) };
+        let Some(unguarded) = without_guard(update) else { return Ok(()) };
         let translator = Translator { catalog: &self.catalog, settings: &self.settings, tie: Tie::Least };
         let node = NodeEnum::UpdateStmt(Box::new(unguarded));
         // A form that can't be read is no reason to stop the statement itself.

@@ -60,6 +60,8 @@ pub struct Session<'s> {
     options: Options,
     /// Reports so far, in order.
     reports: Vec<StatementReport>,
+    /// First rows of queries, by statement.
+    first_rows: BTreeMap<usize, Row>,
     /// Statements that were committed.
     committed: Vec<Sent>,
     /// Statements of the transaction under way.
@@ -134,6 +136,7 @@ impl<'s> Session<'s> {
             settings,
             options,
             reports: Vec::new(),
+            first_rows: BTreeMap::new(),
             committed: Vec::new(),
             open: Vec::new(),
             block: Block::None,
@@ -162,9 +165,8 @@ impl<'s> Session<'s> {
     pub(super) fn take_reports(&mut self) -> Vec<StatementReport> {
         self.committed.clear();
         self.locks.clear();
-        let mut reports = std::mem::take(&mut self.reports);
-        reports.iter_mut().for_each(|report| report.rows.truncate(self.options.samples));
-        reports
+        self.first_rows.clear();
+        std::mem::take(&mut self.reports)
     }
 
     /// Has an error ended the run?
@@ -288,6 +290,10 @@ impl Figures for Session<'_> {
 
     fn statements(&self) -> &[StatementReport] {
         &self.reports
+    }
+
+    fn first_row(&self, statement: usize) -> Option<Row> {
+        self.first_rows.get(&statement).cloned()
     }
 }
 

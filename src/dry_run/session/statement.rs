@@ -38,11 +38,15 @@ impl Session<'_> {
             NodeEnum::SelectStmt(select) if select.into_clause.is_none() => {
                 let (plan, other) = self.select_plans(&statement.node)?;
                 self.depend_on(plan.remarks.reads.keys().copied(), None, report);
-                // One row at least: a comment's figures are read off the first. `take_reports` cuts what wasn't asked for.
+                // The first row is needed even where none is shown: comments promise its figures.
                 let limit = self.options.samples.max(1);
                 let selected = self.on_rows(report, |run| run.select(&plan, other.as_ref(), limit))?;
                 report.rows_affected = Some(selected.row_count);
                 report.rows = selected.rows;
+                if let Some(first) = report.rows.first() {
+                    self.first_rows.insert(report.index, first.clone());
+                }
+                report.rows.truncate(self.options.samples);
                 Ok(Verdict::Executed)
             }
             node @ (NodeEnum::InsertStmt(_) | NodeEnum::UpdateStmt(_) | NodeEnum::DeleteStmt(_)) => {
@@ -53,7 +57,7 @@ impl Session<'_> {
                 let reads: Vec<Oid> =
                     reads.flat_map(|plan| execution::remarks(plan).reads.keys().copied().collect::<Vec<_>>()).collect();
                 self.depend_on(reads.into_iter().chain([table]), Some(table), report);
-                self.test_claim(statement, report)?;
+                self.test_guard(statement, report)?;
                 let walk = match node {
                     NodeEnum::UpdateStmt(update) => Walk::of(update, before),
                     _ => None,

@@ -3,6 +3,9 @@
 //! Input: the report and the schema before and after. Output: findings with their place in the file. Invariant: every count is one
 //! that the report has.
 
+mod cause;
+mod expectations;
+
 use std::collections::BTreeSet;
 
 use pg_query::NodeEnum;
@@ -16,6 +19,8 @@ use crate::migration::{Migration, Statement};
 use crate::render::count;
 use crate::report::{Finding, Location, Severity};
 
+pub(super) use cause::explain;
+
 /// Everything worth saying about a migration.
 pub(super) fn findings(
     migration: &Migration,
@@ -27,7 +32,7 @@ pub(super) fn findings(
     for statement in &report.statements {
         findings.extend(of_statement(statement));
     }
-    findings.extend(expectations(report));
+    findings.extend(expectations::findings(migration, report));
     findings.extend(checks(report));
     findings.extend(indexes_before_backfills(migration, report));
     findings.extend(held_locks(report));
@@ -35,7 +40,46 @@ pub(super) fn findings(
     findings.extend(rewrites(migration, report));
     findings.extend(broken_claims(migration, report));
     findings.extend(unindexed_recursions(migration, report, catalog));
+    recognised(&mut findings, report);
     findings
+}
+
+/// Adds what ladders and walks found, and drops what says the same with less.
+fn recognised(findings: &mut Vec<Finding>, report: &DryRunReport) {
+    let found: Vec<&Finding> =
+        report.ladders.iter().flat_map(|l| &l.findings).chain(report.walks.iter().flat_map(|w| &w.findings)).collect();
+    let has = |list: &[&Finding], id: &str, other: &Finding| {
+        list.iter().any(|f| f.id == id && f.location.as_ref().map(line) == other.location.as_ref().map(line))
+    };
+    let own: Vec<Finding> = findings.clone();
+    let own: Vec<&Finding> = own.iter().collect();
+    findings.retain(|f| match f.id {
+        "plan-dependent" => !has(&found, "plan-dependent", f),
+        // The comment's broken promise tells why.
+        "statement-without-effect" => !has(&own, "comment-contradicts-sql", f) && !has(&found, "dead-rule", f),
+        _ => true,
+    });
+    findings.extend(
+        found.into_iter().filter(|f| f.id != "shadowed-rule" || !has(&own, "comment-contradicts-sql", f)).cloned(),
+    );
+}
+
+fn line(location: &Location) -> (&str, usize) {
+    (&location.file, location.line)
+}
+
+/// `1 row`, `2 rows`
+fn plural(number: u64, thing: &str) -> String {
+    if number == 1 { format!("1 {thing}") } else { format!("{} {thing}s", count(number)) }
+}
+
+/// `statement 3`, `statements 3, 4 and 7`
+fn listed(noun: &str, items: &[String]) -> String {
+    match items {
+        [] => format!("no {noun}"),
+        [only] => format!("{noun} {only}"),
+        [first @ .., last] => format!("{noun}s {} and {last}", first.join(", ")),
+    }
 }
 
 fn place(statement: &StatementReport) -> Location {
@@ -48,7 +92,7 @@ fn place(statement: &StatementReport) -> Location {
 }
 
 fn at(statement: &StatementReport) -> String {
-    format!("Statement {} ({}:{})", statement.index, statement.file, statement.line)
+    format!("Statement {} ({})", statement.index, statement.kind)
 }
 
 fn of_statement(statement: &StatementReport) -> Vec<Finding> {
@@ -105,17 +149,21 @@ fn without_effect(statement: &StatementReport, at: &str) -> Option<Finding> {
     }
     let affected = statement.rows_affected.unwrap_or(0);
     if affected == 0 {
-        return Some(Finding::new(
-            "statement-without-effect",
-            Severity::Note,
-            0,
-            format!(
-                "{at}: this {} matches no row of {}.",
-                statement.kind,
-                statement.table.as_deref().unwrap_or("the table")
+        let table = statement.table.as_deref().unwrap_or("the table");
+        let (message, action) = match statement.unguarded_rows.filter(|rows| *rows > 0) {
+            Some(rows) => (
+                format!(
+                    "{at} writes nothing: {} of {table} meet its condition, and not one of them is NULL any more.",
+                    plural(rows, "row")
+                ),
+                "Make sure that this is meant: earlier statements have taken all of its rows; without its IS NULL it would take them back.",
             ),
-            "Make sure that this is meant: a pattern may be misspelt, or an earlier statement may have taken its rows.",
-        ));
+            None => (
+                format!("{at} matches no row of {table}."),
+                "Make sure that this is meant: a pattern may be misspelt, or an earlier statement may have taken its rows.",
+            ),
+        };
+        return Some(Finding::new("statement-without-effect", Severity::Note, 0, message, action));
     }
     let unchanged = statement.rows_unchanged.filter(|rows| *rows > 0)?;
     Some(Finding::new(
@@ -127,47 +175,16 @@ fn without_effect(statement: &StatementReport, at: &str) -> Option<Finding> {
     ))
 }
 
-fn expectations(report: &DryRunReport) -> Vec<Finding> {
-    let missed = report.expectations.iter().filter(|e| !e.ok);
-    missed
-        .map(|e| {
-            let predicted =
-                if e.predicted.is_null() { "can't be told".to_owned() } else { format!("is {}", e.predicted) };
-            let (file, line) = e.source.rsplit_once(':').unwrap_or((e.source.as_str(), ""));
-            let finding = Finding::new(
-                "expectation-missed",
-                Severity::Error,
-                e.difference.map_or(1, i64::unsigned_abs),
-                format!(
-                    "{} ({}) {predicted}, expected {}{}",
-                    e.name,
-                    e.source,
-                    e.expected,
-                    e.cause.as_ref().map_or_else(|| ".".to_owned(), |cause| format!(": {cause}."))
-                ),
-                "Find out which of the two is meant before the migration runs.",
-            );
-            match line.parse() {
-                Ok(line) => finding.at(Location { file: file.to_owned(), line, column: None, end_line: None }),
-                Err(_) => finding,
-            }
-        })
-        .collect()
-}
-
 fn checks(report: &DryRunReport) -> Vec<Finding> {
     let failed = report.checks.iter().filter(|check| check.ok == Some(false));
     failed
         .map(|check| {
-            let why = check.error.as_ref().map_or_else(
-                || format!("{}, by the rule {}", check.cause.as_deref().unwrap_or("it fails"), check.rule),
-                |error| error.message.clone(),
-            );
+            let why = check.error.as_ref().map_or_else(|| check.found(), |error| error.message.clone());
             Finding::new(
                 "check-failed",
                 Severity::Error,
-                check.row_count.max(1),
-                format!("The check {} ({}:{}) doesn't pass: {why}.", check.name, check.file, check.line),
+                check.row_count,
+                format!("The check \"{}\" doesn't pass: {why}.", check.name),
                 "Correct the migration, or the check.",
             )
             .with_samples(check.rows.clone())
@@ -210,10 +227,11 @@ fn indexes_before_backfills(migration: &Migration, report: &DryRunReport) -> Vec
                 Severity::Note,
                 rows,
                 format!(
-                    "{} creates an index that statement {} then maintains for {} row writes.",
+                    "{} makes an index that {} then {} for {}.",
                     at(index),
-                    numbers.join(", "),
-                    count(rows)
+                    listed("statement", &numbers),
+                    if numbers.len() == 1 { "maintains" } else { "maintain" },
+                    plural(rows, "written row")
                 ),
                 format!(
                     "Create the index after statement {}: one sorted build is faster, and the index is denser.",
