@@ -82,7 +82,8 @@ fn compare(albums: u64, runs: usize) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let snapshot = folder.path().join("snapshot");
     let snapshot = snapshot.to_str().context("a path in Unicode")?;
-    let made = rehearsal(&["generate", "--albums", &albums.to_string(), "--seed", "1", "--out", snapshot, "-q"]).status()?;
+    let made =
+        rehearsal(&["generate", "--albums", &albums.to_string(), "--seed", "1", "--out", snapshot, "-q"]).status()?;
     if !made.success() {
         bail!("generating the archive failed");
     }
@@ -127,7 +128,9 @@ fn load(database: &server::Database, snapshot: &Path) -> Result<i64> {
     let connection = duckdb::Connection::open_in_memory()?;
     let file = snapshot.join("llama_logs.parquet");
     let list = |name: &str| {
-        format!("CASE WHEN {name} IS NOT NULL THEN '{{' || array_to_string(list_transform({name}, lambda x: '\"' || x || '\"'), ',') || '}}' END AS {name}")
+        format!(
+            "CASE WHEN {name} IS NOT NULL THEN '{{' || array_to_string(list_transform({name}, lambda x: '\"' || x || '\"'), ',') || '}}' END AS {name}"
+        )
     };
     connection.execute_batch(&format!(
         "SET autoinstall_known_extensions = false; \
@@ -154,9 +157,10 @@ fn dry_run(snapshot: &str) -> Result<(f64, f64)> {
     let paths = MIGRATIONS.map(migration);
     let paths = paths.each_ref().map(|p| p.to_str().expect("a path in Unicode"));
     let begun = Instant::now();
-    let mut child = rehearsal(&["dry-run", paths[0], paths[1], "--on", snapshot, "--fail-on", "never", "--format", "json"])
-        .stdout(Stdio::piped())
-        .spawn()?;
+    let mut child =
+        rehearsal(&["dry-run", paths[0], paths[1], "--on", snapshot, "--fail-on", "never", "--format", "json"])
+            .stdout(Stdio::piped())
+            .spawn()?;
     let mut peak = 0.0;
     let mut out = BufReader::new(child.stdout.take().context("the rehearsal's output")?);
     let mut line = String::new();
