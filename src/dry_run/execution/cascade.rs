@@ -81,14 +81,21 @@ impl Run<'_, '_> {
     pub(super) fn cascade(&mut self, mut pending: Vec<Cascade>) -> Ran<()> {
         let mut later = Vec::new();
         let mut cascaded = 0;
+        // The server goes by the order in which the constraints were made.
+        pending.reverse();
         while let Some(cascade) = pending.pop() {
             match cascade.action {
                 Action::NoAction => later.push(cascade),
                 Action::Restrict => self.refuse_if_referred(&cascade, false)?,
-                _ => {
-                    let (rows, more) = self.act(&cascade)?;
+                action => {
+                    let (rows, mut more) = self.act(&cascade)?;
                     cascaded += rows;
+                    more.reverse();
                     pending.extend(more);
+                    // The default may be the very key that goes.
+                    if action == Action::SetDefault {
+                        later.push(cascade);
+                    }
                 }
             }
         }
