@@ -126,7 +126,10 @@ impl Run<'_, '_> {
         let list = list.join(", ");
         let name = table_name(table);
         self.store.engine.run(&format!("INSERT INTO {name} (_r, {list}) SELECT _r, {list} FROM {stage}"))?;
-        self.report.rows_affected = Some(rows);
+        // REFRESH has no count in its command tag.
+        if self.report.kind != "REFRESH MATERIALIZED VIEW" {
+            self.report.rows_affected = Some(rows);
+        }
         self.report.rows_inserted = Some(rows);
         Ok(())
     }

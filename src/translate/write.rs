@@ -168,6 +168,8 @@ impl Reader<'_> {
             }
             let value = required(&target.val)?;
             let sql = match &value.node {
+                // What it is anyhow: computed with the others.
+                Some(NodeEnum::SetToDefault(_)) if column.generated.is_some() => continue,
                 Some(NodeEnum::SetToDefault(_)) => self.default_value(table, &column)?,
                 _ if column.generated.is_some() || column.identity == Some(Identity::Always) => {
                     return Err(Problem::rejected(
