@@ -269,13 +269,12 @@ mod tests {
     }
 
     #[test]
-    fn ten_megabytes_are_read_in_about_a_second() {
+    fn a_large_text_is_read_in_parts_and_keeps_its_places() {
         let row = "INSERT INTO t (a, b) VALUES (1, 'it''s a value of some length'), (2, $$another value$$);\n";
-        let text = row.repeat(10_000_000 / row.len());
-        let start = std::time::Instant::now();
+        let text = row.repeat(2_000_000 / row.len());
         let read = Migration::from_text("big.sql", &text).expect("SQL");
-        assert_eq!(read.statements.len(), 10_000_000 / row.len());
-        // Generous: a machine under load must not fail the tests.
-        assert!(start.elapsed().as_secs() < 15, "{:?}", start.elapsed());
+        assert_eq!(read.statements.len(), text.len() / row.len());
+        let last = read.statements.last().expect("statements");
+        assert_eq!((last.place.line, last.offset), (read.statements.len(), text.len() - row.len()));
     }
 }

@@ -419,22 +419,27 @@ impl Reader<'_> {
             self.choice(format!("DISTINCT ON ({}){order}", names.join(", ")));
         }
         let tie = self.tie_direction();
+        // Sorted and grouped are columns of an inner query: a cast that may raise an error can't stand in a window.
+        let mut inner: Vec<String> = groups.iter().enumerate().map(|(n, group)| format!(", {group} AS g{n}")).collect();
+        inner.extend(query.order.bare.iter().enumerate().map(|(n, key)| format!(", {key} AS k{n}")));
+        let ordered_by = query.order.keys.iter().zip(&query.order.bare).enumerate();
         let mut keys: Vec<String> =
-            query.order.keys.iter().skip(groups.len().min(query.order.keys.len())).cloned().collect();
-        keys.extend(query.values.iter().filter(|v| !groups.contains(&v.sql)).map(|v| format!("{} {tie}", v.sql)));
+            ordered_by.skip(groups.len()).map(|(n, (key, bare))| format!("p.k{n}{}", &key[bare.len()..])).collect();
+        let untold = query.values.iter().zip(outputs).filter(|(value, _)| !groups.contains(&value.sql));
+        keys.extend(untold.map(|(_, output)| format!("p.{} {tie}", output.column)));
         if keys.is_empty() {
             keys.push("1".to_owned());
         }
         let columns: Vec<String> = outputs.iter().map(|o| format!("q.{}", o.column)).collect();
-        let sorted: Vec<String> =
-            query.order.bare.iter().enumerate().map(|(n, key)| format!(", {key} AS k{n}")).collect();
+        let partition: Vec<String> = (0..groups.len()).map(|n| format!("p.g{n}")).collect();
         let mut sql = format!(
-            "SELECT {} FROM (SELECT {}{}, row_number() OVER (PARTITION BY {} ORDER BY {}) AS rank{}) AS q WHERE q.rank = 1",
+            "SELECT {} FROM (SELECT p.*, row_number() OVER (PARTITION BY {} ORDER BY {}) AS rank \
+             FROM (SELECT {}{}{}) AS p) AS q WHERE q.rank = 1",
             columns.join(", "),
-            query.list(),
-            sorted.join(""),
-            groups.join(", "),
+            partition.join(", "),
             keys.join(", "),
+            query.list(),
+            inner.concat(),
             query.clauses
         );
         let limit = self.limit(select, &query.order, true)?;

@@ -230,7 +230,7 @@ fn wait_for_copy(folder: &Path) {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         let copying = folder.read_dir().expect("the folder").flatten().any(|staging| {
-            let files = staging.path().read_dir().into_iter().flatten().flatten();
+            let files = staging.path().join("partial").read_dir().into_iter().flatten().flatten();
             files.filter_map(|f| f.metadata().ok()).any(|m| m.len() > 0)
         });
         if copying {

@@ -23,4 +23,5 @@ mod expressions;
 mod growth;
 mod migrations;
 mod roots;
+mod scenarios;
 mod snapshots;

@@ -14,6 +14,8 @@ use super::Run;
 
 /// Most frequent values shown of a column.
 const TOP_VALUES: usize = 10;
+/// Rows of a stage that samples are looked for in first.
+const FIRST_ROWS: usize = 1000;
 
 impl Run<'_, '_> {
     /// Compares a stage with its table: changed rows, and rows that an earlier statement had written.
@@ -85,14 +87,21 @@ impl Run<'_, '_> {
             fields.push(format!("{}, s.n{attnum}", quote_literal(&format!("{name} after"))));
         }
         let changed: Vec<String> = columns.iter().map(|c| format!("s.n{c} IS DISTINCT FROM t.c{c}")).collect();
-        let sql = format!(
-            "SELECT json_object({}) FROM {stage} AS s JOIN {} AS t ON s._r = t._r WHERE {} ORDER BY s._r LIMIT {}",
-            fields.join(", "),
-            table_name(table),
-            changed.join(" OR "),
-            self.samples
-        );
-        self.report.samples = self.store.engine.objects(&sql)?;
+        // The first rows nearly always show enough; only where they don't is the whole stage looked through.
+        let first = format!("(SELECT * FROM {stage} ORDER BY _r LIMIT {FIRST_ROWS})");
+        for rows in [first.as_str(), stage] {
+            let sql = format!(
+                "SELECT json_object({}) FROM {rows} AS s JOIN {} AS t ON s._r = t._r WHERE {} ORDER BY s._r LIMIT {}",
+                fields.join(", "),
+                table_name(table),
+                changed.join(" OR "),
+                self.samples
+            );
+            self.report.samples = self.store.engine.objects(&sql)?;
+            if self.report.samples.len() == self.samples {
+                break;
+            }
+        }
         Ok(())
     }
 

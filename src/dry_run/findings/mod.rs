@@ -179,7 +179,7 @@ fn checks(report: &DryRunReport) -> Vec<Finding> {
     let failed = report.checks.iter().filter(|check| check.ok == Some(false));
     failed
         .map(|check| {
-            let why = match (&check.error, &check.found) {
+            let why = match (&check.error, &check.cause) {
                 (Some(error), _) => error.message.clone(),
                 (None, found) => {
                     format!("its rule is \"{}\", and it gives {}", check.rule, found.as_deref().unwrap_or(""))

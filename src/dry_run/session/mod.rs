@@ -344,7 +344,7 @@ mod tests {
         check("UPDATE llama_logs SET reason = 'x'", &["Executed 4052 changed 4052"]);
         check(
             "UPDATE llama_logs SET retry_count = 0; UPDATE llama_logs SET retry_count = retry_count",
-            &["Executed 4052 changed 0", "Executed 4052 changed 0"],
+            &["Executed 4052 changed 185", "Executed 4052 changed 0"],
         );
         check(
             "UPDATE llama_logs AS a SET reason = b.operation FROM llama_logs AS b WHERE b.id = a.id",

@@ -1,0 +1,352 @@
+//! Small scripts, statement by statement, in a rehearsal and on a real server: the same fate, the same row counts, the same tables.
+//!
+//! `fixtures/semantics/*.txt` hold one script a line, `title :: statement; statement …`. After each statement all tables and views
+//! are read on both sides and compared as multisets of rows; the rows of a SELECT are compared as well, in order where it has
+//! an order. A statement that can't be rehearsed ends its script: an answer that is allowed to exist, not to become common.
+//!
+//! A title may end with `[any t.a, t.b]`: columns whose values are new at every run and are compared only for being NULL.
+
+use postgres::{Client, SimpleQueryMessage};
+use rehearsal::dry_run::report::{StatementReport, Verdict};
+use rehearsal::dry_run::session::{Options, Session, Transactions};
+use rehearsal::migration::Migration;
+use rehearsal::snapshot::{EngineOptions, Snapshot};
+use serde_json::Value;
+
+use crate::{fixtures, server};
+
+/// More rows than any table here has.
+const ALL: usize = 1000;
+
+/// One line of a file of scripts.
+struct Script {
+    title: String,
+    sql: String,
+    /// Columns whose values can't be foretold.
+    any: Vec<String>,
+}
+
+fn scripts(file: &str) -> Vec<Script> {
+    let text = std::fs::read_to_string(fixtures::folder("semantics").join(file)).expect(file);
+    let lines = text.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty());
+    lines
+        .map(|line| {
+            let (title, sql) = line.split_once(" :: ").unwrap_or_else(|| panic!("{file}: no title: {line}"));
+            let any = title.split_once("[any ").map_or("", |(_, list)| list.trim_end_matches(']'));
+            let any = any.split(", ").map(str::to_owned).collect();
+            Script { title: title.to_owned(), sql: sql.to_owned(), any }
+        })
+        .collect()
+}
+
+/// Rows by column; `None` is NULL.
+type ServerRows = Vec<Vec<(String, Option<String>)>>;
+
+/// What the server makes of a statement, or of several sent as one query.
+struct Ran {
+    /// SQLSTATE and message.
+    error: Option<(String, String)>,
+    /// Rows of the last command tag.
+    affected: u64,
+    rows: ServerRows,
+}
+
+fn send(client: &mut Client, sql: &str) -> Ran {
+    let mut ran = Ran { error: None, affected: 0, rows: Vec::new() };
+    match client.simple_query(sql) {
+        Ok(messages) => {
+            for message in messages {
+                match message {
+                    SimpleQueryMessage::CommandComplete(rows) => ran.affected = rows,
+                    SimpleQueryMessage::Row(row) => {
+                        let values = (0..row.len()).map(|n| row.get(n).map(str::to_owned));
+                        let names = row.columns().iter().map(|column| column.name().to_owned());
+                        ran.rows.push(names.zip(values).collect());
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Err(error) => {
+            let error = error.as_db_error().unwrap_or_else(|| panic!("{sql}: {error:?}"));
+            ran.error = Some((error.code().code().to_owned(), error.message().to_owned()));
+        }
+    }
+    ran
+}
+
+/// The same value, as an engine's JSON and as the server's text.
+fn same(ours: &Value, server: Option<&str>) -> bool {
+    let Some(server) = server else { return ours.is_null() };
+    let json = || serde_json::from_str::<Value>(server).ok();
+    match ours {
+        Value::Null => false,
+        Value::Bool(yes) => server == if *yes { "t" } else { "f" } || json().as_ref() == Some(ours),
+        Value::Number(number) => {
+            let text = number.to_string();
+            text == server || server.parse::<f64>().is_ok_and(|theirs| number.as_f64() == Some(theirs))
+        }
+        Value::String(text) => {
+            let number = |text: &str| text.parse::<f64>().ok();
+            text == server
+                || moment(text) == moment(server)
+                || (number(text).is_some() && number(text) == number(server) && text.len() == server.len())
+                || json()
+                    .is_some_and(|theirs| &theirs == ours || serde_json::from_str::<Value>(text).ok() == Some(theirs))
+        }
+        Value::Array(items) => {
+            let written: Vec<String> = items.iter().map(array_item).collect();
+            format!("{{{}}}", written.join(",")) == server || json().as_ref() == Some(ours)
+        }
+        Value::Object(_) => json().as_ref() == Some(ours),
+    }
+}
+
+/// An item as PostgreSQL writes it in an array.
+fn array_item(item: &Value) -> String {
+    match item {
+        Value::Null => "NULL".to_owned(),
+        Value::String(text) if text.is_empty() || text.contains([' ', ',', '"', '{', '}']) => {
+            format!("\"{}\"", text.replace('"', "\\\""))
+        }
+        Value::String(text) => text.clone(),
+        Value::Bool(yes) => if *yes { "t" } else { "f" }.to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// A time without what engines write differently.
+fn moment(text: &str) -> String {
+    let text = text.trim_end_matches("+00");
+    match text.rsplit_once('.') {
+        Some((whole, fraction)) if text.contains(':') => {
+            format!("{whole}.{}", fraction.trim_end_matches('0')).trim_end_matches('.').to_owned()
+        }
+        _ => text.to_owned(),
+    }
+}
+
+/// What differs between two sets of rows; nothing where they are the same.
+fn difference(
+    ours: &StatementReport,
+    server: &ServerRows,
+    in_order: bool,
+    any: &dyn Fn(&str) -> bool,
+) -> Option<String> {
+    let equal = |row: &serde_json::Map<String, Value>, theirs: &Vec<(String, Option<String>)>| {
+        row.len() == theirs.len()
+            && theirs.iter().all(|(name, value)| {
+                row.get(name)
+                    .is_some_and(|v| same(v, value.as_deref()) || (any(name) && v.is_null() == value.is_none()))
+            })
+    };
+    let mut left: Vec<_> = ours.rows.iter().collect();
+    let mut agree = left.len() == server.len();
+    for row in server {
+        let at = if in_order {
+            left.first().filter(|o| equal(o, row)).map(|_| 0)
+        } else {
+            left.iter().position(|o| equal(o, row))
+        };
+        match at {
+            Some(at) => drop(left.remove(at)),
+            None => agree = false,
+        }
+    }
+    let shown = || ours.rows.iter().map(|row| Value::Object(row.clone()).to_string()).collect::<Vec<_>>().join(" ");
+    (!agree).then(|| format!("server {server:?}\n      ours   {}", shown()))
+}
+
+/// Names of the server's tables and views.
+fn relations(client: &mut Client) -> Vec<String> {
+    let sql = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v', 'm', 'p') ORDER BY 1";
+    send(client, sql).rows.into_iter().filter_map(|row| row.into_iter().next()?.1).collect()
+}
+
+/// How a script went.
+enum End {
+    Agreed,
+    /// What can't be rehearsed.
+    Unsupported(String),
+    Different(String),
+}
+
+/// A script on both sides.
+struct Pair<'a> {
+    client: &'a mut Client,
+    session: Session<'a>,
+    script: &'a Script,
+}
+
+impl Pair<'_> {
+    fn run(&mut self, migration: &Migration) -> End {
+        for statement in &migration.statements {
+            let server = send(self.client, &statement.sql);
+            let report = self.session.run(migration, statement).expect("no interrupt");
+            if report.verdict == Verdict::Unsupported {
+                let what = report.unsupported.map_or_else(String::new, |unsupported| unsupported.what);
+                return End::Unsupported(format!("{}: {what}", statement.sql));
+            }
+            // The server checks a unique key row by row, in the order of its scan; here it is checked at the end.
+            let may_fail = report.notes.iter().any(|note| note.contains("may fail"));
+            if may_fail && server.error.as_ref().is_some_and(|(code, _)| code == "23505") {
+                return End::Agreed;
+            }
+            if let Some(what) = compare(&server, &report, &statement.node, &|name| self.is_any(name)) {
+                return End::Different(format!("{}\n      {what}", statement.sql));
+            }
+            let aborted = server.error.is_some() && send(self.client, "SELECT 1").error.is_some();
+            if !aborted && let Some(end) = self.compare_tables() {
+                return match end {
+                    End::Different(what) => End::Different(format!("after {}\n      {what}", statement.sql)),
+                    end => end,
+                };
+            }
+        }
+        End::Agreed
+    }
+
+    fn is_any(&self, name: &str) -> bool {
+        self.script.any.iter().any(|any| any.rsplit('.').next() == Some(name))
+    }
+
+    fn compare_tables(&mut self) -> Option<End> {
+        let names = relations(self.client);
+        let ours = self.session.catalog().tables.values().filter(|table| table.snapshot_table.is_none());
+        if let Some(table) = ours.map(|table| &table.name).find(|name| !names.contains(name)) {
+            return Some(End::Different(format!("the server has no table {table}")));
+        }
+        for name in names {
+            let sql = format!("SELECT * FROM \"{name}\"");
+            let probe = Migration::from_text("probe.sql", &sql).expect("a query");
+            let server = send(self.client, &sql);
+            let report = self.session.run(&probe, &probe.statements[0]).expect("no interrupt");
+            let any = |column: &str| self.script.any.contains(&format!("{name}.{column}"));
+            if report.verdict != Verdict::Executed {
+                let why = format!("{name}: {:?} {:?}", report.error, report.unsupported);
+                return Some(if report.error.is_some() { End::Different(why) } else { End::Unsupported(why) });
+            }
+            if let Some(what) = difference(&report, &server.rows, false, &any) {
+                return Some(End::Different(format!("table {name}\n      {what}")));
+            }
+        }
+        None
+    }
+}
+
+/// What a statement did on both sides, apart from the tables.
+fn compare(
+    server: &Ran,
+    report: &StatementReport,
+    node: &pg_query::NodeEnum,
+    any: &dyn Fn(&str) -> bool,
+) -> Option<String> {
+    let ours = report.error.as_ref().map(|error| (error.sqlstate.clone(), error.message.clone()));
+    if ours != server.error {
+        return Some(format!("server {:?}\n      ours   {ours:?}", server.error));
+    }
+    if server.error.is_none() && report.rows_affected.unwrap_or(0) != server.affected {
+        return Some(format!("server {} rows\n      ours   {:?}", server.affected, report.rows_affected));
+    }
+    let pg_query::NodeEnum::SelectStmt(select) = node else { return None };
+    if server.error.is_some() || select.into_clause.is_some() {
+        return None;
+    }
+    difference(report, &server.rows, !select.sort_clause.is_empty(), any)
+}
+
+fn empty(client: &mut Client) {
+    client
+        .batch_execute("ROLLBACK; DROP SCHEMA public CASCADE; CREATE SCHEMA public; SET TimeZone = 'UTC'")
+        .expect("an empty schema");
+}
+
+fn options(transactions: Transactions) -> Options {
+    Options { transactions, samples: ALL, ..Options::default() }
+}
+
+/// Runs all scripts of a file; at most `unsupported` of them may end early.
+fn check_all(file: &str, unsupported: usize) {
+    let database = server::database();
+    let mut client = database.client();
+    let snapshot = Snapshot::open("demo", &EngineOptions::default()).expect("the demo");
+    let (mut agreed, mut left, mut wrong) = (0, Vec::new(), Vec::new());
+    let only = std::env::var("SCENARIO").unwrap_or_default();
+    for (number, script) in scripts(file).iter().enumerate().filter(|(_, s)| s.title.contains(&only)) {
+        empty(&mut client);
+        let migration = match Migration::from_text("script.sql", &script.sql) {
+            Ok(migration) => migration,
+            Err(error) => panic!("{}: {error:#}", script.title),
+        };
+        let session = Session::new(&snapshot, &format!("run{number}"), &[&migration], options(Transactions::None));
+        let mut pair = Pair { client: &mut client, session: session.expect("a session"), script };
+        match pair.run(&migration) {
+            End::Agreed => agreed += 1,
+            End::Unsupported(what) => left.push(format!("{}: {what}", script.title)),
+            End::Different(what) => wrong.push(format!("{}: {what}", script.title)),
+        }
+    }
+    println!("{file}: {agreed} agree, {} can't be rehearsed:\n  {}", left.len(), left.join("\n  "));
+    assert!(wrong.is_empty(), "{} of {file} differ:\n  {}", wrong.len(), wrong.join("\n  "));
+    assert!(left.len() <= unsupported, "{} of {file} can't be rehearsed, {unsupported} before", left.len());
+}
+
+/// Sends a script as one file, or statement by statement until an error, and compares how it ends.
+fn check_transactions(client: &mut Client, snapshot: &Snapshot, script: &Script, transactions: Transactions) -> End {
+    empty(client);
+    let migration = Migration::from_text("script.sql", &script.sql).expect("a script");
+    let error = if transactions == Transactions::PerFile {
+        send(client, &script.sql).error
+    } else {
+        migration.statements.iter().find_map(|statement| send(client, &statement.sql).error)
+    };
+    client.batch_execute("ROLLBACK").expect("the end of the connection");
+    let mut session = Session::new(snapshot, "run", &[&migration], options(transactions)).expect("a session");
+    session.run_all(&migration).expect("no interrupt");
+    let reports = session.reports();
+    if let Some(what) = reports.iter().find_map(|report| report.unsupported.as_ref()) {
+        return End::Unsupported(what.what.clone());
+    }
+    let ours = reports.iter().find_map(|report| report.error.as_ref());
+    let ours = ours.map(|error| (error.sqlstate.clone(), error.message.clone()));
+    if ours != error {
+        return End::Different(format!("server {error:?}\n      ours   {ours:?}"));
+    }
+    let failed = reports.iter().position(|report| report.verdict == Verdict::Failed).unwrap_or(reports.len());
+    if reports.iter().skip(failed + 1).any(|report| report.verdict != Verdict::NotReached) {
+        return End::Different("statements run on after the error".to_owned());
+    }
+    // Queries run as they would in a new connection.
+    let mut probing = Pair { client, session, script };
+    probing.compare_tables().unwrap_or(End::Agreed)
+}
+
+#[test]
+fn transactions() {
+    let database = server::database();
+    let mut client = database.client();
+    let snapshot = Snapshot::open("demo", &EngineOptions::default()).expect("the demo");
+    let (mut left, mut wrong) = (Vec::new(), Vec::new());
+    for script in scripts("transactions.txt") {
+        for transactions in [Transactions::PerFile, Transactions::PerStatement] {
+            match check_transactions(&mut client, &snapshot, &script, transactions) {
+                End::Agreed => {}
+                End::Unsupported(what) => left.push(format!("{}, {transactions:?}: {what}", script.title)),
+                End::Different(what) => wrong.push(format!("{}, {transactions:?}: {what}", script.title)),
+            }
+        }
+    }
+    println!("can't be rehearsed:\n  {}", left.join("\n  "));
+    assert!(wrong.is_empty(), "{} differ:\n  {}", wrong.len(), wrong.join("\n  "));
+    assert!(left.len() <= 2, "{left:?}");
+}
+
+#[test]
+fn traps() {
+    check_all("scenarios.txt", 10);
+}
+
+#[test]
+fn writes() {
+    check_all("writes.txt", 10);
+}
