@@ -383,7 +383,8 @@ fn broken_claims(migration: &Migration, report: &DryRunReport) -> Vec<Finding> {
 /// Each level of a recursion looks a table up; without an index it scans it.
 fn unindexed_recursions(migration: &Migration, report: &DryRunReport, catalog: &Catalog) -> Vec<Finding> {
     let mut found = Vec::new();
-    for (statement, run) in migration.statements.iter().zip(&report.statements) {
+    let runs = migration.statements.iter().zip(&report.statements);
+    for (statement, run) in runs.filter(|(_, run)| run.verdict != Verdict::NotReached) {
         for (table, column) in recursion::unindexed(&statement.node, catalog) {
             let rows = report.tables.iter().find(|t| t.table == table).and_then(|t| t.rows_after).unwrap_or(0);
             found.push(
