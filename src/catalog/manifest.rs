@@ -16,7 +16,7 @@ use super::{
     AbsentForeignKey, AttNum, Catalog, Column, Constraint, ConstraintKind, EnumType, Expression, ForeignKey, Identity,
     Index, Oid, Sequence, Table, Type, tree,
 };
-use crate::snapshot::manifest::{self, Manifest};
+use crate::snapshot::manifest::{self, Manifest, Source};
 
 impl Catalog {
     /// The catalog that a snapshot's manifest describes.
@@ -24,7 +24,11 @@ impl Catalog {
     /// # Errors
     /// For a type or definition that PostgreSQL's parser doesn't read, naming where it stands.
     pub fn from_manifest(manifest: &Manifest) -> Result<Catalog> {
-        let mut catalog = Catalog { partial: true, ..Catalog::empty() };
+        let new_enums_are_open = match &manifest.source {
+            Source::Postgres(server) => major(&server.version).is_some_and(|major| major >= 17),
+            Source::Synthetic { .. } => false,
+        };
+        let mut catalog = Catalog { partial: true, new_enums_are_open, ..Catalog::empty() };
         for ty in &manifest.enums {
             catalog.load_enum(ty).with_context(|| format!("the enum {} of the snapshot", ty.name))?;
         }
@@ -230,6 +234,11 @@ fn read_constraint(definition: &str) -> Result<protobuf::Constraint> {
         return Ok(*constraint);
     }
     Err(anyhow!("it isn't the definition of a constraint"))
+}
+
+/// `15.18 (Debian 15.18-1)` -> 15
+fn major(version: &str) -> Option<u32> {
+    version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
 #[cfg(test)]

@@ -69,6 +69,8 @@ pub struct Catalog {
     pub search_path: Vec<String>,
     /// Made from a snapshot, which lists no views, functions, triggers, policies and extensions: one that isn't here may exist.
     pub partial: bool,
+    /// Labels added to an enum may be used at once where its type was created in the same transaction: from PostgreSQL 17 on.
+    pub new_enums_are_open: bool,
     /// The last [`Oid`] given out.
     pub last_oid: Oid,
 }
@@ -164,7 +166,7 @@ pub struct EnumType {
     pub labels: Vec<String>,
     /// Labels added in the transaction that is still open: the server refuses to use them (55P04).
     pub uncommitted: BTreeSet<String>,
-    /// The type itself was made in the open transaction, so all its labels may be used.
+    /// The type itself was made in the open transaction: its own labels may be used.
     pub is_new: bool,
 }
 

@@ -14,7 +14,7 @@ use super::report::{
 };
 use super::session::{self, Session, broken, shown};
 use super::store::{columns_of, key_columns};
-use super::{checks, findings, locks};
+use super::{checks, findings, locks, recognition};
 use crate::catalog::delta::delta;
 use crate::catalog::{Catalog, Oid};
 use crate::migration::Migration;
@@ -75,7 +75,7 @@ pub fn analyze(snapshot: &Snapshot, migration: &Migration, options: &Options) ->
     }
     report.statements = session.take_reports();
     report.ladders = session.recognition.ladders(snapshot, migration, options.session.samples)?;
-    report.walks = session.recognition.walks(snapshot, migration, options.session.samples)?;
+    report.walks = recognition::walks(migration, &mut report.statements);
     findings::explain(&mut report, migration, options.contract.as_ref());
     report.findings = findings::findings(migration, &report, session.catalog(), &session.base);
     if let Some(rollback) = &options.rollback {

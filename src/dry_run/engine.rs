@@ -190,12 +190,18 @@ fn halt(error: &duckdb::Error, sql: &str) -> Halt {
     }
 }
 
-/// The server's error inside DuckDB's: `PG|22001|value too long for type character varying(3)`.
+/// The server's error inside DuckDB's: `PG|22001|value too long for type character varying(3)`; a DETAIL that is the same for
+/// all rows may follow after another bar.
 fn server_error(text: &str) -> Option<Problem> {
     let (_, raised) = text.split_once("PG|")?;
     let (sqlstate, message) = raised.split_once('|')?;
     let message = message.split("\n\nLINE ").next().unwrap_or(message).trim_end();
-    Some(Problem::rejected(known_state(sqlstate)?, message))
+    let sqlstate = known_state(sqlstate)?;
+    // A bar may as well be part of a value that the message quotes.
+    match message.split_once('|').filter(|_| sqlstate == "22003" && message.starts_with("numeric field overflow|")) {
+        Some((message, detail)) => Some(Problem::rejected(sqlstate, message).detail(detail)),
+        None => Some(Problem::rejected(sqlstate, message)),
+    }
 }
 
 /// SQLSTATEs are part of the binary; only those that rows can raise come out of the engine.

@@ -129,6 +129,9 @@ pub struct StatementReport {
     pub notes: Vec<String>,
     /// Milliseconds it took here.
     pub elapsed_ms: f64,
+    /// The roots report of a walk, on its way to [`DryRunReport::walks`].
+    #[serde(skip)]
+    pub walk: Option<RootsReport>,
 }
 
 /// An error of the server.

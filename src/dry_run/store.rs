@@ -97,7 +97,9 @@ impl<'s> Store<'s> {
     pub(super) fn roll_back(&mut self) -> Ran<()> {
         self.tables = std::mem::take(&mut self.saved);
         self.values.clear();
-        self.engine.run("ROLLBACK")
+        self.engine.run("ROLLBACK")?;
+        // A query that failed has left it on; settings aren't part of a transaction.
+        self.engine.run("SET preserve_insertion_order = false")
     }
 
     /// Forgets everything: the state is the snapshot's again.

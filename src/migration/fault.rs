@@ -32,7 +32,7 @@ pub(super) fn syntax_error(name: &str, text: &str, pieces: &[Piece], message: &s
                 text,
                 start + leading(text, pieces, start),
                 "the statement nests deeper than can be read here",
-                "write long chains of || or + with concat() or in steps",
+                "put parentheses around halves of a long chain of || or +, so that it isn't one deep tree",
             ),
             Failure::Syntax(message) => {
                 let offset = start + offending(&text[start..end], &message);
@@ -132,8 +132,11 @@ fn hint(text: &str, offset: usize) -> &'static str {
     if rest.starts_with("<<") || rest.starts_with("==") || rest.starts_with(">>") {
         return "that looks like a conflict that a merge has left: resolve it";
     }
+    let line_start = text[..offset].rfind('\n').map_or(0, |i| i + 1);
     match rest.as_bytes().first() {
-        Some(b'`') => "PostgreSQL quotes identifiers with \"double quotes\"",
+        _ if text[line_start..].lines().next().is_some_and(|line| line.contains('`')) => {
+            "PostgreSQL quotes identifiers with \"double quotes\""
+        }
         Some(b':') => "psql's variables aren't filled in here: write the value",
         _ => "this is PostgreSQL's own parser: the server would refuse the whole file",
     }

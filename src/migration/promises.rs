@@ -100,10 +100,8 @@ fn number(text: &str) -> Option<(u64, &str)> {
     }
     let rest = &text[end..];
     // 1.5, 30%, 4k and 10MB are no counts of rows.
-    let is_whole = !rest.starts_with('%')
-        && !rest.starts_with(|c: char| c.is_alphanumeric())
-        && !(rest.starts_with('.') && rest[1..].starts_with(|c: char| c.is_ascii_digit()));
-    if !is_whole {
+    let is_decimal = rest.strip_prefix('.').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    if is_decimal || rest.starts_with(|c: char| c == '%' || c.is_alphanumeric()) {
         return None;
     }
     let digits: String = text[..end].chars().filter(char::is_ascii_digit).collect();

@@ -49,11 +49,12 @@ pub(super) fn find(paths: &[PathBuf], warnings: &mut Vec<String>) -> Result<Vec<
 fn missing(path: &Path) -> anyhow::Error {
     let error = anyhow!("{} doesn't exist", path.display());
     let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let wanted = name_of(path);
+    let stem = |path: &Path| path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
+    let wanted = stem(path);
     let near = entries(parent)
         .unwrap_or_default()
         .into_iter()
-        .map(|entry| (strsim::jaro_winkler(&name_of(&entry), &wanted), entry))
+        .map(|entry| (strsim::jaro_winkler(&stem(&entry), &wanted), entry))
         .filter(|(likeness, _)| *likeness > 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0));
     match near {

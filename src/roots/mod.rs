@@ -28,6 +28,7 @@ mod view;
 use std::path::Path;
 
 use anyhow::Result;
+use duckdb::Connection;
 
 pub use climb::Variant;
 pub use oracle::Outcome;
@@ -62,6 +63,12 @@ struct Columns {
     flag: bool,
     /// `root_job_id`
     stored_root: bool,
+}
+
+impl Columns {
+    fn of(columns: &LogColumns) -> Columns {
+        Columns { flag: columns.has("is_root_job"), stored_root: columns.has("root_job_id") }
+    }
 }
 
 /// What is true of a class of rows, and what the backfill gives it.
@@ -216,7 +223,7 @@ fn near_limit(depth_limit: u32) -> u32 {
 pub fn analyze(snapshot: &Snapshot, columns: &LogColumns, options: &Options) -> Result<RootsReport> {
     let graph = JobGraph::load(snapshot.connection())?;
     let solved = Solved::solve(&graph, options)?;
-    report(snapshot, columns, &solved)
+    report(snapshot.connection(), Columns::of(columns), &solved)
 }
 
 /// As [`analyze`]; also writes what became of each row to a Parquet file, sorted by id: `id, job_id, parent_job_id, outcome,
@@ -232,7 +239,7 @@ pub fn analyze_and_write_rows(
 ) -> Result<RootsReport> {
     let graph = JobGraph::load(snapshot.connection())?;
     let solved = Solved::solve(&graph, options)?;
-    let report = report(snapshot, columns, &solved)?;
+    let report = report(snapshot.connection(), Columns::of(columns), &solved)?;
     output::write_rows(snapshot.connection(), &solved, path)?;
     Ok(report)
 }
@@ -248,16 +255,15 @@ pub struct Answer {
     pub greatest: Option<String>,
 }
 
-/// Answers of the backfill for every parent id of the view `log`, without the truth beside them, and the rows that its recursive
-/// query makes on the server.
+/// As [`analyze`], over a view `log` with `id`, `job_id`, `parent_job_id` and, where `flag` says so, `is_root_job`; also the
+/// backfill's answers for every parent id.
 ///
 /// # Errors
-/// When the log can't be read, or the user interrupts.
-pub fn answers(connection: &duckdb::Connection, variant: Variant, depth_limit: u32) -> Result<(Vec<Answer>, u64)> {
+/// As [`analyze`].
+pub fn resolve(connection: &Connection, flag: bool, options: &Options) -> Result<(RootsReport, Vec<Answer>)> {
     let graph = JobGraph::load(connection)?;
-    let climb = Climb::measure(&graph, variant, depth_limit);
-    let mut sets = CandidateSets::new(&graph.names);
-    let replay = Replay::run(&climb, &mut sets)?;
+    let solved = Solved::solve(&graph, options)?;
+    let report = report(connection, Columns { flag, stored_root: false }, &solved)?;
     let mut seen = vec![false; graph.len()];
     let mut answers = Vec::new();
     for class in graph.classes() {
@@ -265,19 +271,18 @@ pub fn answers(connection: &duckdb::Connection, variant: Variant, depth_limit: u
         if std::mem::replace(&mut seen[parent as usize], true) {
             continue;
         }
-        let set = replay.answer(&RowClass { job: None, ..*class });
-        let members = sets.members(&set);
+        let set = solved.replay.answer(&RowClass { job: None, ..*class });
+        let members = solved.sets.members(&set);
         let name = |job: Option<&Job>| job.map(|&job| graph.names.name(job).to_owned());
         let parent = graph.names.name(parent).to_owned();
         answers.push(Answer { parent, least: name(members.first()), greatest: name(members.last()) });
     }
-    Ok((answers, fan_out::rows(&climb)?))
+    Ok((report, answers))
 }
 
-fn report(snapshot: &Snapshot, columns: &LogColumns, solved: &Solved<'_>) -> Result<RootsReport> {
-    let columns = Columns { flag: columns.has("is_root_job"), stored_root: columns.has("root_job_id") };
+fn report(connection: &Connection, columns: Columns, solved: &Solved<'_>) -> Result<RootsReport> {
     let (mut report, picks) = solved.count(columns)?;
-    let examples = picks.fetch(snapshot.connection(), solved)?;
+    let examples = picks.fetch(connection, solved)?;
     report.findings = findings::findings(&report, &examples);
     Ok(report)
 }

@@ -272,8 +272,14 @@ fn limit(sql: String, from: &Type, to: &Type, context: Context) -> String {
                 return sql;
             }
             let cast = format!("TRY_CAST({sql} AS {})", physical(to));
-            let detail = format!("numeric field overflow (precision {precision}, scale {scale})");
-            let error = raise("22003", &quote_literal(&detail), to);
+            let room = match i64::from(*precision) - i64::from(*scale) {
+                0 => "1".to_owned(),
+                whole => format!("10^{whole}"),
+            };
+            let message = format!(
+                "numeric field overflow|A field with precision {precision}, scale {scale} must round to an absolute value less than {room}."
+            );
+            let error = raise("22003", &quote_literal(&message), to);
             format!("CASE WHEN {sql} IS NOT NULL AND {cast} IS NULL THEN {error} ELSE {cast} END")
         }
         Type::Timestamp(Some(precision)) | Type::Timestamptz(Some(precision)) if *precision < 6 => {

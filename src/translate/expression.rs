@@ -410,9 +410,10 @@ impl Reader<'_> {
             }
             AExprKind::AexprNullif => {
                 let (a, b) = (self.expression(left, site)?, self.expression(right, site)?);
-                let ty = if a.ty == Type::Unknown { Type::Text } else { a.ty.clone() };
+                let ty = null_if_type(&a.ty, &b.ty);
+                let value = convert(a.clone(), &ty, Context::Implicit, None, self.catalog())?.sql;
                 let (a, b) = self.comparable("=", a, b)?;
-                Ok(Typed::new(format!("CASE WHEN {a} = {b} THEN NULL ELSE {a} END", a = a.sql, b = b.sql), ty))
+                Ok(Typed::new(format!("CASE WHEN {} = {} THEN NULL ELSE {value} END", a.sql, b.sql), ty))
             }
             AExprKind::AexprIn => self.in_list(&name, left, right, site),
             AExprKind::AexprOpAny | AExprKind::AexprOpAll => {
@@ -497,6 +498,9 @@ impl Reader<'_> {
             }
             ("+", Some(_)) => Ok(value),
             ("-", None) if value.ty == Type::Interval => Ok(Typed::new(format!("(-{})", value.sql), Type::Interval)),
+            ("-" | "+", None) if value.ty == Type::Unknown => {
+                Err(Problem::unsupported(format!("the operator {name} before a literal whose type it leaves open")))
+            }
             ("-" | "+", None) => {
                 let ty = value.ty.name(self.catalog());
                 Err(Problem::rejected("42883", format!("operator does not exist: {name} {ty}")))
@@ -615,10 +619,18 @@ impl Reader<'_> {
             Ok(SubLinkType::ArraySublink) => {
                 let ty = one(self)?;
                 let (sql, column) = (&query.sql, &query.outputs[0].column);
-                if select.sort_clause.is_empty() {
-                    self.choice("ARRAY(SELECT …) without ORDER BY".to_owned());
-                }
-                let list = format!("(SELECT coalesce(list(q.{column}), []) FROM ({sql}) AS q)");
+                let order = match select.sort_clause.as_slice() {
+                    [] => {
+                        self.choice("ARRAY(SELECT …) without ORDER BY".to_owned());
+                        format!("q.{column} {}", self.tie_direction())
+                    }
+                    [Node { node: Some(NodeEnum::SortBy(sort)) }] if sorts_by_output(sort, select) => {
+                        let key = self.sort_key(&format!("q.{column}"), &ty)?;
+                        format!("{key} {}", super::query::direction(sort))
+                    }
+                    _ => return Err(Problem::unsupported("ARRAY(SELECT …) in another order than its own column's")),
+                };
+                let list = format!("(SELECT coalesce(list(q.{column} ORDER BY {order}), []) FROM ({sql}) AS q)");
                 Ok(Typed::new(list, Type::Array(Box::new(ty))))
             }
             Ok(kind @ (SubLinkType::AnySublink | SubLinkType::AllSublink)) => {
@@ -655,6 +667,31 @@ fn settle(value: Typed) -> Typed {
         format!("CASE WHEN json_type({v}) IN ('OBJECT', 'ARRAY') THEN {refuse} ELSE {v} END", v = value.sql),
         value.ty,
     )
+}
+
+/// The type of NULLIF: what its `=` takes on the left.
+fn null_if_type(left: &Type, right: &Type) -> Type {
+    let float = |ty: &Type| matches!(ty, Type::Float4 | Type::Float8);
+    match (left, right) {
+        (Type::Unknown, Type::Unknown) | (Type::Varchar(_) | Type::Name, _) => Type::Text,
+        (Type::Unknown, other) => super::typed::base(other),
+        (a, b) if float(a) != float(b) && number_rank(a).is_some() && number_rank(b).is_some() => Type::Float8,
+        (a, b) if number_rank(a) < number_rank(b) && matches!(b, Type::Numeric(_)) => Type::Numeric(None),
+        _ => left.clone(),
+    }
+}
+
+/// Is a subquery of one column ordered by that column?
+fn sorts_by_output(sort: &protobuf::SortBy, select: &protobuf::SelectStmt) -> bool {
+    let [Node { node: Some(NodeEnum::ResTarget(target)) }] = select.target_list.as_slice() else { return false };
+    match (sort.node.as_deref().and_then(|n| n.node.as_ref()), target.val.as_deref().and_then(|n| n.node.as_ref())) {
+        (Some(NodeEnum::AConst(_)), _) => true,
+        (Some(NodeEnum::ColumnRef(key)), _) if !target.name.is_empty() => words(&key.fields) == [target.name.as_str()],
+        (Some(NodeEnum::ColumnRef(key)), Some(NodeEnum::ColumnRef(output))) => {
+            words(&key.fields) == words(&output.fields)
+        }
+        _ => false,
+    }
 }
 
 /// A constant integer, for LIMIT and the like.

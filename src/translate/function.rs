@@ -121,12 +121,27 @@ impl Reader<'_> {
     }
 
     fn no_function(&self, name: &str, args: &[Typed]) -> Problem {
+        if args.iter().any(|arg| arg.ty == Type::Unknown) {
+            // Which function a bare literal means is the server's choice among several.
+            return Problem::unsupported(format!("{name}() of a literal whose type it leaves open"));
+        }
         let types: Vec<String> = args.iter().map(|a| a.ty.name(self.catalog())).collect();
         Problem::rejected("42883", format!("function {name}({}) does not exist", types.join(", ")))
             .hint("No function matches the given name and argument types. You might need to add explicit type casts.")
     }
 
     fn function(&mut self, name: &str, args: Vec<Typed>) -> Outcome<Typed> {
+        let given: Vec<Typed> = args.iter().map(|arg| Typed::new("", arg.ty.clone())).collect();
+        self.known_function(name, args).map_err(|problem| match problem {
+            // Noticed at one argument, but the server names them all.
+            Problem::Rejected(error) if error.sqlstate == "42883" && error.message.starts_with("function ") => {
+                self.no_function(name, &given)
+            }
+            other => other,
+        })
+    }
+
+    fn known_function(&mut self, name: &str, args: Vec<Typed>) -> Outcome<Typed> {
         match (name, args.len()) {
             ("lower" | "upper" | "md5" | "reverse", 1) => {
                 let text = self.text(args.into_iter().next().expect("one argument"), name)?;
@@ -222,7 +237,11 @@ impl Reader<'_> {
             ("rpad", 2) => ("ti", "rpad({0}, {1}, ' ')", Type::Text),
             ("chr", 1) => ("i", "chr({0})", Type::Text),
             ("split_part", 3) => match integer_constant(&args[2]) {
-                Some(at) if at > 0 => ("tti", "split_part({0}, {1}, {2})", Type::Text),
+                // Without a delimiter, the text is the one field.
+                Some(1) => ("tti", "CASE WHEN {1} = '' THEN {0} ELSE split_part({0}, {1}, {2}) END", Type::Text),
+                Some(at) if at > 1 => {
+                    ("tti", "CASE WHEN {1} = '' THEN '' ELSE split_part({0}, {1}, {2}) END", Type::Text)
+                }
                 _ => return Err(Problem::unsupported("split_part() with a position that isn't a constant from 1")),
             },
             _ => return Err(self.unknown_function(name, &args)),

@@ -38,7 +38,13 @@ fn value(text: &str, ty: &Type, explicit: bool, catalog: &Catalog) -> Outcome<St
             }
             format!("CAST({} AS {})", quote_literal(text.trim()), physical(ty))
         }
-        Type::Numeric(_) => decimal(text, ty).ok_or_else(invalid)?,
+        Type::Numeric(_) => match decimal(text, ty) {
+            Some(sql) => sql,
+            None if text.trim().parse::<f64>().is_ok() => {
+                return Err(Problem::unsupported(format!("the {} notation '{text}'", name())));
+            }
+            None => return Err(invalid()),
+        },
         Type::Uuid => uuid::Uuid::try_parse(text.trim())
             .map(|id| format!("CAST({} AS UUID)", quote_literal(&id.to_string())))
             .map_err(|_| invalid())?,
@@ -49,7 +55,13 @@ fn value(text: &str, ty: &Type, explicit: bool, catalog: &Catalog) -> Outcome<St
             serde_json::from_str::<serde::de::IgnoredAny>(text).map_err(|_| json_error())?;
             quote_literal(text)
         }
-        Type::Jsonb => quote_literal(&super::jsonb::canonical(text).ok_or_else(json_error)?),
+        Type::Jsonb => match super::jsonb::canonical(text) {
+            Some(canonical) => quote_literal(&canonical),
+            None if serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() => {
+                return Err(Problem::unsupported(format!("the jsonb notation '{text}'")));
+            }
+            None => return Err(json_error()),
+        },
         Type::Array(element) => array(text, element, explicit, catalog)?,
         Type::Bytea | Type::Time(_) | Type::Record | Type::Void => {
             return Err(Problem::unsupported(format!("a literal of type {}", name())));
@@ -141,7 +153,7 @@ pub(super) fn label(text: &str, oid: Oid, catalog: &Catalog) -> Outcome<String> 
         let problem = Problem::rejected("22P02", format!("invalid input value for enum {name}: \"{text}\""));
         return Err(problem.hint(format!("the labels are {}", labels.join(", "))));
     }
-    if known.is_some_and(|e| !e.is_new && e.uncommitted.contains(text)) {
+    if known.is_some_and(|e| e.uncommitted.contains(text)) {
         return Err(Problem::rejected("55P04", format!("unsafe use of new value \"{text}\" of enum type {name}"))
             .hint("New enum values must be committed before they can be used."));
     }
@@ -164,6 +176,9 @@ fn time(text: &str, ty: &Type, catalog: &Catalog) -> Outcome<String> {
     let unusual = || Problem::unsupported(format!("the {name} notation '{text}'"));
     let iso = trimmed.replacen('T', " ", 1);
     let shape = regex_like(&iso).ok_or_else(unusual)?;
+    if iso.get(11..13) == Some("24") {
+        return Err(unusual());
+    }
     let range = || Problem::rejected("22008", format!("date/time field value out of range: \"{text}\""));
     if *ty == Type::Date {
         let day = NaiveDate::parse_from_str(&iso[..10], "%Y-%m-%d").map_err(|_| range())?;

@@ -28,6 +28,10 @@ impl Reader<'_> {
     }
 
     pub(super) fn no_operator(&self, name: &str, left: &Type, right: &Type) -> Problem {
+        if [left, right].contains(&&Type::Unknown) {
+            // Which operators a bare literal may stand beside is the server's choice among several.
+            return Problem::unsupported(format!("the operator {name} beside a literal whose type it leaves open"));
+        }
         let (left, right) = (left.name(self.catalog()), right.name(self.catalog()));
         Problem::rejected("42883", format!("operator does not exist: {left} {name} {right}"))
             .hint("No operator matches the given name and argument types. You might need to add explicit type casts.")
@@ -268,6 +272,12 @@ impl Reader<'_> {
                 let list = format!("coalesce({}, CAST([] AS {}))", left.sql, physical(&ty));
                 Ok(Typed::new(format!("list_append({list}, {})", right.sql), ty))
             }
+            (a, Type::Array(element)) if cast::exists(a, element, Context::Implicit) => {
+                let (ty, element) = (right.ty.clone(), (**element).clone());
+                let left = convert(left, &element, Context::Implicit, None, catalog)?;
+                let list = format!("coalesce({}, CAST([] AS {}))", right.sql, physical(&ty));
+                Ok(Typed::new(format!("list_prepend({}, {list})", left.sql), ty))
+            }
             (a, b) if text(a) || text(b) => {
                 let as_text = |value: Typed| -> Outcome<String> {
                     if matches!(value.ty, Type::Array(_)) {
@@ -331,7 +341,8 @@ impl Reader<'_> {
             },
         };
         if pattern.text().is_some_and(|text| escape == "\\" && dangling_escape(text)) {
-            return Err(Problem::rejected("22025", "LIKE pattern must not end with escape character"));
+            // The server fails only at rows whose text is still going on where the pattern ends.
+            return Err(Problem::unsupported("a LIKE pattern that ends with its escape character"));
         }
         let left = convert(left, &Type::Text, Context::Implicit, None, catalog)?;
         let pattern = convert(pattern, &Type::Text, Context::Implicit, None, catalog)?;
@@ -382,7 +393,15 @@ impl Reader<'_> {
             _ => return Err(Problem::unsupported("a jsonb member by a key that isn't a constant")),
         };
         let (path, kind) = place;
-        let document = format!("CASE WHEN json_type({j}) = '{kind}' THEN {j} END", j = left.sql);
+        let document = match kind {
+            // To the server, a scalar is an array of itself.
+            "ARRAY" => format!(
+                "CASE WHEN json_type({j}) = 'ARRAY' THEN {j} WHEN json_type({j}) <> 'OBJECT' THEN {} END",
+                super::typed::refuse("an element of a jsonb scalar", &left.ty),
+                j = left.sql
+            ),
+            _ => format!("CASE WHEN json_type({j}) = 'OBJECT' THEN {j} END", j = left.sql),
+        };
         if name == "->>" {
             // A member that is an object or array must come out as jsonb writes it, which isn't how DuckDB does.
             let value = format!("json_extract({document}, {path})");

@@ -3,6 +3,7 @@
 mod bad_input;
 mod classify;
 mod cli;
+mod contract;
 mod dry_run;
 mod fixtures;
 mod formats;

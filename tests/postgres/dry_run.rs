@@ -35,6 +35,30 @@ fn check(case: &Case) {
     compare_tables(case, &mut client, &database.url, folder.path(), statements);
 }
 
+/// Runs a case and then a roll-back on the server and in a rehearsal, and compares the roll-back's statements.
+fn check_rollback(case: &Case, file: &str) {
+    let database = server::database();
+    let mut client = database.client();
+    cases::load(&mut client, &case.base);
+    let names: Vec<&String> = case.after.iter().chain([&case.name]).collect();
+    let paths: Vec<_> = names.iter().map(|name| cases::path(name, "migration.sql")).collect();
+    cases::run(&mut client, &cases::read(&paths));
+    let rollback = cases::path(&case.name, file);
+    let ran = cases::run(&mut client, &cases::read(std::slice::from_ref(&rollback)));
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let shown: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    let (base, rollback) = (fixtures::folder(&case.base).display().to_string(), rollback.display().to_string());
+    let mut args = vec!["dry-run"];
+    args.extend(shown.iter().map(String::as_str));
+    args.extend(["--on", &base, "--fail-on", "never", "--rollback", &rollback]);
+    let report = fixtures::json(folder.path(), &args, 0);
+    let statements = report["result"]["rollback"]["statements"].as_array().expect("statements");
+    assert_eq!(statements.len(), cases::read(&[cases::path(&case.name, file)]).statements.len());
+    let wrong = compare_statements(statements, &ran);
+    assert!(wrong.is_empty(), "{}/{file}:\n{}", case.name, wrong.join("\n"));
+}
+
 /// What the rehearsal says otherwise than the server, one line a statement.
 fn compare_statements(statements: &[Value], ran: &[Ran]) -> Vec<String> {
     let mut wrong = Vec::new();
@@ -162,6 +186,15 @@ fn roots() {
 #[test]
 fn batches() {
     check_all("batch");
+}
+
+#[test]
+fn roll_backs() {
+    for case in ["batch-1", "batch-2"] {
+        for file in ["rollback.sql", "rollback-hostile.sql"] {
+            check_rollback(&cases::case(case), file);
+        }
+    }
 }
 
 #[test]

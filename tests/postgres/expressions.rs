@@ -70,7 +70,7 @@ fn ask_us(connection: &Connection, catalog: &Catalog, expression: &str) -> Answe
     let column = &plan.outputs[0];
     let shown = match &column.ty {
         Type::Array(_) => format!(
-            "'{{' || array_to_string(list_transform({c}, lambda x: coalesce(CAST(x AS VARCHAR), 'NULL')), ',') || '}}'",
+            "'{{' || array_to_string(list_transform({c}, lambda x: CASE WHEN x IS NULL THEN 'NULL' WHEN lower(CAST(x AS VARCHAR)) = 'null' THEN '\"' || x || '\"' ELSE CAST(x AS VARCHAR) END), ',') || '}}'",
             c = column.column
         ),
         Type::Timestamptz(_) => format!("CAST({} AS VARCHAR) || '+00'", column.column),
@@ -106,7 +106,12 @@ fn engine_error(message: &str) -> Answer {
 fn same(ours: &Answer, server: &Answer) -> bool {
     match (ours, server) {
         (Answer::Rows(our_type, ours), Answer::Rows(their_type, theirs)) => {
-            let name = |ty: &str| ty.split('(').next().unwrap_or_default().trim().to_owned();
+            // pg_typeof() names types without their length.
+            let name = |ty: &str| {
+                let bare: String =
+                    ty.split('(').map(|part| part.split_once(')').map_or(part, |(_, rest)| rest)).collect();
+                bare.replace("bpchar", "character")
+            };
             let number = |text: &str| text.parse::<f64>().ok();
             name(our_type) == name(their_type).replace("unknown", "text")
                 && ours.len() == theirs.len()

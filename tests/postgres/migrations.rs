@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use postgres::Client;
+use rehearsal::migration::Migration;
 
 use crate::{cases, fixtures, server};
 
@@ -157,5 +158,42 @@ fn roll_backs_restore_everything_and_the_hostile_ones_do_not() {
         let ran = cases::run(&mut client, &cases::read(&[cases::path(case, file)]));
         let failed = ran.last().expect("a statement").error.is_some();
         assert_eq!(state(&mut client) == before && !failed, restored, "{case}/{file}: {ran:?}");
+    }
+}
+
+/// Texts that don't parse, each in another way.
+const BROKEN: [&str; 16] = [
+    "SELEC 1",
+    "SELECT 1;\n-- é\nSELECT 'é' FORM t WHERE x",
+    "SELECT a, b, FROM t",
+    "SELECT (1",
+    "UPDATE t SET a = 1 WHERE a = 1 AND WHERE b = 2",
+    "CREATE TABLE t (a int, b int,)",
+    "CREATE TABLE t (\n    a int\n    b int\n)",
+    "INSERT INTO t VALUES (1, 2",
+    "ALTER TABLE t ADD COLUMN a int NOT NUL",
+    "DELETE t WHERE a = 1",
+    "SELECT * FROM a JOIN b ON WHERE 1 = 1",
+    "CREATE INDEX i ON t (a) WHERE",
+    "SELECT 'it''s",
+    "SELECT 1; SELECT \"open",
+    "DO $body$ BEGIN END",
+    "ALTER TYPE t ADD VALUE NOT 'x' BEFORE 'é' 'z'",
+];
+
+#[test]
+fn syntax_errors_stand_where_the_server_puts_them() {
+    let database = server::database();
+    let mut client = database.client();
+    for sql in BROKEN {
+        let error = client.simple_query(sql).expect_err(sql);
+        let error = error.as_db_error().expect("an error of the server");
+        let Some(postgres::error::ErrorPosition::Original(position)) = error.position() else { panic!("{error:?}") };
+        let before: String = sql.chars().take(*position as usize - 1).collect();
+        let (line, column) = (before.matches('\n').count() + 1, before.rsplit('\n').next().unwrap_or_default());
+        let place = format!("m.sql:{line}:{}: ", column.chars().count() + 1);
+        let ours = Migration::from_text("m.sql", sql).map(|_| ()).expect_err(sql).to_string();
+        let message = ours.lines().next().and_then(|first| first.strip_prefix(&place));
+        assert!(message.is_some_and(|m| error.message().starts_with(m)), "{sql}\n{error:?}\n{ours}");
     }
 }

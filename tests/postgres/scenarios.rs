@@ -7,6 +7,8 @@
 //! A title may end with `[any t.a, t.b]`: columns whose values are new at every run and are compared only for being NULL.
 
 use postgres::{Client, SimpleQueryMessage};
+use rehearsal::catalog::Problem;
+use rehearsal::dry_run::expect::{Figures, Row};
 use rehearsal::dry_run::report::{StatementReport, Verdict};
 use rehearsal::dry_run::session::{Options, Session, Transactions};
 use rehearsal::migration::Migration;
@@ -127,20 +129,15 @@ fn moment(text: &str) -> String {
 }
 
 /// What differs between two sets of rows; nothing where they are the same.
-fn difference(
-    ours: &StatementReport,
-    server: &ServerRows,
-    in_order: bool,
-    any: &dyn Fn(&str) -> bool,
-) -> Option<String> {
-    let equal = |row: &serde_json::Map<String, Value>, theirs: &Vec<(String, Option<String>)>| {
+fn difference(ours: &[Row], server: &ServerRows, in_order: bool, any: &dyn Fn(&str) -> bool) -> Option<String> {
+    let equal = |row: &Row, theirs: &Vec<(String, Option<String>)>| {
         row.len() == theirs.len()
             && theirs.iter().all(|(name, value)| {
                 row.get(name)
                     .is_some_and(|v| same(v, value.as_deref()) || (any(name) && v.is_null() == value.is_none()))
             })
     };
-    let mut left: Vec<_> = ours.rows.iter().collect();
+    let mut left: Vec<_> = ours.iter().collect();
     let mut agree = left.len() == server.len();
     for row in server {
         let at = if in_order {
@@ -153,7 +150,7 @@ fn difference(
             None => agree = false,
         }
     }
-    let shown = || ours.rows.iter().map(|row| Value::Object(row.clone()).to_string()).collect::<Vec<_>>().join(" ");
+    let shown = || ours.iter().map(|row| Value::Object(row.clone()).to_string()).collect::<Vec<_>>().join(" ");
     (!agree).then(|| format!("server {server:?}\n      ours   {}", shown()))
 }
 
@@ -217,16 +214,15 @@ impl Pair<'_> {
             return Some(End::Different(format!("the server has no table {table}")));
         }
         for name in names {
-            let sql = format!("SELECT * FROM \"{name}\"");
-            let probe = Migration::from_text("probe.sql", &sql).expect("a query");
+            let sql = format!("SELECT * FROM \"{}\"", name.replace('"', "\"\""));
             let server = send(self.client, &sql);
-            let report = self.session.run(&probe, &probe.statements[0]).expect("no interrupt");
             let any = |column: &str| self.script.any.contains(&format!("{name}.{column}"));
-            if report.verdict != Verdict::Executed {
-                let why = format!("{name}: {:?} {:?}", report.error, report.unsupported);
-                return Some(if report.error.is_some() { End::Different(why) } else { End::Unsupported(why) });
-            }
-            if let Some(what) = difference(&report, &server.rows, false, &any) {
+            let rows = match self.session.query(&sql) {
+                Ok(rows) => rows,
+                Err(Problem::Unsupported(what)) => return Some(End::Unsupported(format!("{name}: {}", what.what))),
+                Err(problem) => return Some(End::Different(format!("{name}: {problem}"))),
+            };
+            if let Some(what) = difference(&rows, &server.rows, false, &any) {
                 return Some(End::Different(format!("table {name}\n      {what}")));
             }
         }
@@ -252,7 +248,7 @@ fn compare(
     if server.error.is_some() || select.into_clause.is_some() {
         return None;
     }
-    difference(report, &server.rows, !select.sort_clause.is_empty(), any)
+    difference(&report.rows, &server.rows, !select.sort_clause.is_empty(), any)
 }
 
 fn empty(client: &mut Client) {
@@ -274,10 +270,8 @@ fn check_all(file: &str, unsupported: usize) {
     let only = std::env::var("SCENARIO").unwrap_or_default();
     for (number, script) in scripts(file).iter().enumerate().filter(|(_, s)| s.title.contains(&only)) {
         empty(&mut client);
-        let migration = match Migration::from_text("script.sql", &script.sql) {
-            Ok(migration) => migration,
-            Err(error) => panic!("{}: {error:#}", script.title),
-        };
+        let migration = Migration::from_text("script.sql", &script.sql);
+        let migration = migration.unwrap_or_else(|error| panic!("{}: {error:#}", script.title));
         let session = Session::new(&snapshot, &format!("run{number}"), &[&migration], options(Transactions::None));
         let mut pair = Pair { client: &mut client, session: session.expect("a session"), script };
         match pair.run(&migration) {
@@ -301,7 +295,8 @@ fn check_transactions(client: &mut Client, snapshot: &Snapshot, script: &Script,
         migration.statements.iter().find_map(|statement| send(client, &statement.sql).error)
     };
     client.batch_execute("ROLLBACK").expect("the end of the connection");
-    let mut session = Session::new(snapshot, "run", &[&migration], options(transactions)).expect("a session");
+    let name = format!("{transactions:?} {}", script.title).replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+    let mut session = Session::new(snapshot, &name, &[&migration], options(transactions)).expect("a session");
     session.run_all(&migration).expect("no interrupt");
     let reports = session.reports();
     if let Some(what) = reports.iter().find_map(|report| report.unsupported.as_ref()) {
@@ -316,9 +311,7 @@ fn check_transactions(client: &mut Client, snapshot: &Snapshot, script: &Script,
     if reports.iter().skip(failed + 1).any(|report| report.verdict != Verdict::NotReached) {
         return End::Different("statements run on after the error".to_owned());
     }
-    // Queries run as they would in a new connection.
-    let mut probing = Pair { client, session, script };
-    probing.compare_tables().unwrap_or(End::Agreed)
+    Pair { client, session, script }.compare_tables().unwrap_or(End::Agreed)
 }
 
 #[test]

@@ -55,6 +55,7 @@ impl Change {
         let (schema, name) = qualified(&statement.type_name)?;
         let oid = self.expect_enum(schema.as_deref(), &name)?;
         expect_label(&statement.new_val)?;
+        let is_open = self.catalog.new_enums_are_open;
         let ty = self.catalog.enums.get_mut(&oid).expect("it was found by name");
         let new = &statement.new_val;
         if !statement.old_val.is_empty() {
@@ -92,7 +93,7 @@ impl Change {
         };
         ty.labels.insert(place, new.clone());
         // On its own the statement commits at once.
-        if self.in_block && !ty.is_new {
+        if self.in_block && !(ty.is_new && is_open) {
             ty.uncommitted.insert(new.clone());
         }
         Ok(TAG)

@@ -258,8 +258,13 @@ mod tests {
         };
         assert_eq!(labels("ALTER TYPE e ADD VALUE 'b'", true), ["b"]);
         assert_eq!(labels("ALTER TYPE e ADD VALUE 'b'; ALTER TYPE e RENAME VALUE 'b' TO 'c'", true), ["c"]);
-        // Not where the type itself is new, nor where the statement is a transaction of its own.
-        assert!(labels("CREATE TYPE f AS ENUM (); ALTER TYPE f ADD VALUE 'b'", true).is_empty());
+        let on_new_type = "CREATE TYPE f AS ENUM (); ALTER TYPE f ADD VALUE 'b'";
+        assert_eq!(labels(on_new_type, true), ["b"]);
+        // From PostgreSQL 17 on, not where the type itself is new.
+        let mut catalog = Catalog { new_enums_are_open: true, ..Catalog::empty() };
+        run(&mut catalog, on_new_type, true).expect(on_new_type);
+        assert!(catalog.enums.values().all(|ty| ty.uncommitted.is_empty()));
+        // The statement is a transaction of its own.
         assert!(labels("ALTER TYPE e ADD VALUE 'b'", false).is_empty());
     }
 

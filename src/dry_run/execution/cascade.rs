@@ -3,6 +3,8 @@
 //! Input: rows about to go or to change. Output: the same done to referring rows, level by level, counted apart. Invariants: it
 //! ends, because every level deletes rows or changes them once; RESTRICT is judged at once, NO ACTION when all is done.
 
+use std::collections::VecDeque;
+
 use super::{Run, Touched};
 use crate::catalog::{Action, AttNum, Catalog, Constraint, ConstraintKind, ForeignKey, Oid};
 use crate::dry_run::engine::{Halt, Ran, Violation};
@@ -78,10 +80,12 @@ impl Run<'_, '_> {
     }
 
     /// Carries the actions out, then judges what NO ACTION demands.
-    pub(super) fn cascade(&mut self, mut pending: Vec<Cascade>) -> Ran<()> {
+    pub(super) fn cascade(&mut self, pending: Vec<Cascade>) -> Ran<()> {
+        // First in, first out: the server's triggers fire in the order of the constraints, what they cause comes behind.
+        let mut pending = VecDeque::from(pending);
         let mut later = Vec::new();
         let mut cascaded = 0;
-        while let Some(cascade) = pending.pop() {
+        while let Some(cascade) = pending.pop_front() {
             match cascade.action {
                 Action::NoAction => later.push(cascade),
                 Action::Restrict => self.refuse_if_referred(&cascade, false)?,

@@ -32,9 +32,9 @@ impl Run<'_, '_> {
         self.note(&plan.remarks);
         // The one place where an order is part of the answer.
         self.store.engine.run("SET preserve_insertion_order = true")?;
-        let selected = self.fetch(plan, limit);
+        // After an error the engine takes no statement before the roll-back, which resets this as well.
+        let selected = self.fetch(plan, limit)?;
         self.store.engine.run("SET preserve_insertion_order = false")?;
-        let selected = selected?;
         if let Some(other) = other {
             let again = self.fetch(other, limit)?;
             if again != selected {

@@ -14,20 +14,18 @@ use anyhow::Result;
 use pg_query::NodeEnum;
 use pg_query::protobuf::RangeVar;
 
-use super::report::{LadderReport, WalkReport};
+use super::report::{LadderReport, StatementReport, WalkReport};
 use crate::catalog::{AttNum, Catalog, Oid, Table};
 use crate::migration::{Migration, Statement};
 use crate::report::{Finding, Location};
 use crate::snapshot::Snapshot;
 use ladder::Rung;
-use walk::Walk;
 
 /// What has been recognised so far.
 #[derive(Default)]
 pub(super) struct Recognition {
     /// Runs of UPDATEs of one column, each with the table they write.
     ladders: Vec<Vec<Rung>>,
-    walks: Vec<Walk>,
     /// Columns that statements have written; `None` where rows came or went.
     written: BTreeSet<(Oid, Option<AttNum>)>,
 }
@@ -70,11 +68,6 @@ impl Recognition {
                         && !self.reads_written(&seen, rung.reads())
                     {
                         self.add(rung);
-                    }
-                    if let Some(walk) = walk::read(statement, update, &seen)
-                        && !self.reads_written(&seen, walk.reads())
-                    {
-                        self.walks.push(walk);
                     }
                 }
                 for node in &update.target_list {
@@ -119,11 +112,21 @@ impl Recognition {
         let ladders = self.ladders.iter().filter(|rungs| rungs.len() > 1);
         ladders.map(|rungs| ladder::report(rungs, snapshot, migration, samples)).collect()
     }
+}
 
-    /// Resolves the snapshot's roots beside each walk.
-    pub(super) fn walks(&self, snapshot: &Snapshot, migration: &Migration, samples: usize) -> Result<Vec<WalkReport>> {
-        self.walks.iter().map(|walk| walk::report(walk, snapshot, migration, samples)).collect()
-    }
+/// The reports of the walks among statements that have run.
+pub(super) fn walks(migration: &Migration, reports: &mut [StatementReport]) -> Vec<WalkReport> {
+    let walked = migration.statements.iter().zip(reports);
+    walked
+        .filter_map(|(statement, report)| {
+            let roots = report.walk.take()?;
+            let findings =
+                roots.findings.iter().map(|finding| placed(finding, location(statement, migration))).collect();
+            let column = report.columns.first().map_or_else(String::new, |change| change.column.clone());
+            let table = report.table.clone().unwrap_or_default();
+            Some(WalkReport { table, column, statement: statement.index, roots, findings })
+        })
+        .collect()
 }
 
 /// The place of a statement.

@@ -8,21 +8,8 @@ use pg_query::protobuf::{
     AExpr, ColumnRef, CommonTableExpr, JoinExpr, Node, NullTestType, SelectStmt, UpdateStmt, a_const::Val,
 };
 
-use super::{Seen, location, placed};
 use crate::catalog::tree;
-use crate::dry_run::report::WalkReport;
-use crate::migration::{Migration, Statement};
-use crate::roots::{self, Options, Variant};
-use crate::snapshot::Snapshot;
-
-/// A recursive walk of a migration.
-pub(super) struct Walk {
-    seen: Seen,
-    statement: Statement,
-    /// The column it fills.
-    column: String,
-    form: Form,
-}
+use crate::roots::Variant;
 
 /// A recursion in one of the forms on record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,20 +24,6 @@ pub(in crate::dry_run) struct Form {
     pub(in crate::dry_run) variant: Variant,
     /// Its limit, as the form counts.
     pub(in crate::dry_run) depth_limit: u32,
-}
-
-impl Walk {
-    /// Columns it reads.
-    pub(super) fn reads(&self) -> impl Iterator<Item = &str> {
-        [self.form.job.as_str(), self.form.parent.as_str()].into_iter()
-    }
-}
-
-/// Reads `WITH RECURSIVE … UPDATE`.
-pub(super) fn read(statement: &Statement, update: &UpdateStmt, seen: &Seen) -> Option<Walk> {
-    let (column, form) = form(update)?;
-    let known = [&form.job, &form.parent].iter().all(|name| seen.columns.contains_key(*name));
-    known.then(|| Walk { seen: seen.clone(), statement: statement.clone(), column, form })
 }
 
 /// The column that an UPDATE fills and the form of its recursion, where the whole statement is one of those on record.
@@ -443,35 +416,6 @@ fn qualified(node: &Node) -> Option<(String, String)> {
     let Some(NodeEnum::ResTarget(target)) = &node.node else { return None };
     let (qualifier, name) = reference(target.val.as_deref()?)?;
     Some((qualifier?, name))
-}
-
-/// The roots report of a walk: what it gives beside what is true.
-pub(super) fn report(
-    walk: &Walk,
-    snapshot: &Snapshot,
-    migration: &Migration,
-    samples: usize,
-) -> anyhow::Result<WalkReport> {
-    let table = snapshot.table(Some(&walk.seen.snapshot_table))?.clone();
-    let mut mapping = std::collections::BTreeMap::new();
-    for (canonical, name) in
-        [("job_id", &walk.form.job), ("parent_job_id", &walk.form.parent), ("root_job_id", &walk.column)]
-    {
-        if let Some(actual) = walk.seen.columns.get(name) {
-            mapping.insert(canonical.to_owned(), actual.clone());
-        }
-    }
-    let columns = snapshot.open_log(&table, &mapping, &["job_id", "parent_job_id"])?;
-    let options = Options { variant: walk.form.variant, depth_limit: walk.form.depth_limit, samples };
-    let roots = roots::analyze(snapshot, &columns, &options)?;
-    let findings = roots.findings.iter().map(|finding| placed(finding, location(&walk.statement, migration))).collect();
-    Ok(WalkReport {
-        table: walk.seen.snapshot_table.clone(),
-        column: walk.column.clone(),
-        statement: walk.statement.index,
-        roots,
-        findings,
-    })
 }
 
 #[cfg(test)]

@@ -73,6 +73,8 @@ pub struct Session<'s> {
     stopped: bool,
     /// Tables whose rows can't be told, with the statement to blame.
     unreliable: BTreeMap<Oid, usize>,
+    /// The same at the last commit.
+    unreliable_before: BTreeMap<Oid, usize>,
     /// Migrations begun: a file's number means something only within one.
     migrations: usize,
     /// The text of all statements, in lower case, as they were announced.
@@ -143,6 +145,7 @@ impl<'s> Session<'s> {
             file: None,
             stopped: false,
             unreliable: BTreeMap::new(),
+            unreliable_before: BTreeMap::new(),
             migrations: 0,
             outlook,
             locks: Vec::new(),
@@ -161,9 +164,9 @@ impl<'s> Session<'s> {
         &self.reports
     }
 
-    /// Takes the reports out, for a second migration to begin with none.
+    /// Takes the reports out, for a second migration to begin with none. What was committed stays: an error in the second one
+    /// leads back to it.
     pub(super) fn take_reports(&mut self) -> Vec<StatementReport> {
-        self.committed.clear();
         self.locks.clear();
         self.first_rows.clear();
         std::mem::take(&mut self.reports)
@@ -377,6 +380,43 @@ mod tests {
         assert!(lines[3].starts_with("Failed 25P02"), "{lines:?}");
         assert_eq!(lines[4..], ["Catalog", "Executed 1"]);
         assert_eq!(counts, [(4052, false)]);
+    }
+
+    #[test]
+    fn a_failing_second_migration_leads_back_to_the_first() {
+        let snapshot = Snapshot::open("demo", &EngineOptions::default()).expect("the demo");
+        let read = |sql: &str| Migration::from_text("m.sql", sql).expect(sql);
+        let first = read("DELETE FROM llama_logs WHERE status <> 'SUCCESS'; CREATE TABLE t AS SELECT 1 AS a");
+        let second = read("DELETE FROM llama_logs; DROP TABLE t; SELECT nope");
+        let mut session = Session::new(&snapshot, "run", &[&first, &second], Options::default()).expect("a session");
+        session.run_all(&first).expect("no interrupt");
+        let mut counts = |session: &mut Session<'_>| -> Vec<u64> {
+            let tables: Vec<Oid> = session.catalog().tables.keys().copied().collect();
+            tables.into_iter().map(|table| session.row_count(table).expect("a count")).collect()
+        };
+        let between = counts(&mut session);
+        assert!(between[0] > 0 && between[0] < 4052 && between[1] == 1, "{between:?}");
+        assert_eq!(session.take_reports().len(), 2);
+        session.run_all(&second).expect("no interrupt");
+        assert_eq!(session.reports()[2].verdict, Verdict::Failed);
+        assert_eq!(counts(&mut session), between);
+    }
+
+    #[test]
+    fn marks_on_tables_go_with_their_transaction() {
+        fn check(sql: &str, expected: bool) {
+            let (_, counts) = run(sql, Transactions::None);
+            assert_eq!(counts[0].1, expected, "{sql}");
+        }
+        // A loop isn't carried out, so what it names can't be told.
+        let doubtful = "DO $$ BEGIN LOOP UPDATE llama_logs SET reason = 'x'; EXIT; END LOOP; END $$";
+        check(doubtful, true);
+        check(&format!("BEGIN; {doubtful}; ROLLBACK"), false);
+        check(&format!("{doubtful}; BEGIN; UPDATE llama_logs SET reason = 'y'; ROLLBACK"), true);
+        check(
+            &format!("BEGIN; {doubtful}; COMMIT; BEGIN; UPDATE llama_logs SET reason = 'y'; SELECT 1 / 0; COMMIT"),
+            true,
+        );
     }
 
     #[test]

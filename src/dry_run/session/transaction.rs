@@ -154,6 +154,7 @@ impl Session<'_> {
 
     fn commit(&mut self) {
         self.committed.append(&mut self.open);
+        self.unreliable_before = self.unreliable.clone();
         self.ended += 1;
         self.catalog.commit_transaction();
         self.block = Block::None;
@@ -177,7 +178,7 @@ impl Session<'_> {
         self.store.reset()?;
         self.recognition = Recognition::default();
         self.catalog = self.base.clone();
-        self.unreliable.retain(|_, statement| undone.iter().all(|sent| sent.statement.index != *statement));
+        self.unreliable = self.unreliable_before.clone();
         for sent in self.committed.clone() {
             crate::ui::check_interrupt()?;
             let mut report = StatementReport { index: sent.statement.index, ..StatementReport::default() };
