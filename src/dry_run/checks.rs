@@ -80,8 +80,8 @@ pub(super) fn run(session: &mut Session<'_>, checks: &Migration, samples: usize)
 
 /// The comment that says what the query is about, else its text.
 fn name(statement: &Statement) -> String {
-    let says = statement.comments.iter().map(|c| c.text.as_str()).filter(|text| !is_rule(text) && !text.is_empty());
-    says.last().map_or_else(
+    let mut says = statement.comments.iter().map(|c| c.text.as_str()).filter(|text| !is_rule(text) && !text.is_empty());
+    says.next_back().map_or_else(
         || {
             let words: Vec<&str> = statement.sql.split_whitespace().collect();
             words.join(" ").chars().take(NAME_SHOWN).collect()

@@ -19,12 +19,12 @@ const VIEW_DEPTH: usize = 32;
 
 impl Reader<'_> {
     /// Reads a FROM clause into `scope`; returns its DuckDB SQL, empty where there is none.
-    pub(super) fn from_clause(&mut self, nodes: &[Node], scope: &mut Scope<'_>) -> Outcome<String> {
-        let items = nodes.iter().map(|node| self.from_item(node, scope)).collect::<Outcome<Vec<_>>>()?;
+    pub(super) fn read_from(&mut self, nodes: &[Node], scope: &mut Scope<'_>) -> Outcome<String> {
+        let items = nodes.iter().map(|node| self.read_item(node, scope)).collect::<Outcome<Vec<_>>>()?;
         Ok(items.join(", "))
     }
 
-    fn from_item(&mut self, node: &Node, scope: &mut Scope<'_>) -> Outcome<String> {
+    fn read_item(&mut self, node: &Node, scope: &mut Scope<'_>) -> Outcome<String> {
         match &node.node {
             Some(NodeEnum::RangeVar(relation)) => {
                 let (source, sql) = self.relation(relation).map_err(|p| p.at(relation.location))?;
@@ -219,9 +219,9 @@ impl Reader<'_> {
 
     fn join(&mut self, join: &JoinExpr, scope: &mut Scope<'_>) -> Outcome<String> {
         let start = scope.sources.len();
-        let left = self.from_item(required(&join.larg)?, scope)?;
+        let left = self.read_item(required(&join.larg)?, scope)?;
         let middle = scope.sources.len();
-        let right = self.from_item(required(&join.rarg)?, scope)?;
+        let right = self.read_item(required(&join.rarg)?, scope)?;
         if join.alias.is_some() {
             return Err(Problem::unsupported("an alias of a whole join"));
         }

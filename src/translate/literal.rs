@@ -251,7 +251,7 @@ fn regex_like(text: &str) -> Option<Shape> {
 fn interval(text: &str) -> Outcome<String> {
     let unusual = || Problem::unsupported(format!("the interval notation '{text}'"));
     let words: Vec<&str> = text.split_whitespace().collect();
-    if words.is_empty() || words.len() % 2 != 0 {
+    if words.is_empty() || !words.len().is_multiple_of(2) {
         return Err(unusual());
     }
     let (mut months, mut days, mut micros) = (0_i64, 0_i64, 0_i64);

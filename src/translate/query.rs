@@ -265,7 +265,7 @@ impl Reader<'_> {
     /// SELECT … FROM … WHERE … GROUP BY …
     fn plain(&mut self, select: &SelectStmt, outer: Option<&Scope<'_>>, ordered: bool) -> Outcome<Query> {
         let mut scope = Scope::inside(outer);
-        let from = self.from_clause(&select.from_clause, &mut scope)?;
+        let from = self.read_from(&select.from_clause, &mut scope)?;
         let mut clauses = if from.is_empty() { String::new() } else { format!(" FROM {from}") };
         if let Some(condition) = select.where_clause.as_deref() {
             let condition = self.condition(condition, Site::new(&scope, "WHERE"))?;
@@ -579,7 +579,7 @@ impl Reader<'_> {
                 continue;
             }
             let name = if target.name.is_empty() { figure_name(value) } else { target.name.clone() };
-            targets.push((name, Target::Expression(value.clone())));
+            targets.push((name, Target::Expression(Box::new(value.clone()))));
         }
         Ok(targets)
     }
@@ -687,7 +687,7 @@ impl Plain<'_> {
 /// An item of a select list.
 #[derive(Debug, Clone)]
 enum Target {
-    Expression(Node),
+    Expression(Box<Node>),
     Column(Typed),
 }
 

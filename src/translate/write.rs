@@ -77,7 +77,7 @@ impl Reader<'_> {
         let (target, target_sql) = self.table_source(&table, relation.alias.as_ref())?;
         let alias = target.alias.clone();
         scope.sources.push(target);
-        let from = self.from_clause(&update.from_clause, &mut scope)?;
+        let from = self.read_from(&update.from_clause, &mut scope)?;
         let values = self.assignments(&update.target_list, &table, &scope)?;
         let condition = self.write_condition(update.where_clause.as_deref(), &scope)?;
         if let Some(returning) = &update.returning_clause {
@@ -117,7 +117,7 @@ impl Reader<'_> {
         let (target, target_sql) = self.table_source(&table, relation.alias.as_ref())?;
         let alias = target.alias.clone();
         scope.sources.push(target);
-        let using = self.from_clause(&delete.using_clause, &mut scope)?;
+        let using = self.read_from(&delete.using_clause, &mut scope)?;
         let condition = self.write_condition(delete.where_clause.as_deref(), &scope)?;
         if let Some(returning) = &delete.returning_clause {
             self.check_returning(returning, &scope)?;
@@ -482,11 +482,9 @@ impl Reader<'_> {
             table: None,
             alias: alias.to_owned(),
         };
-        let mut scope = Scope::default();
         // Unqualified names are the table's; `excluded` must be said.
-        scope.merged = columns("old", "c");
-        scope.sources.push(source(alias.unwrap_or(&table.name), "old", "c"));
-        scope.sources.push(source("excluded", "new", "n"));
+        let sources = vec![source(alias.unwrap_or(&table.name), "old", "c"), source("excluded", "new", "n")];
+        let scope = Scope { sources, merged: columns("old", "c"), outer: None };
         let assigned = self.assignments(&clause.target_list, table, &scope)?;
         let condition = match clause.where_clause.as_deref() {
             Some(node) => Some(self.condition(node, Site::new(&scope, "WHERE"))?),

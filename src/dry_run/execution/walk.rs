@@ -49,7 +49,7 @@ impl<'c> Walk<'c> {
         let fits = length(&target.ty)? >= length(&job.ty)?.max(length(&parent.ty)?);
         let plain = table.columns.iter().all(|c| c.generated.is_none());
         let flag = column("is_root_job").filter(|c| c.ty == Type::Bool).map(|c| c.attnum);
-        (key && fits && plain).then(|| Walk {
+        (key && fits && plain).then_some(Walk {
             table,
             id: id.attnum,
             target: target.attnum,

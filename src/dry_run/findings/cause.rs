@@ -192,8 +192,8 @@ fn writers(asked: &Asked, report: &DryRunReport, migration: &Migration) -> Optio
         let table = statement.table.as_deref().is_some_and(|table| {
             asked.tables.iter().any(|asked| asked == table || table.ends_with(&format!(".{asked}")))
         });
-        let columns = asked.columns.is_empty() && statement.kind != "UPDATE"
-            || statement.columns.is_empty() && statement.kind != "UPDATE"
+        let counts_rows = asked.columns.is_empty() || statement.columns.is_empty();
+        let columns = (counts_rows && statement.kind != "UPDATE")
             || statement.columns.iter().any(|change| asked.columns.contains(&change.column));
         let rows = if statement.kind == "SELECT" { 0 } else { statement.rows_affected.unwrap_or(0) };
         table && columns && rows > 0 && !statement.rolled_back

@@ -63,12 +63,11 @@ impl Recognition {
         match &statement.node {
             NodeEnum::UpdateStmt(update) => {
                 let Some(table) = update.relation.as_ref().and_then(|r| target(r, catalog)) else { return };
-                if let Some(seen) = Seen::new(table) {
-                    if let Some(rung) = ladder::read(statement, update, &seen)
-                        && !self.reads_written(&seen, rung.reads())
-                    {
-                        self.add(rung);
-                    }
+                if let Some(seen) = Seen::new(table)
+                    && let Some(rung) = ladder::read(statement, update, &seen)
+                    && !self.reads_written(&seen, rung.reads())
+                {
+                    self.add(rung);
                 }
                 for node in &update.target_list {
                     if let Some(NodeEnum::ResTarget(target)) = &node.node

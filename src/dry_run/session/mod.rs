@@ -390,7 +390,7 @@ mod tests {
         let second = read("DELETE FROM llama_logs; DROP TABLE t; SELECT nope");
         let mut session = Session::new(&snapshot, "run", &[&first, &second], Options::default()).expect("a session");
         session.run_all(&first).expect("no interrupt");
-        let mut counts = |session: &mut Session<'_>| -> Vec<u64> {
+        let counts = |session: &mut Session<'_>| -> Vec<u64> {
             let tables: Vec<Oid> = session.catalog().tables.keys().copied().collect();
             tables.into_iter().map(|table| session.row_count(table).expect("a count")).collect()
         };
