@@ -38,12 +38,17 @@ pub fn run(context: &Context, args: &cli::DryRun) -> Result<ExitCode> {
         keep(folder, path, &report, &reference)?;
         context.ui.status(&format!("wrote the report and the tables to {}", path.display()));
     }
+    in_workflow(context).finish(&report, Some(&reference))
+}
+
+/// Inside a GitHub workflow the answer goes onto the lines of the migration, unless another form or a file was asked for.
+fn in_workflow(context: &Context) -> Context {
     let mut context = context.clone();
     if context.global.output.is_none() {
-        let variable = std::env::var("GITHUB_ACTIONS").ok();
-        context.global.format = Some(Format::for_files(context.global.format, variable.as_deref()));
+        let actions = std::env::var("GITHUB_ACTIONS").ok();
+        context.global.format = Some(Format::for_files(context.global.format, actions.as_deref()));
     }
-    context.finish(&report, Some(&reference))
+    context
 }
 
 fn options(context: &Context, args: &cli::DryRun, migration: &Migration, tables: Option<PathBuf>) -> Result<Options> {

@@ -220,6 +220,8 @@ fn compare<'s>(
         .into_iter()
         .filter(|report| matches!(report.verdict, Verdict::Failed | Verdict::Unsupported))
         .collect();
+    // With it goes its database, and the choice of one.
+    drop(second);
     session.store.engine.select()?;
     let other = other.files.first().map_or_else(String::new, |file| file.name.clone());
     Ok(ComparisonReport { other, schema, tables: differing, problems })

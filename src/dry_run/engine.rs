@@ -56,6 +56,14 @@ pub(super) struct Engine<'s> {
     schema: String,
 }
 
+impl Drop for Engine<'_> {
+    /// Lets another rehearsal of the snapshot have the name, and whoever asks the snapshot next find its own tables.
+    fn drop(&mut self) {
+        // A rehearsal that broke off within a transaction can't be detached; it ends with the process.
+        let _ = self.plain(&format!("USE memory; DETACH {}", self.schema));
+    }
+}
+
 impl<'s> Engine<'s> {
     /// Attaches an empty database in memory and makes it the current one.
     pub(super) fn attach(connection: &'s Connection, schema: &str) -> Result<Engine<'s>> {

@@ -350,10 +350,10 @@ pub struct CheckReport {
     pub row_count: u64,
     /// The rule it is judged by: `no rows`, `expected total_tables=15, new_tables=7`, `true`, `shown only`.
     pub rule: String,
-    /// What it gives, as the rule reads it: `3 rows`, `total_tables=14, new_tables=7`; absent where nothing judges it.
-    pub found: Option<String>,
     /// It passes; absent where nothing says what to expect.
     pub ok: Option<bool>,
+    /// What it gives instead, as the rule reads it: `3 rows`, `total_tables=14, new_tables=7`; absent where it passes.
+    pub cause: Option<String>,
     /// Why it couldn't be run.
     pub error: Option<ErrorReport>,
 }

@@ -367,8 +367,8 @@ fn checks_are_judged_by_their_comments() {
         failed,
         [
             "7 The check \"Customers\" doesn't pass: its rule is \"no rows\", and it gives 300 rows.",
-            "2 The check \"Tables\" doesn't pass: its rule is \"expected tables=14\", and it gives tables=15.",
             "9 The check \"SELECT count(*) > 0 FROM \"Customer\"\" doesn't pass: its rule is \"true\", and it gives false.",
+            "2 The check \"Tables\" doesn't pass: its rule is \"expected tables=14\", and it gives tables=15.",
         ]
     );
 }

@@ -1,6 +1,6 @@
 //! Missed expectations: one finding for each place that states them, however many figures it names.
 
-use crate::dry_run::report::{DryRunReport, ExpectationReport};
+use crate::dry_run::report::{DryRunReport, ExpectationReport, Verdict};
 use crate::migration::Migration;
 use crate::render::{cell, count};
 use crate::report::{Cell, Finding, Location, Severity};
@@ -10,6 +10,9 @@ use serde_json::Value;
 pub(super) fn findings(migration: &Migration, report: &DryRunReport) -> Vec<Finding> {
     let mut found: Vec<Finding> = Vec::new();
     let missed: Vec<&ExpectationReport> = report.expectations.iter().filter(|e| !e.ok).collect();
+    // What a failure keeps from being told is the failure's fault.
+    let failed = report.statements.iter().any(|s| s.verdict == Verdict::Failed);
+    let missed: Vec<&ExpectationReport> = missed.into_iter().filter(|e| !(failed && e.predicted.is_null())).collect();
     for group in missed.chunk_by(|a, b| a.source == b.source) {
         let (file, line) = group[0].source.rsplit_once(':').unwrap_or((group[0].source.as_str(), ""));
         let who = if migration.files.iter().any(|known| known.name == file) { "The comment" } else { "The contract" };
@@ -34,8 +37,8 @@ fn message(who: &str, group: &[&ExpectationReport]) -> String {
     let expected: Vec<String> = group.iter().map(|e| format!("{}={}", e.name, said(&e.expected))).collect();
     let predicted: Vec<String> = group
         .iter()
+        .filter(|e| !e.predicted.is_null())
         .map(|e| match e.difference {
-            _ if e.predicted.is_null() => format!("{} can't be told", e.name),
             Some(difference) => {
                 format!("{}={} ({})", e.name, said(&e.predicted), cell(&Cell::Delta(difference)))
             }
@@ -45,7 +48,15 @@ fn message(who: &str, group: &[&ExpectationReport]) -> String {
     let mut causes: Vec<&str> = group.iter().filter_map(|e| e.cause.as_deref()).collect();
     causes.dedup();
     let why = if causes.is_empty() { String::new() } else { format!(": {}", causes.join("; ")) };
-    format!("{who} expects {}; it will be {}{why}.", expected.join(", "), predicted.join(", "))
+    let mut outcome = Vec::new();
+    if !predicted.is_empty() {
+        outcome.push(format!("it will be {}", predicted.join(", ")));
+    }
+    let unknown: Vec<&str> = group.iter().filter(|e| e.predicted.is_null()).map(|e| e.name.as_str()).collect();
+    if !unknown.is_empty() {
+        outcome.push(format!("{} can't be told", unknown.join(", ")));
+    }
+    format!("{who} expects {}; {}{why}.", expected.join(", "), outcome.join(", "))
 }
 
 fn said(value: &Value) -> String {
@@ -91,7 +102,7 @@ mod tests {
             ],
             &[
                 "m.sql:3 The comment expects filled=1,567, orphans=2,485; it will be filled=4,010 (+2,443), orphans=42 (-2,443): so it is.",
-                "e.toml:9 The contract expects x=1; it will be x can't be told: so it is.",
+                "e.toml:9 The contract expects x=1; x can't be told: so it is.",
             ],
         );
     }

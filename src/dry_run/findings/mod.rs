@@ -179,7 +179,7 @@ fn checks(report: &DryRunReport) -> Vec<Finding> {
     let failed = report.checks.iter().filter(|check| check.ok == Some(false));
     failed
         .map(|check| {
-            let why = match (&check.error, &check.found) {
+            let why = match (&check.error, &check.cause) {
                 (Some(error), _) => error.message.clone(),
                 (None, found) => {
                     format!("its rule is \"{}\", and it gives {}", check.rule, found.as_deref().unwrap_or(""))
@@ -383,7 +383,8 @@ fn broken_claims(migration: &Migration, report: &DryRunReport) -> Vec<Finding> {
 /// Each level of a recursion looks a table up; without an index it scans it.
 fn unindexed_recursions(migration: &Migration, report: &DryRunReport, catalog: &Catalog) -> Vec<Finding> {
     let mut found = Vec::new();
-    for (statement, run) in migration.statements.iter().zip(&report.statements) {
+    let runs = migration.statements.iter().zip(&report.statements);
+    for (statement, run) in runs.filter(|(_, run)| run.verdict != Verdict::NotReached) {
         for (table, column) in recursion::unindexed(&statement.node, catalog) {
             let rows = report.tables.iter().find(|t| t.table == table).and_then(|t| t.rows_after).unwrap_or(0);
             found.push(

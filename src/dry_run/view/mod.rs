@@ -9,7 +9,7 @@ use anyhow::Result;
 use serde_json::Value;
 
 use super::findings::rows_kept;
-use super::report::{DryRunReport, StatementReport, Verdict};
+use super::report::{DryRunReport, ExpectationReport, StatementReport, Verdict};
 use crate::render::count;
 use crate::report::{Block, Cell, Finding, Report, Table, View};
 
@@ -102,26 +102,7 @@ fn headline(report: &DryRunReport) -> Vec<String> {
         )),
         None => lines.push(format!("The migration runs through: {ran}, {written} written.")),
     }
-    let missed: Vec<_> = report.expectations.iter().filter(|e| !e.ok).collect();
-    if !report.expectations.is_empty() && missed.is_empty() {
-        let all = plural(report.expectations.len() as u64, "expectation");
-        lines.push(format!("It does what is expected of it: {all} met."));
-    } else if let Some(first) = missed.first() {
-        let verb = if missed.len() == 1 { "is" } else { "are" };
-        let difference = first.difference.map(|d| format!(" ({})", signed(d))).unwrap_or_default();
-        let predicted = if first.predicted.is_null() {
-            "can't be told".to_owned()
-        } else {
-            format!("is {}", said(&first.predicted))
-        };
-        lines.push(format!(
-            "{} of {} {verb} missed: {} {predicted}, expected {}{difference}.",
-            missed.len(),
-            plural(report.expectations.len() as u64, "expectation"),
-            first.name,
-            said(&first.expected)
-        ));
-    }
+    lines.extend(kept_or_missed(report));
     let unhappy = report.checks.iter().filter(|check| check.ok == Some(false)).count() as u64;
     if unhappy > 0 {
         lines.push(format!("{} of {} fail.", count(unhappy), plural(report.checks.len() as u64, "check")));
@@ -136,6 +117,32 @@ fn headline(report: &DryRunReport) -> Vec<String> {
     lines
 }
 
+/// How the expectations fare.
+fn kept_or_missed(report: &DryRunReport) -> Option<String> {
+    let all = report.expectations.len() as u64;
+    let missed: Vec<&ExpectationReport> = report.expectations.iter().filter(|e| !e.ok).collect();
+    if all == 0 {
+        return None;
+    }
+    if missed.is_empty() {
+        return Some(format!("It does what is expected of it: {} met.", plural(all, "expectation")));
+    }
+    let Some(first) = missed.iter().find(|e| !e.predicted.is_null()) else {
+        let number = missed.len() as u64;
+        return Some(format!("{} of {} can't be told.", count(number), plural(all, "expectation")));
+    };
+    let difference = first.difference.map(|d| format!(" ({})", signed(d))).unwrap_or_default();
+    Some(format!(
+        "{} of {} {} missed: {} is {}, expected {}{difference}.",
+        missed.len(),
+        plural(all, "expectation"),
+        are(missed.len() as u64),
+        first.name,
+        said(&first.predicted),
+        said(&first.expected)
+    ))
+}
+
 fn failure(report: &DryRunReport, first: &StatementReport, failures: usize) -> String {
     let words = first.error.as_ref().map_or("", |error| error.message.as_str());
     let rows =
@@ -148,12 +155,16 @@ fn failure(report: &DryRunReport, first: &StatementReport, failures: usize) -> S
         line.push_str(&format!(" {} statements fail in all.", count(failures as u64)));
     }
     if undone > 0 {
-        line.push_str(&format!(" {} before it rolled back.", plural(undone, "statement")));
+        line.push_str(&format!(" {} before it {} rolled back.", plural(undone, "statement"), are(undone)));
     }
     if missed > 0 {
-        line.push_str(&format!(" {} never reached.", plural(missed, "statement")));
+        line.push_str(&format!(" {} {} never reached.", plural(missed, "statement"), are(missed)));
     }
     line
+}
+
+fn are(number: u64) -> &'static str {
+    if number == 1 { "is" } else { "are" }
 }
 
 /// A JSON value as words.
