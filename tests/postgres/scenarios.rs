@@ -286,9 +286,13 @@ fn check_all(file: &str, unsupported: usize) {
         }
         left.append(&mut pair.left);
     }
-    println!("{file}: {agreed} agree, {} can't be rehearsed:\n  {}", left.len(), left.join("\n  "));
-    assert!(wrong.is_empty(), "{} of {file} differ:\n  {}", wrong.len(), wrong.join("\n  "));
-    assert!(left.len() <= unsupported, "{} of {file} can't be rehearsed, {unsupported} before", left.len());
+    assert!(wrong.is_empty(), "{} of {file} differ, {agreed} agree:\n  {}", wrong.len(), wrong.join("\n  "));
+    let left_over = left.join("\n  ");
+    assert!(
+        left.len() <= unsupported,
+        "{} of {file} can't be rehearsed, {unsupported} before:\n  {left_over}",
+        left.len()
+    );
 }
 
 /// Sends a script as one file, or statement by statement until an error, and compares how it ends.
@@ -335,7 +339,6 @@ fn transactions() {
             }
         }
     }
-    println!("can't be rehearsed:\n  {}", left.join("\n  "));
     assert!(wrong.is_empty(), "{} differ:\n  {}", wrong.len(), wrong.join("\n  "));
     assert!(left.len() <= 2, "{left:?}");
 }
