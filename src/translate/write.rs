@@ -13,7 +13,8 @@ use super::reader::Reader;
 use super::scope::{Scope, Source, SourceColumn};
 use super::typed::{Typed, physical};
 use super::{
-    Conflict, ConflictUpdate, DeletePlan, InsertPlan, Output, Step, UpdatePlan, WritePlan, column_name, table_name,
+    Conflict, ConflictUpdate, DeletePlan, InsertPlan, Output, Step, Taken, UpdatePlan, WritePlan, column_name,
+    table_name,
 };
 use crate::catalog::{AttNum, Column, ConstraintKind, Identity, IndexTarget, Oid, Outcome, Problem, Table, Type};
 
@@ -237,7 +238,18 @@ impl Reader<'_> {
     pub(super) fn default_value(&mut self, table: &Table, column: &Column) -> Outcome<String> {
         if column.identity.is_some() || column.default.as_ref().is_some_and(|d| is_nextval(&d.node)) {
             self.volatile("numbers of a sequence");
-            // The sequence's own state isn't in a snapshot: numbers go on from the largest there is.
+            let sequence = self.catalog().sequence_of(table.oid, column);
+            let known = sequence.and_then(|oid| self.catalog().sequences.get(&oid));
+            if let Some((sequence, numbers)) = known.and_then(|s| Some((s.oid, s.numbers?))) {
+                self.remarks.numbers.insert(sequence, Taken::EachRow);
+                return Ok(format!(
+                    "CAST({} + {} * (row_number() OVER () - 1) AS {})",
+                    numbers.next,
+                    numbers.step,
+                    physical(&column.ty)
+                ));
+            }
+            // The state of a snapshot's sequence isn't known: numbers go on from the largest there is.
             return Ok(format!(
                 "CAST((SELECT coalesce(max(d.{c}), 0) FROM {t} AS d) + row_number() OVER () AS {ty})",
                 c = column_name(column.attnum),
@@ -406,20 +418,25 @@ impl Reader<'_> {
             let rows: Vec<String> = rows.iter().map(|items| format!("({})", items.join(", "))).collect();
             return Ok(format!("SELECT * FROM (VALUES {}) AS v({})", rows.join(", "), names.join(", ")));
         }
+        let mut given = vec![0; columns.len()];
         let rows: Vec<String> = rows
             .iter()
-            .enumerate()
-            .map(|(number, items)| {
-                let list: Vec<String> = items
-                    .iter()
-                    .zip(&names)
-                    .map(|(item, name)| {
-                        format!("{} AS {name}", item.replace("row_number() OVER ()", &(number + 1).to_string()))
-                    })
-                    .collect();
+            .map(|items| {
+                let mut list = Vec::new();
+                for ((item, name), given) in items.iter().zip(&names).zip(&mut given) {
+                    *given += u64::from(item.contains(" OVER ("));
+                    list.push(format!("{} AS {name}", item.replace("row_number() OVER ()", &given.to_string())));
+                }
                 format!("SELECT {}", list.join(", "))
             })
             .collect();
+        for (column, given) in columns.iter().zip(given) {
+            if let Some(sequence) = self.catalog().sequence_of(table.oid, column)
+                && let Some(taken) = self.remarks.numbers.get_mut(&sequence)
+            {
+                *taken = Taken::Some(given);
+            }
+        }
         Ok(rows.join(" UNION ALL "))
     }
 
