@@ -372,7 +372,10 @@ impl Reader<'_> {
         let mut list = Vec::new();
         for (column, output) in columns.iter().zip(&query.outputs) {
             refuse_generated(column)?;
-            let value = Typed::new(format!("q.{}", output.column), output.ty.clone());
+            let value = match bare_literal(select, list.len()).filter(|_| output.ty == Type::Unknown) {
+                Some(literal) => literal,
+                None => Typed::new(format!("q.{}", output.column), output.ty.clone()),
+            };
             list.push(format!("{} AS n{}", self.store(value, column)?, column.attnum));
         }
         Ok(format!("SELECT {} FROM ({}) AS q", list.join(", "), query.sql))
@@ -632,6 +635,29 @@ fn fit(columns: &mut Vec<Column>, values: usize, all: bool) -> Outcome<()> {
         columns.truncate(values);
     }
     Ok(())
+}
+
+/// The literal in a plain select list: it takes the type of the column that it goes into.
+fn bare_literal(select: &SelectStmt, index: usize) -> Option<Typed> {
+    let is_star = |node: &Node| match &node.node {
+        Some(NodeEnum::ResTarget(target)) => matches!(
+            target.val.as_deref().and_then(|value| value.node.as_ref()),
+            Some(NodeEnum::ColumnRef(column)) if column.fields.iter().any(|f| matches!(f.node, Some(NodeEnum::AStar(_))))
+        ),
+        _ => false,
+    };
+    if !select.distinct_clause.is_empty() || select.larg.is_some() || select.target_list.iter().any(is_star) {
+        return None;
+    }
+    let Some(NodeEnum::ResTarget(target)) = &select.target_list.get(index)?.node else { return None };
+    let Some(NodeEnum::AConst(constant)) = target.val.as_deref().and_then(|value| value.node.as_ref()) else {
+        return None;
+    };
+    match &constant.val {
+        _ if constant.isnull => Some(Typed::null()),
+        Some(pg_query::protobuf::a_const::Val::Sval(text)) => Some(Typed::string(&text.sval)),
+        _ => None,
+    }
 }
 
 fn is_nextval(node: &Node) -> bool {
