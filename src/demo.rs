@@ -18,7 +18,7 @@ use crate::roots::{RootsReport, Variant};
 use crate::snapshot::{LogColumns, OpenTable, Snapshot};
 
 /// Characters of a statement.
-const STATEMENT_SHOWN: usize = 64;
+const STATEMENT_SHOWN: usize = 70;
 
 /// The category backfill.
 const CATEGORY: (&str, &str) =
@@ -213,7 +213,8 @@ impl DemoReport {
         let mut table = Table::new("What each statement writes", &["where", "statement", "rows"]);
         let writes = self.dry_run.statements.iter().filter(|s| s.kind != "SELECT" && s.rows_affected.is_some());
         for statement in writes {
-            let text: String = statement.sql.split_whitespace().collect::<Vec<_>>().join(" ");
+            // Quotes that tools write around every name only cost room.
+            let text = statement.sql.replace('"', "").split_whitespace().collect::<Vec<_>>().join(" ");
             let shown = if text.chars().count() > STATEMENT_SHOWN {
                 text.chars().take(STATEMENT_SHOWN - 1).chain(['…']).collect()
             } else {

@@ -5,6 +5,7 @@
 
 mod cause;
 mod expectations;
+mod statements;
 
 use std::collections::BTreeSet;
 
@@ -30,7 +31,7 @@ pub(super) fn findings(
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
     for statement in &report.statements {
-        findings.extend(of_statement(statement));
+        findings.extend(statements::findings(statement));
     }
     findings.extend(expectations::findings(migration, report));
     findings.extend(checks(report));
@@ -93,86 +94,6 @@ fn place(statement: &StatementReport) -> Location {
 
 fn at(statement: &StatementReport) -> String {
     format!("Statement {} ({})", statement.index, statement.kind)
-}
-
-fn of_statement(statement: &StatementReport) -> Vec<Finding> {
-    let mut found = Vec::new();
-    let at = at(statement);
-    if let Some(error) = &statement.error {
-        let rows = error.rows.unwrap_or(1);
-        let message = format!("{at} fails: {} ({}).", error.message, error.sqlstate);
-        let action =
-            error.hint.clone().unwrap_or_else(|| "Correct the statement, or the rows it stumbles over.".to_owned());
-        let samples = error.samples.clone();
-        found.push(Finding::new("statement-failed", Severity::Error, rows, message, action).with_samples(samples));
-    }
-    if let Some(unsupported) = &statement.unsupported {
-        let endless = unsupported.what.contains("never ends") || unsupported.what.contains("row budget");
-        let (id, severity) =
-            if endless { ("row-budget", Severity::Error) } else { ("statement-unsupported", Severity::Warning) };
-        let tables = if unsupported.tables.is_empty() {
-            "No table depends on it".to_owned()
-        } else {
-            format!("From here on the rows of {} can't be told", unsupported.tables.join(", "))
-        };
-        let message = format!("{at} wasn't rehearsed: {}. {tables}.", unsupported.what);
-        let action = if endless {
-            "Bound the recursion, or raise --row-budget."
-        } else {
-            "Rehearse this statement on a copy of the server."
-        };
-        found.push(Finding::new(id, severity, 1 + unsupported.dependents.len() as u64, message, action));
-    }
-    if statement.plan_dependent_rows > 0 {
-        found.push(Finding::new(
-            "plan-dependent",
-            Severity::Warning,
-            statement.plan_dependent_rows,
-            format!(
-                "{at}: for {} rows the server's query plan decides which value is written.",
-                count(statement.plan_dependent_rows)
-            ),
-            "Order the candidates down to a unique column, so that every run gives the same rows.",
-        ));
-    }
-    found.extend(without_effect(statement, &at));
-    for finding in &mut found {
-        finding.location = Some(place(statement));
-    }
-    found
-}
-
-fn without_effect(statement: &StatementReport, at: &str) -> Option<Finding> {
-    let writes = ["UPDATE", "DELETE"].contains(&statement.kind.as_str());
-    if !writes || statement.verdict != Verdict::Executed {
-        return None;
-    }
-    let affected = statement.rows_affected.unwrap_or(0);
-    if affected == 0 {
-        let table = statement.table.as_deref().unwrap_or("the table");
-        let (message, action) = match statement.unguarded_rows.filter(|rows| *rows > 0) {
-            Some(rows) => (
-                format!(
-                    "{at} writes nothing: {} of {table} meet its condition, and not one of them is NULL any more.",
-                    plural(rows, "row")
-                ),
-                "Make sure that this is meant: earlier statements have taken all of its rows; without its IS NULL it would take them back.",
-            ),
-            None => (
-                format!("{at} matches no row of {table}."),
-                "Make sure that this is meant: a pattern may be misspelt, or an earlier statement may have taken its rows.",
-            ),
-        };
-        return Some(Finding::new("statement-without-effect", Severity::Note, 0, message, action));
-    }
-    let unchanged = statement.rows_unchanged.filter(|rows| *rows > 0)?;
-    Some(Finding::new(
-        "no-op-update",
-        if unchanged == affected { Severity::Warning } else { Severity::Note },
-        unchanged,
-        format!("{at} writes {} rows with the values they have already.", count(unchanged)),
-        "Add the new value to the WHERE clause (… IS DISTINCT FROM …): each such row is a dead tuple and WAL for nothing.",
-    ))
 }
 
 fn checks(report: &DryRunReport) -> Vec<Finding> {

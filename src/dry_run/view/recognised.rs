@@ -53,7 +53,7 @@ pub(super) fn walks(walks: &[WalkReport]) -> Option<Table> {
         outcomes(&walks[0]).iter().map(|(name, _)| *name).filter(|name| shown.contains(name)).collect();
     let mut headings = vec!["no", "column"];
     headings.extend(&shown);
-    headings.extend(["filled", "NULL", "wrong root", "hops", "climbs", "rows made"]);
+    headings.extend(["filled", "NULL", "wrong root", "deepest", "climbs", "rows made"]);
     let mut table = Table::new("Walk up the parents, beside the truth", &headings);
     for walk in walks {
         let mut row = vec![Cell::Count(walk.statement as u64), walk.column.as_str().into()];

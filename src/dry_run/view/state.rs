@@ -65,7 +65,7 @@ pub(super) fn schema(report: &DryRunReport) -> Vec<Block> {
         return Vec::new();
     }
     let changes: Vec<SchemaChange> = gathered(&delta.changes);
-    let mut table = Table::new("Schema", &["what", "change", "name", "detail"]);
+    let mut table = Table::new("Schema changes", &["what", "change", "name", "detail"]);
     for change in changes.iter().take(CHANGES_SHOWN) {
         table.push(vec![
             change.object.as_str().into(),
@@ -74,8 +74,8 @@ pub(super) fn schema(report: &DryRunReport) -> Vec<Block> {
             change.detail.as_str().into(),
         ]);
     }
-    let mut blocks = vec![Block::Table(table)];
-    blocks.extend(summary(delta).map(Block::Note));
+    let mut blocks = Vec::from_iter(summary(delta).map(Block::Note));
+    blocks.push(Block::Table(table));
     if changes.len() > CHANGES_SHOWN {
         let hidden = (changes.len() - CHANGES_SHOWN) as u64;
         blocks.push(Block::Note(format!("… and {} more; --format json has all.", count(hidden))));
@@ -83,7 +83,7 @@ pub(super) fn schema(report: &DryRunReport) -> Vec<Block> {
     blocks
 }
 
-/// `8 tables → 15; 22 new indexes: 9 foreign key, 8 temporal; 9 new foreign keys: 3 CASCADE, 3 SET NULL`
+/// `Schema: 8 tables → 15; 22 new indexes: 9 foreign key, 8 temporal; 9 new foreign keys: 3 CASCADE, 3 SET NULL`
 fn summary(delta: &SchemaDelta) -> Option<String> {
     let mut parts = Vec::new();
     if delta.tables_before != delta.tables_after {
@@ -109,7 +109,7 @@ fn summary(delta: &SchemaDelta) -> Option<String> {
         let actions: Vec<&(String, u64)> = delta.new_foreign_keys.iter().collect();
         parts.push(format!("{}, on delete: {}", plural(total, "new foreign key"), list(&actions)));
     }
-    (!parts.is_empty()).then(|| format!("{}.", parts.join("; ")))
+    (!parts.is_empty()).then(|| format!("Schema: {}.", parts.join("; ")))
 }
 
 /// The changes without those that come with a new table, which names how many there are, and without the indexes that come with

@@ -91,7 +91,7 @@ pub(super) fn details(report: &DryRunReport, statement: &StatementReport) -> Vec
     let mut lines = trouble(statement);
     lines.extend(statement.columns.iter().filter_map(values));
     lines.extend(statement.notes.iter().cloned());
-    if statement.error.is_none() && written(statement) > 0 {
+    if statement.error.is_none() && !statement.rolled_back && written(statement) > 0 {
         lines.extend(statement.samples.iter().take(EXAMPLES_SHOWN).map(example));
     }
     let title =
@@ -122,17 +122,16 @@ fn written(statement: &StatementReport) -> u64 {
     known.or(statement.rows_affected).unwrap_or(0)
 }
 
-/// An error, or what can't be told.
+/// What an error says beside its message, which is a finding; or what can't be told.
 fn trouble(statement: &StatementReport) -> Vec<String> {
     let mut lines = Vec::new();
-    if let Some(error) = &statement.error {
+    if let Some(error) = statement.error.as_ref().filter(|e| e.detail.is_some() || e.line.is_some()) {
         lines.push(format!("ERROR {}: {}", error.sqlstate, error.message));
         lines.extend(error.detail.iter().map(|detail| format!("DETAIL: {detail}")));
         if let Some(line) = error.line {
             lines.push(format!("at {}:{line}:{}", statement.file, error.column.unwrap_or(1)));
             lines.extend(caret(statement, line, error.column));
         }
-        lines.extend(error.hint.iter().map(|hint| format!("hint: {hint}")));
     }
     if let Some(unsupported) = &statement.unsupported {
         lines.push(format!("not rehearsed: {}", unsupported.what));
