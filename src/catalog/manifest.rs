@@ -125,7 +125,7 @@ impl Catalog {
             (None, None) => return,
         };
         let sequence = self.new_oid();
-        self.sequences.insert(sequence, Sequence { oid: sequence, schema, name, owner });
+        self.sequences.insert(sequence, Sequence { oid: sequence, schema, name, owner, numbers: None });
     }
 
     fn load_index(&mut self, table: Oid, index: &manifest::Index) -> Result<()> {

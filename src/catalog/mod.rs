@@ -322,6 +322,25 @@ pub struct Sequence {
     pub name: String,
     /// The column that owns it.
     pub owner: Option<(Oid, AttNum)>,
+    /// Where it stands; absent where that isn't known, as for those of a snapshot.
+    pub numbers: Option<Numbers>,
+}
+
+/// Where a sequence stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Numbers {
+    /// The number it gives next.
+    pub next: i64,
+    /// The number it began with.
+    pub start: i64,
+    /// From one number to the next.
+    pub step: i64,
+}
+
+impl Default for Numbers {
+    fn default() -> Numbers {
+        Numbers { next: 1, start: 1, step: 1 }
+    }
 }
 
 /// A function or procedure: recorded, never run.

@@ -7,7 +7,7 @@ use super::execution::Run;
 use super::store::{column, columns_in, columns_of};
 use crate::catalog::{Catalog, Effect, Expression, Oid, Problem, Type};
 use crate::query::quote_literal;
-use crate::translate::{Tie, Translator, column_name, table_name};
+use crate::translate::{Taken, Tie, Translator, column_name, table_name};
 
 impl Run<'_, '_> {
     /// Carries an effect out. `before` is the catalog as the statement found it: USING reads that one.
@@ -46,6 +46,10 @@ impl Run<'_, '_> {
             return self.store.add_column(table, attnum, &added.ty, None);
         }
         let value = self.translator().default(table, attnum)?;
+        if let Some(sequence) = self.catalog.sequence_of(table, &added) {
+            let rows = self.store.row_count(table)?;
+            self.store.take_numbers(&[(sequence, Taken::EachRow)].into(), rows);
+        }
         // Numbers of a sequence are a window over all rows, which no column default can be.
         if value.to_uppercase().contains(" OVER ") {
             self.store.add_column(table, attnum, &added.ty, None)?;
@@ -126,7 +130,10 @@ impl Run<'_, '_> {
         let list = list.join(", ");
         let name = table_name(table);
         self.store.engine.run(&format!("INSERT INTO {name} (_r, {list}) SELECT _r, {list} FROM {stage}"))?;
-        self.report.rows_affected = Some(rows);
+        // REFRESH has no count in its command tag.
+        if self.report.kind != "REFRESH MATERIALIZED VIEW" {
+            self.report.rows_affected = Some(rows);
+        }
         self.report.rows_inserted = Some(rows);
         Ok(())
     }

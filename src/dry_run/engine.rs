@@ -193,6 +193,9 @@ fn halt(error: &duckdb::Error, sql: &str) -> Halt {
 /// The server's error inside DuckDB's: `PG|22001|value too long for type character varying(3)`; a DETAIL that is the same for
 /// all rows may follow after another bar.
 fn server_error(text: &str) -> Option<Problem> {
+    if text.contains("More than one row returned by a subquery used as an expression") {
+        return Some(Problem::rejected("21000", "more than one row returned by a subquery used as an expression"));
+    }
     let (_, raised) = text.split_once("PG|")?;
     let (sqlstate, message) = raised.split_once('|')?;
     let message = message.split("\n\nLINE ").next().unwrap_or(message).trim_end();
@@ -243,6 +246,7 @@ mod tests {
             }
         }
         check("SELECT error('PG|22001|value too long')", "value too long (22001)");
+        check("SELECT (SELECT i FROM range(2) AS r(i))", "returned by a subquery used as an expression (21000)");
         check("SELECT no_such_function(1)", "can't be rehearsed");
         check("SELECT error('PG|nonsense')", "can't be rehearsed");
     }

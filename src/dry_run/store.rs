@@ -16,7 +16,7 @@ use crate::query::quote_literal;
 use crate::snapshot::manifest::{Manifest, Table as SnapshotTable};
 use crate::snapshot::types::PgType;
 use crate::snapshot::{OpenTable, Snapshot};
-use crate::translate::{column_name, physical_type, table_name};
+use crate::translate::{Taken, column_name, physical_type, table_name};
 
 /// From this share of a table's rows on, a new copy is written faster than its rows are updated in place: measured at a million
 /// rows, updating 72 % of a column in place took 250 ms, a copy of seven columns 100 ms.
@@ -50,6 +50,9 @@ pub(super) struct Store<'s> {
     outlook: String,
     /// What columns were last seen to hold: the state after one statement is the state before the next.
     values: BTreeMap<(Oid, AttNum), Values>,
+    /// Numbers taken from sequences since they were last asked for; `None` where it isn't known how many. No roll-back gives
+    /// them back.
+    taken: BTreeMap<Oid, Option<u64>>,
 }
 
 /// NULLs of a column, and its most frequent values with their rows.
@@ -79,6 +82,7 @@ impl<'s> Store<'s> {
             saved: BTreeMap::new(),
             outlook,
             values: BTreeMap::new(),
+            taken: BTreeMap::new(),
         }
     }
 
@@ -107,6 +111,24 @@ impl<'s> Store<'s> {
         self.tables.clear();
         self.values.clear();
         self.engine.clear()
+    }
+
+    /// Notes numbers taken by a statement that makes so many rows.
+    pub(super) fn take_numbers(&mut self, numbers: &BTreeMap<Oid, Taken>, rows: u64) {
+        for (&sequence, taken) in numbers {
+            let more = match taken {
+                Taken::EachRow => Some(rows),
+                Taken::Some(count) => Some(*count),
+                Taken::Unknown => None,
+            };
+            let sum = self.taken.entry(sequence).or_insert(Some(0));
+            *sum = sum.zip(more).map(|(sum, more)| sum + more);
+        }
+    }
+
+    /// Numbers taken since this was last asked.
+    pub(super) fn taken_numbers(&mut self) -> BTreeMap<Oid, Option<u64>> {
+        std::mem::take(&mut self.taken)
     }
 
     /// The columns are there, loaded from the snapshot where they weren't yet.

@@ -138,15 +138,14 @@ impl Lexer<'_> {
         self.push(PieceKind::Open, start);
     }
 
-    /// A quote; a doubled quote inside reads as two quotes one behind the other, which comes to the same.
+    /// A quote; a doubled one inside is a character of it.
     fn quoted(&mut self, quote: u8, escapes: bool) {
         let start = self.at;
         self.at += 1;
         while let Some(&byte) = self.bytes.get(self.at) {
             self.at += 1;
             if byte == quote {
-                // In E'' a doubled quote must not end the reading of backslashes.
-                if escapes && self.peek(0) == Some(quote) {
+                if self.peek(0) == Some(quote) {
                     self.at += 1;
                     continue;
                 }
@@ -253,6 +252,7 @@ mod tests {
     fn what_nothing_closes_is_said_to_be_open() {
         use PieceKind::Open;
         check("SELECT 'a", &[(Open, "'a")]);
+        check("SELECT 'it''s", &[(Open, "'it''s")]);
         check("DO $x$ BEGIN", &[(Open, "$x$ BEGIN")]);
         check("/* /* */", &[(Open, "/* /* */")]);
         check(r"SELECT E'\", &[(Open, r"'\")]);

@@ -195,7 +195,10 @@ impl Reader<'_> {
                     // The group has one row of this table, so any of its values is the value.
                     return Ok(Typed::new(format!("any_value({})", typed.sql), typed.ty));
                 }
-                let shown = words(&column.fields).join(".");
+                let shown = match found.source.and_then(|source| site.scope.sources.get(source)) {
+                    Some(source) if !source.name.is_empty() => format!("{}.{name}", source.name),
+                    _ => words(&column.fields).join("."),
+                };
                 let place = match site.clause {
                     "SELECT" | "HAVING" | "ORDER BY" => {
                         "must appear in the GROUP BY clause or be used in an aggregate function"
@@ -218,7 +221,7 @@ impl Reader<'_> {
         let parts = expression.args.iter().map(|arg| self.condition(arg, site)).collect::<Outcome<Vec<_>>>()?;
         let sql = match word {
             "NOT" => format!("(NOT {})", parts.join("")),
-            _ => format!("({})", parts.join(&format!(" {word} "))),
+            _ => format!("({})", in_turn(parts, word).join(&format!(" {word} "))),
         };
         Ok(Typed::new(sql, Type::Bool))
     }
@@ -658,6 +661,24 @@ impl Reader<'_> {
             _ => Err(Problem::unsupported("this form of subquery")),
         }
     }
+}
+
+/// Parts of an AND or OR, of which one that may fail is only reached where those before it don't decide: DuckDB takes conditions
+/// in the order of its own liking, the server from the left.
+fn in_turn(parts: Vec<String>, word: &str) -> Vec<String> {
+    let undecided = if word == "AND" { "IS NOT FALSE" } else { "IS NOT TRUE" };
+    let mut guarded = Vec::new();
+    for (index, part) in parts.iter().enumerate() {
+        // A subquery is asked last on the server, wherever it stands.
+        let before: Vec<&str> =
+            parts[..index].iter().map(String::as_str).filter(|before| !before.contains("SELECT ")).collect();
+        guarded.push(if before.is_empty() || !part.contains("error(") {
+            part.clone()
+        } else {
+            format!("CASE WHEN ({}) {undecided} THEN {part} END", before.join(&format!(" {word} ")))
+        });
+    }
+    guarded
 }
 
 /// Makes a member of a jsonb document a value: an object or array in it isn't in jsonb's own text form.

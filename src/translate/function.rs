@@ -6,6 +6,7 @@
 use pg_query::NodeEnum;
 use pg_query::protobuf::{FuncCall, Node};
 
+use super::Taken;
 use super::cast::{Context, convert};
 use super::expression::{Site, integer_constant, words};
 use super::pattern::{self, Use};
@@ -214,6 +215,10 @@ impl Reader<'_> {
             }
             ("nextval", 1) => {
                 self.volatile("numbers of a sequence");
+                // How often it is called is up to the query around it.
+                if let Some(sequence) = args[0].text().and_then(|name| self.catalog().sequence_by_text(name)) {
+                    self.remarks.numbers.insert(sequence, Taken::Unknown);
+                }
                 Ok(Typed::new("(row_number() OVER ())", Type::Int8))
             }
             _ => self.text_function(name, args),

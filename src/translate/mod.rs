@@ -121,6 +121,19 @@ pub struct Remarks {
     pub caveats: Vec<String>,
     /// Tables read, with the columns read of each.
     pub reads: std::collections::BTreeMap<Oid, std::collections::BTreeSet<AttNum>>,
+    /// Sequences that numbers are taken from.
+    pub numbers: std::collections::BTreeMap<Oid, Taken>,
+}
+
+/// How many numbers a statement takes from a sequence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// One for each row that is staged.
+    EachRow,
+    /// So many.
+    Some(u64),
+    /// Nobody knows: from here on it isn't known where the sequence stands.
+    Unknown,
 }
 
 /// A query.

@@ -28,7 +28,7 @@ impl Reader<'_> {
     }
 
     pub(super) fn no_operator(&self, name: &str, left: &Type, right: &Type) -> Problem {
-        if [left, right].contains(&&Type::Unknown) {
+        if [left, right].contains(&&Type::Unknown) && ["+", "-", "*", "/", "%"].contains(&name) {
             // Which operators a bare literal may stand beside is the server's choice among several.
             return Problem::unsupported(format!("the operator {name} beside a literal whose type it leaves open"));
         }

@@ -13,7 +13,8 @@ use super::reader::Reader;
 use super::scope::{Scope, Source, SourceColumn};
 use super::typed::{Typed, physical};
 use super::{
-    Conflict, ConflictUpdate, DeletePlan, InsertPlan, Output, Step, UpdatePlan, WritePlan, column_name, table_name,
+    Conflict, ConflictUpdate, DeletePlan, InsertPlan, Output, Step, Taken, UpdatePlan, WritePlan, column_name,
+    table_name,
 };
 use crate::catalog::{AttNum, Column, ConstraintKind, Identity, IndexTarget, Oid, Outcome, Problem, Table, Type};
 
@@ -168,6 +169,8 @@ impl Reader<'_> {
             }
             let value = required(&target.val)?;
             let sql = match &value.node {
+                // What it is anyhow: computed with the others.
+                Some(NodeEnum::SetToDefault(_)) if column.generated.is_some() => continue,
                 Some(NodeEnum::SetToDefault(_)) => self.default_value(table, &column)?,
                 _ if column.generated.is_some() || column.identity == Some(Identity::Always) => {
                     return Err(Problem::rejected(
@@ -235,7 +238,18 @@ impl Reader<'_> {
     pub(super) fn default_value(&mut self, table: &Table, column: &Column) -> Outcome<String> {
         if column.identity.is_some() || column.default.as_ref().is_some_and(|d| is_nextval(&d.node)) {
             self.volatile("numbers of a sequence");
-            // The sequence's own state isn't in a snapshot: numbers go on from the largest there is.
+            let sequence = self.catalog().sequence_of(table.oid, column);
+            let known = sequence.and_then(|oid| self.catalog().sequences.get(&oid));
+            if let Some((sequence, numbers)) = known.and_then(|s| Some((s.oid, s.numbers?))) {
+                self.remarks.numbers.insert(sequence, Taken::EachRow);
+                return Ok(format!(
+                    "CAST({} + {} * (row_number() OVER () - 1) AS {})",
+                    numbers.next,
+                    numbers.step,
+                    physical(&column.ty)
+                ));
+            }
+            // The state of a snapshot's sequence isn't known: numbers go on from the largest there is.
             return Ok(format!(
                 "CAST((SELECT coalesce(max(d.{c}), 0) FROM {t} AS d) + row_number() OVER () AS {ty})",
                 c = column_name(column.attnum),
@@ -358,7 +372,10 @@ impl Reader<'_> {
         let mut list = Vec::new();
         for (column, output) in columns.iter().zip(&query.outputs) {
             refuse_generated(column)?;
-            let value = Typed::new(format!("q.{}", output.column), output.ty.clone());
+            let value = match bare_literal(select, list.len()).filter(|_| output.ty == Type::Unknown) {
+                Some(literal) => literal,
+                None => Typed::new(format!("q.{}", output.column), output.ty.clone()),
+            };
             list.push(format!("{} AS n{}", self.store(value, column)?, column.attnum));
         }
         Ok(format!("SELECT {} FROM ({}) AS q", list.join(", "), query.sql))
@@ -404,20 +421,25 @@ impl Reader<'_> {
             let rows: Vec<String> = rows.iter().map(|items| format!("({})", items.join(", "))).collect();
             return Ok(format!("SELECT * FROM (VALUES {}) AS v({})", rows.join(", "), names.join(", ")));
         }
+        let mut given = vec![0; columns.len()];
         let rows: Vec<String> = rows
             .iter()
-            .enumerate()
-            .map(|(number, items)| {
-                let list: Vec<String> = items
-                    .iter()
-                    .zip(&names)
-                    .map(|(item, name)| {
-                        format!("{} AS {name}", item.replace("row_number() OVER ()", &(number + 1).to_string()))
-                    })
-                    .collect();
+            .map(|items| {
+                let mut list = Vec::new();
+                for ((item, name), given) in items.iter().zip(&names).zip(&mut given) {
+                    *given += u64::from(item.contains(" OVER ("));
+                    list.push(format!("{} AS {name}", item.replace("row_number() OVER ()", &given.to_string())));
+                }
                 format!("SELECT {}", list.join(", "))
             })
             .collect();
+        for (column, given) in columns.iter().zip(given) {
+            if let Some(sequence) = self.catalog().sequence_of(table.oid, column)
+                && let Some(taken) = self.remarks.numbers.get_mut(&sequence)
+            {
+                *taken = Taken::Some(given);
+            }
+        }
         Ok(rows.join(" UNION ALL "))
     }
 
@@ -611,6 +633,29 @@ fn fit(columns: &mut Vec<Column>, values: usize, all: bool) -> Outcome<()> {
         columns.truncate(values);
     }
     Ok(())
+}
+
+/// The literal in a plain select list: it takes the type of the column that it goes into.
+fn bare_literal(select: &SelectStmt, index: usize) -> Option<Typed> {
+    let is_star = |node: &Node| match &node.node {
+        Some(NodeEnum::ResTarget(target)) => matches!(
+            target.val.as_deref().and_then(|value| value.node.as_ref()),
+            Some(NodeEnum::ColumnRef(column)) if column.fields.iter().any(|f| matches!(f.node, Some(NodeEnum::AStar(_))))
+        ),
+        _ => false,
+    };
+    if !select.distinct_clause.is_empty() || select.larg.is_some() || select.target_list.iter().any(is_star) {
+        return None;
+    }
+    let Some(NodeEnum::ResTarget(target)) = &select.target_list.get(index)?.node else { return None };
+    let Some(NodeEnum::AConst(constant)) = target.val.as_deref().and_then(|value| value.node.as_ref()) else {
+        return None;
+    };
+    match &constant.val {
+        _ if constant.isnull => Some(Typed::null()),
+        Some(pg_query::protobuf::a_const::Val::Sval(text)) => Some(Typed::string(&text.sval)),
+        _ => None,
+    }
 }
 
 fn is_nextval(node: &Node) -> bool {

@@ -9,6 +9,9 @@ use rehearsal::translate::{Settings, Tie, Translator};
 
 use crate::{fixtures, server};
 
+/// Expressions that are refused today.
+const REFUSED: usize = 95;
+
 /// What an engine makes of an expression.
 #[derive(Debug, PartialEq)]
 enum Answer {
@@ -147,7 +150,13 @@ fn expressions_agree_or_are_refused() {
             _ => wrong.push(format!("{line}\n    server {server:?}\n    ours   {ours:?}")),
         }
     }
-    println!("{agreed} agree, {} refused:\n  {}", refused.len(), refused.join("\n  "));
     assert!(wrong.is_empty(), "{} differ:\n  {}", wrong.len(), wrong.join("\n  "));
-    assert!(agreed > 100, "only {agreed} expressions are read at all");
+    // Refusals are answers, but they may not become more.
+    assert!(
+        refused.len() <= REFUSED,
+        "{} of {} are refused:\n  {}",
+        refused.len(),
+        agreed + refused.len(),
+        refused.join("\n  ")
+    );
 }

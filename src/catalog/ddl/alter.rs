@@ -289,7 +289,8 @@ impl Change {
         } else {
             let name = self.catalog.choose_relation_name(&schema, &relation, Some(&command.name), "seq", false);
             let oid = self.catalog.new_oid();
-            let sequence = crate::catalog::Sequence { oid, schema, name, owner: Some((table, attnum)) };
+            let numbers = Some(crate::catalog::Numbers::default());
+            let sequence = crate::catalog::Sequence { oid, schema, name, owner: Some((table, attnum)), numbers };
             self.catalog.sequences.insert(oid, sequence);
             let owner = self.catalog.tables.get_mut(&table).expect("its column was found");
             let column = owner.column_mut(attnum).expect("it was found by name");

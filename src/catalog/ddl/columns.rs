@@ -9,7 +9,7 @@ use pg_query::protobuf::{self, ColumnDef, ConstrType, Node};
 
 use super::Change;
 use crate::catalog::lookup::quoted;
-use crate::catalog::{Column, Expression, Identity, Outcome, Problem, Sequence, Type, tree};
+use crate::catalog::{Column, Expression, Identity, Numbers, Outcome, Problem, Sequence, Type, tree};
 
 /// Column names that every table has already.
 const SYSTEM_COLUMNS: &[&str] = &["cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"];
@@ -138,7 +138,8 @@ impl Change {
         if draft.column.identity.is_none() {
             draft.column.default = Some(nextval(schema, &name));
         }
-        self.catalog.sequences.insert(oid, Sequence { oid, schema: schema.to_owned(), name, owner: None });
+        let numbers = Some(Numbers::default());
+        self.catalog.sequences.insert(oid, Sequence { oid, schema: schema.to_owned(), name, owner: None, numbers });
         Some(oid)
     }
 }

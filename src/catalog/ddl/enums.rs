@@ -1,13 +1,15 @@
 //! Enums: CREATE TYPE … AS ENUM and ALTER TYPE on labels.
 //!
-//! Input: the parser's statements. Output: types and labels in sort order. Invariant: a label added to a type that was there before
-//! the transaction is marked until it commits: the server refuses to use it (55P04). Left out: composite types and domains.
+//! Input: the parser's statements. Output: types and labels in sort order. Invariant: a label added in a transaction is marked until
+//! it commits: the server refuses to use it (55P04). Left out: composite types and domains.
 
-use pg_query::protobuf::{AlterEnumStmt, CreateEnumStmt};
+use pg_query::NodeEnum;
+use pg_query::protobuf::a_const::Val;
+use pg_query::protobuf::{AlterEnumStmt, CreateEnumStmt, Node};
 
 use super::{Change, qualified};
 use crate::catalog::types::missing_type;
-use crate::catalog::{Effect, EnumType, Oid, Outcome, Problem, tree};
+use crate::catalog::{Catalog, ConstraintKind, Effect, EnumType, Oid, Outcome, Problem, Type, tree};
 
 impl Change {
     pub(super) fn create_enum(&mut self, statement: &CreateEnumStmt) -> Outcome<&'static str> {
@@ -70,6 +72,7 @@ impl Change {
             if ty.uncommitted.remove(old) {
                 ty.uncommitted.insert(new.clone());
             }
+            self.catalog.rename_label_in_rules(oid, old, new);
             self.effects.push(Effect::RenameLabel { oid, from: old.clone(), to: new.clone() });
             return Ok(TAG);
         }
@@ -98,6 +101,63 @@ impl Change {
         }
         Ok(TAG)
     }
+}
+
+impl Catalog {
+    /// Defaults and checks name a label by its text; on the server they hold the label itself.
+    fn rename_label_in_rules(&mut self, ty: Oid, from: &str, to: &str) {
+        for table in self.tables.values_mut() {
+            let holders: Vec<String> =
+                table.columns.iter().filter(|c| c.ty == Type::Enum(ty)).map(|c| c.name.clone()).collect();
+            for column in table.columns.iter_mut().filter(|c| c.ty == Type::Enum(ty)) {
+                if let Some(default) = &mut column.default {
+                    rename_constants(&mut default.node, from, to);
+                    default.rewrite();
+                }
+            }
+            let checks = self.constraints.values_mut().filter(|constraint| constraint.table == table.oid);
+            for constraint in checks {
+                if let ConstraintKind::Check(check) = &mut constraint.kind {
+                    rename_beside_columns(&mut check.node, &holders, from, to);
+                    check.rewrite();
+                }
+            }
+        }
+    }
+}
+
+/// Renames every string constant in an expression.
+fn rename_constants(node: &mut Node, from: &str, to: &str) {
+    tree::walk_mut(node, &mut |node| {
+        if let NodeEnum::AConst(constant) = node
+            && let Some(Val::Sval(text)) = &mut constant.val
+            && text.sval == from
+        {
+            to.clone_into(&mut text.sval);
+        }
+    });
+}
+
+/// Renames the string constants that stand on the other side of an operator from one of the columns.
+fn rename_beside_columns(node: &mut Node, columns: &[String], from: &str, to: &str) {
+    tree::walk_mut(node, &mut |node| {
+        let NodeEnum::AExpr(operation) = node else { return };
+        let is_column = |side: &Option<Box<Node>>| {
+            side.as_deref().is_some_and(|side| match &side.node {
+                Some(NodeEnum::ColumnRef(column)) => {
+                    column.fields.last().and_then(tree::string).is_some_and(|name| columns.contains(&name))
+                }
+                _ => false,
+            })
+        };
+        let (left, right) = (is_column(&operation.lexpr), is_column(&operation.rexpr));
+        if left && let Some(side) = operation.rexpr.as_deref_mut() {
+            rename_constants(side, from, to);
+        }
+        if right && let Some(side) = operation.lexpr.as_deref_mut() {
+            rename_constants(side, from, to);
+        }
+    });
 }
 
 fn expect_label(label: &str) -> Outcome<()> {

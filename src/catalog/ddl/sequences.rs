@@ -1,14 +1,15 @@
 //! Sequences: CREATE and ALTER SEQUENCE.
 //!
-//! Input: the parser's statements. Output: names and owners. Left out: the numbers they give, which are the rows' business.
+//! Input: the parser's statements. Output: names, owners, and where the numbers begin. Left out: limits and cycles.
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{AlterSeqStmt, CreateSeqStmt, Node};
 
 use super::Change;
+use super::columns::nextval_sequence;
 use super::tables::named;
 use crate::catalog::lookup::schema_of;
-use crate::catalog::{AttNum, Catalog, Oid, Outcome, Problem, Sequence, tree};
+use crate::catalog::{AttNum, Catalog, Column, Numbers, Oid, Outcome, Problem, Sequence, tree};
 
 impl Catalog {
     /// The sequence that a text like `app.t_id_seq` or `"T_id_seq"` names, as `nextval` reads it.
@@ -17,11 +18,42 @@ impl Catalog {
         self.sequence(schema.as_deref(), &name).map(|sequence| sequence.oid)
     }
 
+    /// The sequence that a column's values come from by default.
+    pub fn sequence_of(&self, table: Oid, column: &Column) -> Option<Oid> {
+        match column.default.as_ref().and_then(nextval_sequence) {
+            Some(text) => self.default_sequence(&text),
+            None if column.identity.is_some() => {
+                let owner = Some((table, column.attnum));
+                self.sequences.values().find(|sequence| sequence.owner == owner).map(|sequence| sequence.oid)
+            }
+            None => None,
+        }
+    }
+
     /// The same for a stored default: a name without a schema is `public`'s, as snapshots write it, whatever the search path.
     pub(crate) fn default_sequence(&self, text: &str) -> Option<Oid> {
         let (schema, name) = named_by(text)?;
         let stored = self.sequence(Some(schema.as_deref().unwrap_or("public")), &name);
         stored.or_else(|| self.sequence(schema.as_deref(), &name)).map(|sequence| sequence.oid)
+    }
+}
+
+/// START, INCREMENT and RESTART.
+fn set_numbers(numbers: &mut Numbers, options: &[Node]) {
+    for option in options {
+        let Some(NodeEnum::DefElem(option)) = &option.node else { continue };
+        let given = option.arg.as_deref().and_then(|node| match &node.node {
+            Some(NodeEnum::Integer(value)) => Some(i64::from(value.ival)),
+            Some(NodeEnum::Float(value)) => value.fval.parse().ok(),
+            _ => None,
+        });
+        match (option.defname.as_str(), given) {
+            ("start", Some(start)) => numbers.start = start,
+            ("increment", Some(step)) => numbers.step = step,
+            ("restart", Some(next)) => numbers.next = next,
+            ("restart", None) => numbers.next = numbers.start,
+            _ => {}
+        }
     }
 }
 
@@ -46,7 +78,11 @@ impl Change {
         self.catalog.expect_free_relation(&schema, &relation.relname)?;
         let owner = self.read_owner(&statement.options)?.flatten();
         let oid = self.catalog.new_oid();
-        self.catalog.sequences.insert(oid, Sequence { oid, schema, name: relation.relname.clone(), owner });
+        let mut numbers = Numbers::default();
+        set_numbers(&mut numbers, &statement.options);
+        numbers.next = numbers.start;
+        let name = relation.relname.clone();
+        self.catalog.sequences.insert(oid, Sequence { oid, schema, name, owner, numbers: Some(numbers) });
         Ok(TAG)
     }
 
@@ -72,6 +108,9 @@ impl Change {
             && let Some(sequence) = self.catalog.sequences.get_mut(&oid)
         {
             sequence.owner = owner;
+        }
+        if let Some(numbers) = self.catalog.sequences.get_mut(&oid).and_then(|sequence| sequence.numbers.as_mut()) {
+            set_numbers(numbers, &statement.options);
         }
         Ok(TAG)
     }

@@ -11,7 +11,7 @@ use super::columns::ColumnDraft;
 use super::{Applied, Change, TransactionState, is_cascade};
 use crate::catalog::lookup::{TEMPORARY_SCHEMA, schema_of};
 use crate::catalog::{
-    AttNum, Catalog, Column, Effect, Expression, Oid, Outcome, Problem, RelationKind, Table, Type, tree,
+    AttNum, Catalog, Column, Effect, Expression, Numbers, Oid, Outcome, Problem, RelationKind, Table, Type, tree,
 };
 
 /// LIKE … INCLUDING DEFAULTS and what has no bearing here: comments, compression, statistics, storage.
@@ -299,6 +299,13 @@ impl Change {
             }
         }
         self.table = tables.first().copied();
+        if statement.restart_seqs {
+            let owned = self.catalog.sequences.values_mut();
+            for sequence in owned.filter(|s| s.owner.is_some_and(|(table, _)| tables.contains(&table))) {
+                let known = sequence.numbers.unwrap_or_default();
+                sequence.numbers = Some(Numbers { next: known.start, ..known });
+            }
+        }
         self.effects.extend(tables.into_iter().map(Effect::Truncate));
         Ok("TRUNCATE TABLE")
     }

@@ -89,10 +89,15 @@ impl Run<'_, '_> {
             match cascade.action {
                 Action::NoAction => later.push(cascade),
                 Action::Restrict => self.refuse_if_referred(&cascade, false)?,
-                _ => {
-                    let (rows, more) = self.act(&cascade)?;
+                action => {
+                    let (rows, mut more) = self.act(&cascade)?;
                     cascaded += rows;
+                    more.reverse();
                     pending.extend(more);
+                    // The default may be the very key that goes.
+                    if action == Action::SetDefault {
+                        later.push(cascade);
+                    }
                 }
             }
         }

@@ -26,6 +26,7 @@ impl Run<'_, '_> {
         self.load(&plan.remarks)?;
         self.store.ensure_all(self.catalog, plan.table)?;
         let (source, rows) = self.stage_source(plan)?;
+        self.store.take_numbers(&plan.remarks.numbers, rows);
         if let Some(other) = other {
             let (second, _) = self.stage_source(other)?;
             self.compare_sources(plan, &source, &second)?;

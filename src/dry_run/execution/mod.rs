@@ -161,14 +161,12 @@ impl<'a> Run<'a, '_> {
         Ok((name, rows))
     }
 
-    /// Runs a plan's steps and then its query into a temporary table; the steps' own tables are dropped at once.
+    /// Runs a plan's steps and then its query into a temporary table. The steps' own tables stay: what a WITH query returns is
+    /// read by the statement around it.
     fn stage_query(&mut self, plan_steps: &[Step], sql: &str) -> Ran<(String, u64)> {
         let made = self.run_steps(plan_steps)?;
-        let staged = self.keep(sql)?;
-        for table in made {
-            self.store.engine.run(&format!("DROP TABLE IF EXISTS temp.{table}"))?;
-        }
-        Ok(staged)
+        self.temporary.extend(made);
+        self.keep(sql)
     }
 
     /// As [`Run::stage_query`], with what the plan reads loaded and its remarks noted.

@@ -34,6 +34,7 @@ impl Run<'_, '_> {
         self.store.engine.run("SET preserve_insertion_order = true")?;
         // After an error the engine takes no statement before the roll-back, which resets this as well.
         let selected = self.fetch(plan, limit)?;
+        self.store.take_numbers(&plan.remarks.numbers, selected.row_count);
         self.store.engine.run("SET preserve_insertion_order = false")?;
         if let Some(other) = other {
             let again = self.fetch(other, limit)?;

@@ -26,6 +26,7 @@ impl Run<'_, '_> {
         self.load(&plan.remarks)?;
         self.store.ensure(plan.table, plan.columns.iter().copied())?;
         let (stage, rows, torn) = self.stage_once(plan)?;
+        self.store.take_numbers(&plan.remarks.numbers, rows);
         let mut plan_dependent = torn;
         if let Some(other) = other {
             let (second, _, _) = self.stage_once(other)?;

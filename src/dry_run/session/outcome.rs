@@ -80,6 +80,11 @@ impl Session<'_> {
         clear_figures(report);
         report.verdict = Verdict::Unsupported;
         let tables = self.taint(statement);
+        if statement.sql.to_lowercase().contains("setval") {
+            for sequence in self.catalog.sequences.values_mut() {
+                sequence.numbers = None;
+            }
+        }
         report.unsupported = Some(UnsupportedReport { what: unsupported.what, tables, dependents: Vec::new() });
     }
 

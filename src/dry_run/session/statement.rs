@@ -7,7 +7,7 @@ use pg_query::NodeEnum;
 
 use super::Session;
 use crate::catalog::ddl::{TransactionState, table_query};
-use crate::catalog::{Applied, Catalog, Effect, Oid, Problem};
+use crate::catalog::{Applied, Catalog, Effect, Numbers, Oid, Problem};
 use crate::dry_run::engine::{Halt, Ran};
 use crate::dry_run::execution::{self, Run, Selected, Walk};
 use crate::dry_run::report::{StatementReport, Verdict};
@@ -30,7 +30,19 @@ impl Session<'_> {
             self.catalog = before;
             self.store.roll_back()?;
         }
+        self.advance_sequences();
         done
+    }
+
+    /// Sequences stand where the statement has left them, whether it succeeded or not.
+    fn advance_sequences(&mut self) {
+        for (sequence, taken) in self.store.taken_numbers() {
+            let Some(sequence) = self.catalog.sequences.get_mut(&sequence) else { continue };
+            sequence.numbers = sequence.numbers.zip(taken).map(|(numbers, taken)| {
+                let taken = i64::try_from(taken).unwrap_or(i64::MAX);
+                Numbers { next: numbers.next.saturating_add(numbers.step.saturating_mul(taken)), ..numbers }
+            });
+        }
     }
 
     fn dispatch(&mut self, statement: &Statement, report: &mut StatementReport, before: &Catalog) -> Ran<Verdict> {

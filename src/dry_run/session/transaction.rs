@@ -175,6 +175,7 @@ impl Session<'_> {
         if undone.is_empty() {
             return Ok(());
         }
+        let standing: Vec<_> = self.catalog.sequences.values().map(|s| (s.oid, s.numbers)).collect();
         self.store.reset()?;
         self.recognition = Recognition::default();
         self.catalog = self.base.clone();
@@ -187,6 +188,12 @@ impl Session<'_> {
                 // It couldn't be told the first time either.
                 Err(halt) if super::statement::is_unsupported(&halt) => {}
                 Err(halt) => return Err(broken(halt, "restoring the state before the failed transaction")),
+            }
+        }
+        // Numbers taken from a sequence aren't given back.
+        for (oid, stood) in standing {
+            if let Some(sequence) = self.catalog.sequences.get_mut(&oid) {
+                sequence.numbers = stood;
             }
         }
         Ok(())

@@ -2,7 +2,7 @@
 //!
 //! Input: rows that a statement wrote, or a constraint, index or NOT NULL that it adds. Output: nothing, or a [`Violation`] with
 //! the server's SQLSTATE and words, the number of rows and some of them. Invariants: only rows written are judged, and only by rules
-//! that read a column written; every question is one scan or one join. The server stops at the first row it meets; here all are
+//! that read a column written, or that older rows needn't keep; every question is one scan or one join. The server stops at the first row it meets; here all are
 //! counted and the DETAIL names the least. Left out: EXCLUDE.
 
 pub(super) mod keys;
@@ -90,7 +90,8 @@ impl Run<'_, '_> {
         for (constraint, check) in self.checks_of(touched.table) {
             let Some(sql) = self.check_sql(&constraint, &check)? else { continue };
             let columns = columns_in(&sql);
-            if !concerns(touched, &columns) {
+            // A row that broke a NOT VALID check from the start fails at any update of it.
+            if constraint.validated && !concerns(touched, &columns) {
                 continue;
             }
             self.store.ensure(touched.table, columns.iter().copied())?;
