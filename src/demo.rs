@@ -5,6 +5,8 @@
 //! application's own classifier would have said. Invariant: no figure is written here; the expected ones are read from the
 //! migration's comment, the others come from the analyses that the commands run.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context, Result};
 use serde::Serialize;
 use serde_json::Value;
@@ -98,6 +100,9 @@ pub fn analyze(snapshot: &Snapshot, table: &OpenTable, columns: &LogColumns, sam
     let other = classification.findings.iter().filter(|f| f.id == "ladder-disagreement");
     let mut findings: Vec<Finding> = grave.chain(other).cloned().collect();
     sort_findings(&mut findings);
+    // One of a kind tells the story.
+    let mut told = BTreeSet::new();
+    findings.retain(|finding| told.insert(finding.id));
     Ok(DemoReport { rows: table.rows, plan: plan(&dry_run)?, dry_run, roots, variants, classification, findings })
 }
 

@@ -93,14 +93,14 @@ fn the_roots_backfill_in_words() {
 fn every_migration_in_words() {
     let folder = with(&["batch-1", "category-hostile", "category-not-null-hostile", "rename-constraints-hostile"]);
     let before_rename = fixture("before-rename").display().to_string();
-    for (name, snapshot) in [
-        ("category-hostile", "demo"),
-        ("category-not-null-hostile", "demo"),
-        ("rename-constraints-hostile", before_rename.as_str()),
-        ("batch-1", leads().as_str()),
+    for (name, snapshot, golden) in [
+        ("category-hostile", "demo", "dry_run_category_hostile"),
+        ("category-not-null-hostile", "demo", "dry_run_category_not_null_hostile"),
+        ("rename-constraints-hostile", before_rename.as_str(), "dry_run_rename_constraints_hostile"),
+        ("batch-1", leads().as_str(), "dry_run_batch_1"),
     ] {
         let output = rehearsal(folder.path(), &["dry-run", &format!("{name}/migration.sql"), "--on", snapshot]);
-        insta::assert_snapshot!(format!("dry_run_{}", name.replace('-', "_")), transcript(&output));
+        insta::assert_snapshot!(golden, transcript(&output));
     }
 }
 

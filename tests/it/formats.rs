@@ -57,7 +57,7 @@ fn a_workflow_gets_annotations_at_the_migrations_lines() {
         stdout(&output)
     };
     let annotated = run(&[]);
-    assert!(annotated.starts_with("::error file=m.sql,line=3,endLine=3,col=1,title=statement-failed::"), "{annotated}");
+    assert!(annotated.starts_with("::error file=m.sql,line=3,col=23,title=statement-failed::"), "{annotated}");
     assert!(annotated.lines().all(|line| line.starts_with("::")), "{annotated}");
     assert!(run(&["--format", "table"]).starts_with("Dry run: m\n"));
     let log: serde_json::Value = serde_json::from_str(&run(&["--format", "sarif"])).expect("JSON");

@@ -420,6 +420,18 @@ mod tests {
     }
 
     #[test]
+    fn a_constraint_on_rows_that_cannot_be_told_is_not_broken() {
+        check(
+            "CREATE TABLE p (id int PRIMARY KEY);
+             CREATE TABLE c (p int REFERENCES p);
+             DO $$ BEGIN FOR n IN 1..3 LOOP INSERT INTO p VALUES (n); END LOOP; END $$;
+             INSERT INTO c VALUES (1);
+             SELECT 1",
+            &["Executed", "Executed", "Unsupported", "Unsupported", "Executed 1"],
+        );
+    }
+
+    #[test]
     fn conflicts_and_cascades() {
         check(
             "CREATE TABLE p (id int PRIMARY KEY, n int);

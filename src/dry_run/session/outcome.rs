@@ -33,13 +33,16 @@ impl Session<'_> {
             Err(Halt::Broken(error)) => {
                 return Err(error.context(format!("rehearsing {}", migration.spot(statement))));
             }
-            Err(Halt::Violation(violation)) => {
-                self.reject(migration, statement, report, violation.error);
-                if let Some(error) = &mut report.error {
-                    error.rows = Some(violation.rows);
-                    error.samples = violation.samples;
+            Err(Halt::Violation(violation)) => match self.unsure(&violation.error) {
+                Some(unsupported) => self.give_up(statement, report, unsupported),
+                None => {
+                    self.reject(migration, statement, report, violation.error);
+                    if let Some(error) = &mut report.error {
+                        error.rows = Some(violation.rows);
+                        error.samples = violation.samples;
+                    }
                 }
-            }
+            },
             Err(Halt::Problem(Problem::Rejected(error))) => match self.doubt(&error) {
                 Some(unsupported) => self.give_up(statement, report, unsupported),
                 None => self.reject(migration, statement, report, error),
@@ -96,6 +99,22 @@ impl Session<'_> {
         })?;
         let what = format!("what statement {} would have made ({})", blamed.index, error.message);
         Some(Unsupported { what, position: error.position })
+    }
+
+    /// A constraint on rows that can't be told is neither kept nor broken.
+    fn unsure(&self, error: &ServerError) -> Option<Unsupported> {
+        let words = [Some(error.message.as_str()), error.detail.as_deref()];
+        let named: Vec<&str> =
+            words.into_iter().flatten().flat_map(|text| text.split('"').skip(1).step_by(2)).collect();
+        let (table, blamed) = self.unreliable.iter().find_map(|(table, statement)| {
+            let name = &self.catalog.tables.get(table)?.name;
+            named.contains(&name.as_str()).then_some((name, statement))
+        })?;
+        let what = format!(
+            "a constraint on {table}, whose rows can't be told since statement {blamed} (on the rows that are known: {})",
+            error.message
+        );
+        Some(Unsupported { what, position: None })
     }
 
     /// A hint where the order is to blame: what is missing is made further on.

@@ -38,9 +38,7 @@ impl Report for DryRunReport {
         blocks.extend(self.ladders.iter().map(|ladder| recognised::ladder(self, ladder)).map(Block::Table));
         blocks.extend(recognised::walks(&self.walks).map(Block::Table));
         blocks.extend(recognised::overlaps(self).map(Block::Table));
-        for statement in &self.statements {
-            blocks.extend(statements::details(self, statement));
-        }
+        blocks.extend(statements::paragraphs(self));
         blocks.extend(state::locks(self).map(Block::Table));
         blocks.extend(state::schema(self));
         blocks.extend(state::tables(self));

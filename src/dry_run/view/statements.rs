@@ -11,6 +11,8 @@ use crate::report::{Block, Cell, Table};
 const SINGLY: usize = 60;
 /// Lines of the table; JSON has every statement.
 const LINES_SHOWN: usize = 200;
+/// Statements that get a paragraph.
+const PARAGRAPHS: usize = 60;
 /// Characters of a sample row, and of one value in it.
 const EXAMPLE_WIDTH: usize = 150;
 const VALUE_WIDTH: usize = 40;
@@ -86,12 +88,39 @@ pub(super) fn table(report: &DryRunReport) -> Vec<Block> {
     blocks
 }
 
+/// The paragraphs of the statements that have something to say; of very many, those in trouble and some others.
+pub(super) fn paragraphs(report: &DryRunReport) -> Vec<Block> {
+    let told = report.statements.iter().map(|statement| (statement, details(report, statement)));
+    let told: Vec<(&StatementReport, Vec<Block>)> = told.filter(|(_, blocks)| !blocks.is_empty()).collect();
+    let grave = |s: &StatementReport| s.error.is_some() || s.unsupported.is_some();
+    let mut room = PARAGRAPHS.saturating_sub(told.iter().filter(|(statement, _)| grave(statement)).count());
+    let mut blocks = Vec::new();
+    let mut hidden = 0;
+    for (statement, paragraph) in told {
+        if grave(statement) || room > 0 {
+            room = room.saturating_sub(usize::from(!grave(statement)));
+            blocks.extend(paragraph);
+        } else {
+            hidden += 1;
+        }
+    }
+    if hidden > 0 {
+        blocks.push(Block::Note(format!(
+            "… and {} more statements that change rows; --format json has all.",
+            count(hidden)
+        )));
+    }
+    blocks
+}
+
 /// A statement's own paragraph; most have nothing to say.
 pub(super) fn details(report: &DryRunReport, statement: &StatementReport) -> Vec<Block> {
     let mut lines = trouble(statement);
     lines.extend(statement.columns.iter().filter_map(values));
     lines.extend(statement.notes.iter().cloned());
-    if statement.error.is_none() && !statement.rolled_back && written(statement) > 0 {
+    // In a long run of inserts each row is as good an example as the next.
+    let few = report.statements.len() <= SINGLY || !lines.is_empty();
+    if few && statement.error.is_none() && !statement.rolled_back && written(statement) > 0 {
         lines.extend(statement.samples.iter().take(EXAMPLES_SHOWN).map(example));
     }
     let title =
@@ -165,7 +194,11 @@ fn caret(statement: &StatementReport, line: usize, column: Option<usize>) -> Vec
 ///
 /// Where the report lists only the most frequent values, as of a column of ids, there is nothing to say of the others.
 fn values(change: &ColumnChange) -> Option<String> {
-    let whole = change.before.len() < VALUES_LISTED && change.after.len() < VALUES_LISTED;
+    // A list that isn't whole is cut at its length, or left empty where there are very many values.
+    let total = |nulls: u64, list: &[(Value, u64)]| nulls + list.iter().map(|(_, rows)| rows).sum::<u64>();
+    let whole = change.before.len() < VALUES_LISTED
+        && change.after.len() < VALUES_LISTED
+        && total(change.nulls_before, &change.before) == total(change.nulls_after, &change.after);
     let rows =
         |list: &[(Value, u64)], value: &Value| list.iter().find(|(v, _)| v == value).map_or(0, |(_, rows)| *rows);
     let mut parts = Vec::new();
@@ -251,6 +284,7 @@ mod tests {
             assert_eq!(values(&change).as_deref(), expected);
         }
         check((4036, &[("A", 1)]), (266, &[("E", 3770), ("A", 1)]), Some("c: NULL 4,036 → 266, E 0 → 3,770"));
+        check((3, &[("A", 1)]), (0, &[]), Some("c: NULL 3 → 0"));
         check((0, &[("A", 1), ("B", 2)]), (0, &[("B", 3)]), Some("c: B 2 → 3, A 1 → 0"));
         check((3, &[("A", 1)]), (3, &[("A", 1)]), None);
         let ids: Vec<String> = (0..VALUES_LISTED).map(|n| n.to_string()).collect();
