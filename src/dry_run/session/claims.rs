@@ -87,8 +87,8 @@ mod tests {
             let parsed = pg_query::parse(sql, 0).expect(sql);
             let node = parsed.protobuf.stmts[0].stmt.as_ref().and_then(|s| s.node.clone()).expect(sql);
             let NodeEnum::UpdateStmt(update) = node else { panic!("{sql}") };
-            let kept =
-                without_guard(&update).map(|update| NodeEnum::UpdateStmt(Box::new(update)).deparse().expect(sql));
+            let kept = without_guard(&update)
+                .map(|update| NodeEnum::UpdateStmt(Box::new(update)).deparse(Default::default()).expect(sql));
             assert_eq!(kept.as_deref(), expected, "{sql}");
         }
         check("UPDATE t SET a = 1 WHERE b = 2 AND a IS NULL", Some("UPDATE t SET a = 1 WHERE b = 2"));

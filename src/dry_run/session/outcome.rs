@@ -7,7 +7,7 @@ use pg_query::NodeEnum;
 
 use super::Session;
 use crate::catalog::problem::{ServerError, Unsupported};
-use crate::catalog::{Problem, TransactionState};
+use crate::catalog::{ConstraintKind, Problem, TransactionState};
 use crate::dry_run::engine::Halt;
 use crate::dry_run::report::{ErrorReport, StatementReport, UnsupportedReport, Verdict};
 use crate::migration::{Migration, Statement};
@@ -32,6 +32,10 @@ impl Session<'_> {
             Ok(verdict) => report.verdict = verdict,
             Err(Halt::Broken(error)) => {
                 return Err(error.context(format!("rehearsing {}", migration.spot(statement))));
+            }
+            Err(Halt::Violation(violation)) if self.doubtful_rows(&violation.error).is_some() => {
+                let doubt = self.doubtful_rows(&violation.error).unwrap_or_default();
+                self.give_up(statement, report, Unsupported { what: doubt, position: None });
             }
             Err(Halt::Violation(violation)) => {
                 self.reject(migration, statement, report, violation.error);
@@ -82,6 +86,29 @@ impl Session<'_> {
             }
         }
         report.unsupported = Some(UnsupportedReport { what: unsupported.what, tables, dependents: Vec::new() });
+    }
+
+    /// Rows that break a rule may only be there, or a key only be missing, because an earlier statement couldn't be rehearsed.
+    fn doubtful_rows(&self, error: &ServerError) -> Option<String> {
+        let named: Vec<&str> = error.message.split('"').skip(1).step_by(2).collect();
+        let mut concerned = Vec::new();
+        for table in self.catalog.tables.values().filter(|table| named.contains(&table.name.as_str())) {
+            concerned.push(table.oid);
+        }
+        for constraint in self.catalog.constraints.values().filter(|c| named.contains(&c.name.as_str())) {
+            concerned.push(constraint.table);
+            if let ConstraintKind::ForeignKey(key) = &constraint.kind {
+                concerned.push(key.parent);
+            }
+        }
+        let indexes = self.catalog.indexes.values().filter(|index| named.contains(&index.name.as_str()));
+        concerned.extend(indexes.map(|index| index.table));
+        let (table, statement) = concerned.iter().find_map(|table| Some((table, self.unreliable.get(table)?)))?;
+        let name = self.table_name(*table).unwrap_or_default();
+        Some(format!(
+            "a demand on the rows of {name}, which can't be told since statement {statement} ({}),",
+            error.message
+        ))
     }
 
     /// What the server says is missing may have been made by a statement that couldn't be rehearsed.
