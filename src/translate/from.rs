@@ -305,8 +305,13 @@ impl Reader<'_> {
 
     /// WITH: each query becomes a temporary table that is made first.
     pub(super) fn with(&mut self, with: &WithClause) -> Outcome<()> {
+        let mut names = std::collections::BTreeSet::new();
         for node in &with.ctes {
             let Some(NodeEnum::CommonTableExpr(cte)) = &node.node else { continue };
+            if !names.insert(cte.ctename.as_str()) {
+                let message = format!("WITH query name \"{}\" specified more than once", cte.ctename);
+                return Err(Problem::rejected("42712", message).at(cte.location));
+            }
             self.common_table(cte, with.recursive).map_err(|p| p.at(cte.location))?;
         }
         Ok(())

@@ -254,6 +254,25 @@ pub fn physical_type(ty: &Type) -> Outcome<String> {
     Ok(typed::physical(ty))
 }
 
+/// The steps whose tables are read in the end: like the server, nobody runs a WITH query that isn't.
+fn needed(steps: Vec<Step>, mut readers: String) -> Vec<Step> {
+    let mut kept = Vec::new();
+    for step in steps.into_iter().rev() {
+        let (table, sql) = match &step {
+            Step::Materialize { table, sql } => (table, sql.clone()),
+            Step::Recurse(recursion) => (&recursion.table, format!("{} {}", recursion.base_sql, recursion.step_sql)),
+        };
+        let mut words = readers.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+        if words.any(|word| word == table) {
+            readers.push(' ');
+            readers.push_str(&sql);
+            kept.push(step);
+        }
+    }
+    kept.reverse();
+    kept
+}
+
 impl Translator<'_> {
     /// SELECT, VALUES, TABLE.
     ///
@@ -267,7 +286,7 @@ impl Translator<'_> {
             return Err(Problem::unsupported("a SELECT whose WITH writes"));
         }
         Ok(SelectPlan {
-            steps: reader.steps,
+            steps: needed(reader.steps, query.sql.clone()),
             sql: query.sql,
             outputs: from::settled(query.outputs),
             remarks: reader.remarks,
@@ -280,12 +299,26 @@ impl Translator<'_> {
     /// As [`Translator::select`].
     pub fn write(&self, node: &NodeEnum) -> Outcome<WritePlan> {
         let mut reader = Reader::new(self);
-        match node {
+        let mut plan = match node {
             NodeEnum::UpdateStmt(update) => reader.update(update),
             NodeEnum::DeleteStmt(delete) => reader.delete(delete),
             NodeEnum::InsertStmt(insert) => reader.insert(insert),
             _ => Err(Problem::unsupported("this form of statement")),
+        }?;
+        // Of several writes, one may read what another's steps have made.
+        match &mut plan {
+            WritePlan::Update(plan) if plan.writes.is_empty() => {
+                plan.steps = needed(std::mem::take(&mut plan.steps), plan.staging_sql.clone());
+            }
+            WritePlan::Delete(plan) if plan.writes.is_empty() => {
+                plan.steps = needed(std::mem::take(&mut plan.steps), plan.staging_sql.clone());
+            }
+            WritePlan::Insert(plan) if plan.writes.is_empty() && plan.conflict.is_none() => {
+                plan.steps = needed(std::mem::take(&mut plan.steps), plan.staging_sql.clone());
+            }
+            _ => {}
         }
+        Ok(plan)
     }
 
     /// An expression over one table's columns, as DuckDB SQL over the bare columns of `t<oid>`; with a `target`, converted to it

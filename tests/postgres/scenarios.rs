@@ -354,5 +354,5 @@ fn traps() {
 
 #[test]
 fn writes() {
-    check_all("writes.txt", 59);
+    check_all("writes.txt", 60);
 }

@@ -109,7 +109,8 @@ impl Catalog {
         for table in self.tables.values_mut() {
             let holders: Vec<String> =
                 table.columns.iter().filter(|c| c.ty == Type::Enum(ty)).map(|c| c.name.clone()).collect();
-            for column in table.columns.iter_mut().filter(|c| c.ty == Type::Enum(ty)) {
+            let array = Type::Array(Box::new(Type::Enum(ty)));
+            for column in table.columns.iter_mut().filter(|c| c.ty == Type::Enum(ty) || c.ty == array) {
                 if let Some(default) = &mut column.default {
                     rename_constants(&mut default.node, from, to);
                     default.rewrite();
@@ -131,11 +132,26 @@ fn rename_constants(node: &mut Node, from: &str, to: &str) {
     tree::walk_mut(node, &mut |node| {
         if let NodeEnum::AConst(constant) = node
             && let Some(Val::Sval(text)) = &mut constant.val
-            && text.sval == from
         {
-            to.clone_into(&mut text.sval);
+            text.sval = renamed(&text.sval, from, to);
         }
     });
+}
+
+/// A label, or the literal of an array of labels, with one of them renamed.
+fn renamed(text: &str, from: &str, to: &str) -> String {
+    match text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+        None if text == from => to.to_owned(),
+        None => text.to_owned(),
+        Some(elements) => {
+            let quoted = format!("\"{}\"", to.replace('\\', "\\\\").replace('"', "\\\""));
+            let rename = |element: &str| match element.trim().trim_matches('"') == from {
+                true => quoted.clone(),
+                false => element.to_owned(),
+            };
+            format!("{{{}}}", elements.split(',').map(rename).collect::<Vec<_>>().join(","))
+        }
+    }
 }
 
 /// Renames the string constants that stand on the other side of an operator from one of the columns.
@@ -166,4 +182,21 @@ fn expect_label(label: &str) -> Outcome<()> {
             .detail("Labels must be 63 bytes or less."));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn renames_labels_in_literals() {
+        fn check(text: &str, expected: &str) {
+            assert_eq!(renamed(text, "x", "new"), expected, "{text}");
+        }
+        check("x", "new");
+        check("xx", "xx");
+        check("{}", "{}");
+        check("{x,y}", "{\"new\",y}");
+        check("{y, \"x\"}", "{y,\"new\"}");
+    }
 }

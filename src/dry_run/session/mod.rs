@@ -403,6 +403,14 @@ mod tests {
     }
 
     #[test]
+    fn a_rule_broken_by_rows_that_cannot_be_told_is_not_called_a_failure() {
+        let sql = "DO $$ BEGIN LOOP UPDATE llama_logs SET error_code = 'x'; EXIT; END LOOP; END $$;
+                   ALTER TABLE llama_logs ALTER COLUMN error_code SET NOT NULL; SELECT 1";
+        let (lines, _) = run(sql, Transactions::PerFile);
+        assert_eq!(lines, ["Unsupported", "Unsupported", "Executed 1"]);
+    }
+
+    #[test]
     fn marks_on_tables_go_with_their_transaction() {
         fn check(sql: &str, expected: bool) {
             let (_, counts) = run(sql, Transactions::None);
