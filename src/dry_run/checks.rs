@@ -210,7 +210,7 @@ mod tests {
     fn what_cannot_be_asked_fails() {
         check(
             "SELECT nope FROM llama_logs",
-            &["SELECT nope FROM llama_logs | shown only | false | column \"nope\" does not exist"],
+            &["SELECT nope FROM llama_logs | shown only | false | column \"nope\" does not exist (42703)"],
         );
     }
 }
