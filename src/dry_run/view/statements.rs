@@ -14,7 +14,7 @@ const LINES_SHOWN: usize = 200;
 /// Statements that get a paragraph.
 const PARAGRAPHS: usize = 60;
 /// Characters of a sample row, and of one value in it.
-const EXAMPLE_WIDTH: usize = 150;
+const EXAMPLE_WIDTH: usize = 96;
 const VALUE_WIDTH: usize = 40;
 /// Values of a column that a statement changes.
 const VALUES_SHOWN: usize = 8;
