@@ -5,7 +5,7 @@
 //!                                                        │
 //!         queries/*.sql ────────────────────────────────▶│
 //!                                                        ▼
-//!            classify · roots · cycles · growth · sql              (analyses: data in, report out)
+//!      classify · roots · cycles · growth · dry_run · sql          (analyses: data in, report out)
 //!                                                        │
 //!                                                        ▼
 //!                                   report (findings, result, view) ──▶ table · JSON · Markdown
@@ -23,7 +23,10 @@
 //! 6. [`inspect`]: the certificate of a snapshot; the smallest analysis, and the pattern of all others.
 //! 7. [`export`] and [`generate`]: where snapshots come from.
 //! 8. [`classify`], [`roots`], [`cycles`] (both over [`job_graph`]), [`growth`], [`sql`]: the analyses, all with the same face.
-//! 9. [`config`], [`staging`] and [`ui`]: the project's settings; files that appear whole; the terminal.
+//! 9. The dry run, in the order a statement takes: [`migration`] reads files into statements, [`catalog`] knows what PostgreSQL
+//!    would know of the schema, [`translate`] types a statement and says it in DuckDB's SQL, [`dry_run`] carries it out on copies of
+//!    the rows and reports.
+//! 10. [`config`], [`staging`] and [`ui`]: the project's settings; files that appear whole; the terminal.
 //!
 //! Invariants:
 //!
@@ -31,6 +34,7 @@
 //! - Nothing writes to a snapshot: the engine reads views over its files, after their hashes are proven.
 //! - Files appear under their name only when whole.
 //! - A replay is bug for bug what the server would do; the oracle beside it never looks at the migration's SQL.
+//! - A statement's answer in a dry run is the server's, or the statement is reported as one that couldn't be rehearsed.
 //! - What the server leaves open (ties) is reported as a set of possible answers, never as one of them.
 
 pub mod catalog;

@@ -709,6 +709,7 @@ pub(super) fn contains_aggregate(node: &Node) -> bool {
     match &node.node {
         Some(NodeEnum::FuncCall(call)) if is_aggregate(call) => true,
         Some(NodeEnum::SubLink(link)) => link.testexpr.as_deref().is_some_and(contains_aggregate),
-        _ => super::walk::children(node).into_iter().any(contains_aggregate),
+        Some(node) => crate::catalog::tree::children(node).into_iter().any(contains_aggregate),
+        None => false,
     }
 }

@@ -24,7 +24,6 @@ mod reader;
 mod scope;
 mod system;
 mod typed;
-pub mod walk;
 mod write;
 
 use pg_query::NodeEnum;

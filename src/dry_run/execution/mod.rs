@@ -40,8 +40,8 @@ pub(super) struct Run<'a, 's> {
     pub(super) settings: &'a Settings,
     /// Its number.
     pub(super) statement: usize,
-    /// The text of all later statements, in lower case: what they name is worth remembering.
-    pub(super) later: &'a str,
+    /// The texts of all later statements, in lower case: what they name is worth remembering.
+    pub(super) later: &'a [String],
     /// Sample rows.
     pub(super) samples: usize,
     /// Rows a recursive query may make.

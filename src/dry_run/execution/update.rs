@@ -129,7 +129,10 @@ impl Run<'_, '_> {
     /// The statement's number, where a later statement may write the same columns again.
     pub(super) fn writer(&self, table: Oid, columns: &[AttNum]) -> Option<usize> {
         let named = |attnum: &AttNum| {
-            column(self.catalog, table, *attnum).is_ok_and(|c| self.later.contains(&c.name.to_lowercase()))
+            column(self.catalog, table, *attnum).is_ok_and(|c| {
+                let name = c.name.to_lowercase();
+                self.later.iter().any(|text| text.contains(&name))
+            })
         };
         columns.iter().any(named).then_some(self.statement)
     }

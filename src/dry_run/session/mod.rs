@@ -247,11 +247,6 @@ impl<'s> Session<'s> {
             self.locks.push(TakenLock { statement: statement.index, transaction, table, mode });
         }
     }
-
-    /// The text of the statements after the one being run, in lower case.
-    fn later(&self) -> String {
-        self.outlook.get(self.reports.len() + 1..).unwrap_or_default().join("\n")
-    }
 }
 
 /// A report with what the file says of a statement.

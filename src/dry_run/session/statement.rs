@@ -133,13 +133,13 @@ impl Session<'_> {
         report: &mut StatementReport,
         work: impl FnOnce(&mut Run<'_, '_>) -> Ran<T>,
     ) -> Ran<T> {
-        let later = self.later();
+        let later = self.outlook.get(self.reports.len() + 1..).unwrap_or_default();
         let mut run = Run {
             store: &mut self.store,
             catalog: &self.catalog,
             settings: &self.settings,
             statement: report.index,
-            later: &later,
+            later,
             samples: self.options.samples,
             row_budget: self.options.row_budget,
             report,
