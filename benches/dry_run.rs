@@ -82,8 +82,9 @@ fn compare(albums: u64, runs: usize) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let snapshot = folder.path().join("snapshot");
     let snapshot = snapshot.to_str().context("a path in Unicode")?;
-    let made =
-        rehearsal(&["generate", "--albums", &albums.to_string(), "--seed", "1", "--out", snapshot, "-q"]).status()?;
+    let made = rehearsal(&["generate", "--albums", &albums.to_string(), "--seed", "1", "--out", snapshot, "-q"])
+        .stdout(Stdio::null())
+        .status()?;
     if !made.success() {
         bail!("generating the archive failed");
     }

@@ -47,11 +47,16 @@ impl Run<'_, '_> {
             .map(|c| format!("n{}", c.attnum))
             .collect();
         let order = if order.is_empty() { String::new() } else { format!("ORDER BY {}", order.join(", ")) };
-        let (raw, rows) = self.stage_query(&plan.steps, &plan.staging_sql)?;
-        let first = self.store.take_row_numbers(plan.table, rows);
-        self.keep(&format!(
-            "SELECT CAST(row_number() OVER ({order}) - 1 + {first} AS BIGINT) AS _r, s.* FROM {raw} AS s"
-        ))
+        let first = self.store.take_row_numbers(plan.table, 0);
+        let (stage, rows) = self.stage_query(
+            &plan.steps,
+            &format!(
+                "SELECT CAST(row_number() OVER ({order}) - 1 + {first} AS BIGINT) AS _r, s.* FROM ({}) AS s",
+                plan.staging_sql
+            ),
+        )?;
+        self.store.take_row_numbers(plan.table, rows);
+        Ok((stage, rows))
     }
 
     /// Counts the rows on which two runs of a plan disagree, by the columns that the statement names.

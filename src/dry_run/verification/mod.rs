@@ -73,6 +73,16 @@ impl Run<'_, '_> {
             .filter(|c| c.not_null && concerns(touched, &BTreeSet::from([c.attnum])))
             .map(|c| (c.attnum, c.name.clone()))
             .collect();
+        // Nearly always none is NULL: that is asked once for all columns.
+        let nulls: Vec<String> = required
+            .iter()
+            .map(|(attnum, _)| format!("count(*) FILTER (t.{} IS NULL)", column_name(*attnum)))
+            .collect();
+        if nulls.is_empty()
+            || self.store.engine.count(&format!("SELECT {} {}", nulls.join(" + "), written(touched, "true")))? == 0
+        {
+            return Ok(());
+        }
         for (attnum, name) in required {
             let from = written(touched, &format!("t.{} IS NULL", column_name(attnum)));
             let rows = self.store.engine.count(&format!("SELECT count(*) {from}"))?;
