@@ -26,9 +26,15 @@ pub fn run(context: &Context, args: &cli::DryRun) -> Result<ExitCode> {
         context.ui.warn(warning);
     }
     let staged = args.output_run.as_deref().map(stage).transpose()?;
-    let options = options(context, args, &migration, staged.as_ref().map(|folder| folder.path().join("tables")))?;
+    let mut options = options(context, args, &migration, staged.as_ref().map(|folder| folder.path().join("tables")))?;
     let snapshot = context.open(&args.on)?;
-    let report = dry_run::analyze(&snapshot, &migration, &options)?;
+    let sent = [Some(&migration), options.rollback.as_ref(), options.compare.as_ref()];
+    let statements = sent.iter().flatten().map(|migration| migration.statements.len() as u64).sum();
+    let bar = context.ui.bar(statements, "statements", "rehearsing");
+    options.session.progress = Some(bar.clone());
+    let report = dry_run::analyze(&snapshot, &migration, &options);
+    bar.finish_and_clear();
+    let report = report?;
     let reference = snapshot.reference(None);
     if let (Some(path), Some(text)) = (&args.write_expect, &report.contract) {
         staging::write_file(path, |out| Ok(out.write_all(text.as_bytes())?))?;
@@ -58,6 +64,7 @@ fn options(context: &Context, args: &cli::DryRun, migration: &Migration, tables:
             transactions: args.transaction,
             row_budget: args.row_budget,
             samples: context.global.samples,
+            progress: None,
         },
         contract: args.expect.as_deref().map(|path| Contract::read(path, migration)).transpose()?,
         write_contract: args.write_expect.as_ref().map(|path| path.display().to_string()),

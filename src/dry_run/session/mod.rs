@@ -14,6 +14,7 @@ mod transaction;
 use std::collections::BTreeMap;
 
 use anyhow::{Result, anyhow};
+use indicatif::ProgressBar;
 
 use super::engine::{Engine, Halt};
 pub use super::execution::DEFAULT_ROW_BUDGET;
@@ -41,11 +42,13 @@ pub struct Options {
     pub row_budget: u64,
     /// Sample rows.
     pub samples: usize,
+    /// Moves on by one at each statement of the migration, the roll-back and the version compared with.
+    pub progress: Option<ProgressBar>,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { transactions: Transactions::PerFile, row_budget: DEFAULT_ROW_BUDGET, samples: 5 }
+        Options { transactions: Transactions::PerFile, row_budget: DEFAULT_ROW_BUDGET, samples: 5, progress: None }
     }
 }
 
@@ -205,6 +208,9 @@ impl<'s> Session<'s> {
         self.migrations += 1;
         for statement in &migration.statements {
             self.run(migration, statement)?;
+            if let Some(progress) = &self.options.progress {
+                progress.inc(1);
+            }
         }
         self.finish()
     }
