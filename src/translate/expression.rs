@@ -606,21 +606,18 @@ impl Reader<'_> {
             return Err(Problem::unsupported("this form of subquery"));
         };
         let query = self.query(select, Some(site.scope))?;
-        let one = |this: &Self| match query.outputs.as_slice() {
+        let one = || match query.outputs.as_slice() {
             [output] => Ok(output.ty.clone()),
-            _ => {
-                let _ = this;
-                Err(Problem::rejected("42601", "subquery must return only one column"))
-            }
+            _ => Err(Problem::rejected("42601", "subquery must return only one column")),
         };
         match SubLinkType::try_from(link.sub_link_type) {
             Ok(SubLinkType::ExistsSublink) => Ok(Typed::new(format!("EXISTS ({})", query.sql), Type::Bool)),
             Ok(SubLinkType::ExprSublink) => {
-                let ty = one(self)?;
+                let ty = one()?;
                 Ok(Typed::new(format!("({})", query.sql), ty))
             }
             Ok(SubLinkType::ArraySublink) => {
-                let ty = one(self)?;
+                let ty = one()?;
                 let (sql, column) = (&query.sql, &query.outputs[0].column);
                 let order = match select.sort_clause.as_slice() {
                     [] => {
@@ -648,7 +645,7 @@ impl Reader<'_> {
                 if matches!(required(&link.testexpr)?.node, Some(NodeEnum::RowExpr(_))) {
                     return Err(Problem::unsupported("IN with rows on the left"));
                 }
-                let ty = one(self)?;
+                let ty = one()?;
                 let subject = self.expression(required(&link.testexpr)?, site)?;
                 let column = Typed::new(format!("q.{}", query.outputs[0].column), ty);
                 let (subject, column) = self.comparable(&operator, subject, column)?;

@@ -357,8 +357,7 @@ impl Reader<'_> {
         outputs: &[Output],
         ordered: bool,
     ) -> Outcome<String> {
-        if let Some(output) = outputs.iter().find(|o| o.ty == Type::Json) {
-            let _ = output;
+        if outputs.iter().any(|output| output.ty == Type::Json) {
             return Err(Problem::rejected("42883", "could not identify an equality operator for type json"));
         }
         let keyed = |key: &String| query.values.iter().any(|v| v.sql == *key || key.contains(v.sql.as_str()));

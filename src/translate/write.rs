@@ -2,7 +2,7 @@
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    DeleteStmt, InferClause, InsertStmt, Node, OnConflictAction, OnConflictClause, OverridingKind, ResTarget,
+    DeleteStmt, InferClause, InsertStmt, Node, OnConflictAction, OnConflictClause, OverridingKind, RangeVar, ResTarget,
     ReturningClause, SelectStmt, UpdateStmt,
 };
 
@@ -20,6 +20,16 @@ use crate::catalog::{AttNum, Column, ConstraintKind, Identity, IndexTarget, Oid,
 
 /// A temporary table made by a WITH query that writes, and its columns: what RETURNING gives.
 type Returned = Option<(String, Vec<Output>)>;
+
+/// What an UPDATE or DELETE writes.
+struct Written {
+    table: Table,
+    /// The table's name in DuckDB.
+    alias: String,
+    scope: Scope<'static>,
+    /// DuckDB's FROM.
+    from: String,
+}
 
 impl Reader<'_> {
     fn table(&self, oid: Oid) -> Outcome<&Table> {
@@ -66,19 +76,28 @@ impl Reader<'_> {
         Ok((table, super::from::settled(query.outputs)))
     }
 
+    /// The rows that UPDATE and DELETE choose from: their table, then what FROM or USING joins to it.
+    fn written_rows(&mut self, relation: Option<&RangeVar>, joined: &[Node]) -> Outcome<Written> {
+        let relation = relation.ok_or_else(|| Problem::unsupported("a statement that writes no table"))?;
+        let oid = self.target(relation)?;
+        let table = self.table(oid)?.clone();
+        let mut scope = Scope::default();
+        let (target, mut from) = self.table_source(&table, relation.alias.as_ref())?;
+        let alias = target.alias.clone();
+        scope.sources.push(target);
+        let joined = self.read_from(joined, &mut scope)?;
+        if !joined.is_empty() {
+            from = format!("{from}, {joined}");
+        }
+        Ok(Written { table, alias, scope, from })
+    }
+
     pub(super) fn update(&mut self, update: &UpdateStmt) -> Outcome<WritePlan> {
         let visible = self.named.len();
         if let Some(with) = &update.with_clause {
             self.with(with)?;
         }
-        let relation = update.relation.as_ref().ok_or_else(|| Problem::unsupported("UPDATE without a table"))?;
-        let oid = self.target(relation)?;
-        let table = self.table(oid)?.clone();
-        let mut scope = Scope::default();
-        let (target, target_sql) = self.table_source(&table, relation.alias.as_ref())?;
-        let alias = target.alias.clone();
-        scope.sources.push(target);
-        let from = self.read_from(&update.from_clause, &mut scope)?;
+        let Written { table, alias, scope, from } = self.written_rows(update.relation.as_ref(), &update.from_clause)?;
         let values = self.assignments(&update.target_list, &table, &scope)?;
         let condition = self.write_condition(update.where_clause.as_deref(), &scope)?;
         if let Some(returning) = &update.returning_clause {
@@ -90,13 +109,12 @@ impl Reader<'_> {
             list.push(format!("{sql} AS n{attnum}"));
             columns.push(attnum);
         }
-        let from = if from.is_empty() { target_sql } else { format!("{target_sql}, {from}") };
         let mut staging_sql = format!("SELECT {} FROM {from}{}", list.join(", "), condition.0);
         self.recompute(&table, &mut columns, &mut staging_sql)?;
         self.named.truncate(visible);
         Ok(WritePlan::Update(UpdatePlan {
             steps: std::mem::take(&mut self.steps),
-            table: oid,
+            table: table.oid,
             columns,
             staging_sql,
             joins: !update.from_clause.is_empty(),
@@ -111,23 +129,16 @@ impl Reader<'_> {
         if let Some(with) = &delete.with_clause {
             self.with(with)?;
         }
-        let relation = delete.relation.as_ref().ok_or_else(|| Problem::unsupported("DELETE without a table"))?;
-        let oid = self.target(relation)?;
-        let table = self.table(oid)?.clone();
-        let mut scope = Scope::default();
-        let (target, target_sql) = self.table_source(&table, relation.alias.as_ref())?;
-        let alias = target.alias.clone();
-        scope.sources.push(target);
-        let using = self.read_from(&delete.using_clause, &mut scope)?;
+        let Written { table, alias, scope, from } =
+            self.written_rows(delete.relation.as_ref(), &delete.using_clause)?;
         let condition = self.write_condition(delete.where_clause.as_deref(), &scope)?;
         if let Some(returning) = &delete.returning_clause {
             self.check_returning(returning, &scope)?;
         }
         self.named.truncate(visible);
-        let from = if using.is_empty() { target_sql } else { format!("{target_sql}, {using}") };
         Ok(WritePlan::Delete(DeletePlan {
             steps: std::mem::take(&mut self.steps),
-            table: oid,
+            table: table.oid,
             staging_sql: format!("SELECT {alias}._r AS _r FROM {from}{}", condition.0),
             condition: condition.1,
             remarks: std::mem::take(&mut self.remarks),
