@@ -51,6 +51,7 @@ pub mod growth;
 pub mod inspect;
 pub mod job_graph;
 pub mod migration;
+mod native;
 pub mod query;
 pub mod render;
 pub mod report;

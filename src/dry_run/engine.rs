@@ -70,6 +70,7 @@ impl<'s> Engine<'s> {
         let engine = Engine { connection, schema: schema.to_owned() };
         // JSON errors are the SQL shell's setting; here the words are wanted.
         engine.plain(&format!("SET errors_as_json = false; ATTACH ':memory:' AS {schema}; USE {schema}"))?;
+        crate::native::register(connection)?;
         Ok(engine)
     }
 

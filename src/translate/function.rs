@@ -156,10 +156,13 @@ impl Reader<'_> {
                 }
                 Ok(Typed::new(format!("{name}({text})"), Type::Text))
             }
-            (
-                "initcap" | "quote_literal" | "quote_ident" | "to_char" | "to_date" | "format" | "encode" | "decode",
-                _,
-            ) => Err(Problem::unsupported(format!("the function {name}()"))),
+            ("initcap", 1) => {
+                let text = self.text(args.into_iter().next().expect("one argument"), name)?;
+                Ok(Typed::new(format!("pg_initcap({text})"), Type::Text))
+            }
+            ("quote_literal" | "quote_ident" | "to_char" | "to_date" | "format" | "encode" | "decode", _) => {
+                Err(Problem::unsupported(format!("the function {name}()")))
+            }
             ("length" | "char_length" | "character_length", 1) => {
                 let value = args.into_iter().next().expect("one argument");
                 if matches!(value.ty, Type::Char(_) | Type::Bytea) {

@@ -1,0 +1,180 @@
+//! Native functions: PostgreSQL's functions in Rust, called from DuckDB's SQL where SQL can't say the same.
+//!
+//! Input: rows of texts (a value in PostgreSQL's own text form, or `None` for NULL). Output: a text, a truth value, a whole number
+//! or a list of texts for each row. Invariants: a function is pure; what the server would raise is a [`Raised`] error with its
+//! SQLSTATE, what can't be answered as the server would is a [`Refused`] one; a panic fails the query, never the process.
+//! Left out: which function a statement means (the translation decides), and every name a user may write: native functions are
+//! registered under names that begin with `pg_`.
+
+mod text;
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Int64Array, ListBuilder, RecordBatch, StringArray, StringBuilder,
+};
+use arrow::datatypes::{DataType, Field};
+use duckdb::Connection;
+use duckdb::vscalar::{ArrowFunctionSignature, VArrowScalar};
+
+/// Why a function gives no value.
+#[allow(dead_code, reason = "no function fails yet")]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// The server's error: SQLSTATE and message.
+    Raised(&'static str, String),
+    /// What can't be told.
+    Refused(String),
+}
+
+#[allow(dead_code, reason = "no function fails yet")]
+impl Failure {
+    /// The server's error.
+    pub(crate) fn raised(sqlstate: &'static str, message: impl Into<String>) -> Failure {
+        Failure::Raised(sqlstate, message.into())
+    }
+
+    /// Something whose treatment on the server can't be told.
+    pub(crate) fn refused(what: impl Into<String>) -> Failure {
+        Failure::Refused(what.into())
+    }
+}
+
+impl fmt::Display for Failure {
+    /// As the dry run's engine reads it back.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Raised(sqlstate, message) => write!(f, "PG|{sqlstate}|{message}"),
+            Failure::Refused(what) => write!(f, "NS|{what}"),
+        }
+    }
+}
+
+impl Error for Failure {}
+
+/// What a function gives for one row.
+pub(crate) type Given<T> = std::result::Result<Option<T>, Failure>;
+
+/// One row's arguments.
+pub(crate) type Arguments<'a> = [Option<&'a str>];
+
+/// A function by what it gives.
+#[derive(Clone, Copy)]
+#[allow(dead_code, reason = "not every kind has a function yet")]
+pub(crate) enum Native {
+    /// A text.
+    Text(fn(&Arguments<'_>) -> Given<String>),
+    /// A truth value.
+    Truth(fn(&Arguments<'_>) -> Given<bool>),
+    /// A whole number.
+    Whole(fn(&Arguments<'_>) -> Given<i64>),
+    /// A list of texts.
+    Texts(fn(&Arguments<'_>) -> Given<Vec<Option<String>>>),
+}
+
+/// The functions by name, room by room.
+const FUNCTIONS: &[&[(&str, Native)]] = &[text::FUNCTIONS];
+
+/// Registers every native function with a database.
+///
+/// # Errors
+/// The engine's, where it refuses a registration.
+pub(crate) fn register(connection: &Connection) -> Result<()> {
+    for (name, native) in FUNCTIONS.iter().flat_map(|list| list.iter()) {
+        let state = State(Some(*native));
+        let registered = match native {
+            Native::Text(_) => connection.register_scalar_function_with_state::<GivesText>(name, &state),
+            Native::Truth(_) => connection.register_scalar_function_with_state::<GivesTruth>(name, &state),
+            Native::Whole(_) => connection.register_scalar_function_with_state::<GivesWhole>(name, &state),
+            Native::Texts(_) => connection.register_scalar_function_with_state::<GivesTexts>(name, &state),
+        };
+        registered.with_context(|| format!("registering the function {name}"))?;
+    }
+    Ok(())
+}
+
+/// The function that a registration stands for.
+#[derive(Clone, Copy, Default)]
+struct State(Option<Native>);
+
+/// DuckDB's side of a function, by the type it gives: the engine asks a type for its signature, not a value.
+macro_rules! gives {
+    ($name:ident, $kind:ident, $ty:expr, $collect:expr) => {
+        struct $name;
+
+        impl VArrowScalar for $name {
+            type State = State;
+
+            fn invoke(state: &State, input: RecordBatch) -> std::result::Result<ArrayRef, Box<dyn Error>> {
+                let State(Some(Native::$kind(function))) = state else {
+                    return Err("a native function that was never registered".into());
+                };
+                let rows = each_row(&input, *function)?;
+                let collect: fn(_) -> ArrayRef = $collect;
+                Ok(collect(rows))
+            }
+
+            fn signatures() -> Vec<ArrowFunctionSignature> {
+                vec![ArrowFunctionSignature::variadic(DataType::Utf8, $ty)]
+            }
+        }
+    };
+}
+
+gives!(GivesText, Text, DataType::Utf8, |rows: Vec<Option<String>>| Arc::new(StringArray::from(rows)));
+gives!(GivesTruth, Truth, DataType::Boolean, |rows: Vec<Option<bool>>| Arc::new(BooleanArray::from(rows)));
+gives!(GivesWhole, Whole, DataType::Int64, |rows: Vec<Option<i64>>| Arc::new(Int64Array::from(rows)));
+gives!(GivesTexts, Texts, DataType::List(Arc::new(Field::new("item", DataType::Utf8, true))), |rows: Vec<
+    Option<Vec<Option<String>>>,
+>| {
+    let mut builder = ListBuilder::new(StringBuilder::new());
+    for row in rows {
+        builder.append_option(row);
+    }
+    Arc::new(builder.finish())
+});
+
+/// Calls a function for each row of a batch of texts.
+fn each_row<T>(
+    batch: &RecordBatch,
+    function: fn(&Arguments<'_>) -> Given<T>,
+) -> std::result::Result<Vec<Option<T>>, Box<dyn Error>> {
+    let columns: Vec<&StringArray> = batch.columns().iter().map(|column| column.as_string::<i32>()).collect();
+    let mut arguments = vec![None; columns.len()];
+    let mut rows = Vec::with_capacity(batch.num_rows());
+    for row in 0..batch.num_rows() {
+        for (argument, column) in arguments.iter_mut().zip(&columns) {
+            *argument = column.is_valid(row).then(|| column.value(row));
+        }
+        rows.push(function(&arguments)?);
+    }
+    Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a query of one value gives, as text.
+    pub(super) fn answer(sql: &str) -> std::result::Result<Option<String>, String> {
+        let connection = Connection::open_in_memory().expect("an engine");
+        register(&connection).expect("registration");
+        connection
+            .query_row(&format!("SELECT CAST(({sql}) AS VARCHAR)"), [], |row| row.get(0))
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn nulls_and_errors_come_through() {
+        assert_eq!(answer("SELECT pg_initcap('foo bar')"), Ok(Some("Foo Bar".to_owned())));
+        assert_eq!(answer("SELECT pg_initcap(NULL)"), Ok(None));
+        assert_eq!(
+            answer("SELECT pg_initcap(x) FROM (VALUES (NULL), ('ab')) AS v(x) ORDER BY x LIMIT 1"),
+            Ok(Some("Ab".into()))
+        );
+        assert_eq!(answer("SELECT count(pg_initcap(x)) FROM (VALUES (NULL), ('ab')) AS v(x)"), Ok(Some("1".into())));
+    }
+}
