@@ -11,6 +11,7 @@ mod server;
 #[path = "../it/support.rs"]
 mod support;
 
+mod beside;
 mod catalog;
 mod classify;
 mod demo;
@@ -20,6 +21,7 @@ mod export_errors;
 mod export_tls;
 mod export_values;
 mod expressions;
+mod generated;
 mod growth;
 mod migrations;
 mod roots;
