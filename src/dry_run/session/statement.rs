@@ -146,6 +146,7 @@ impl Session<'_> {
             report,
             temporary: Vec::new(),
             touched: Vec::new(),
+            keeps_order: false,
         };
         let done = work(&mut run)?;
         run.tidy()?;
@@ -184,7 +185,7 @@ impl Session<'_> {
         Ok((plan, other))
     }
 
-    fn write_plans(&self, node: &NodeEnum) -> Ran<Both<WritePlan>> {
+    pub(super) fn write_plans(&self, node: &NodeEnum) -> Ran<Both<WritePlan>> {
         let plan = self.translator(Tie::Least).write(node)?;
         let remarks = execution::remarks(&plan);
         let other = if remarks.choices.is_empty() || !remarks.volatile.is_empty() {

@@ -1,0 +1,123 @@
+//! Aggregates over the rows of a group.
+//!
+//! Input: a call. Output: DuckDB's aggregate with the server's type. An order that the server leaves open is noted as a choice.
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::FuncCall;
+
+use super::OTHER_AGGREGATES;
+use crate::catalog::{Outcome, Problem, Type};
+use crate::query::quote_literal;
+use crate::translate::expression::{Site, required};
+use crate::translate::query::direction;
+use crate::translate::reader::Reader;
+use crate::translate::typed::{Typed, base};
+
+impl Reader<'_> {
+    /// An aggregate over the rows of a group.
+    pub(super) fn aggregate(&mut self, name: &str, call: &FuncCall, site: Site<'_>) -> Outcome<Typed> {
+        let site = Site { clause: "an aggregate function's arguments", ..site };
+        if call.agg_within_group || OTHER_AGGREGATES.contains(&name) {
+            return Err(Problem::unsupported(format!("the aggregate {name}()")));
+        }
+        let filter = match call.agg_filter.as_deref() {
+            Some(node) => format!(" FILTER (WHERE {})", self.condition(node, Site { clause: "FILTER", ..site })?),
+            None => String::new(),
+        };
+        if call.agg_star {
+            return Ok(Typed::new(format!("count(*){filter}"), Type::Int8));
+        }
+        let args = call.args.iter().map(|arg| self.expression(arg, site)).collect::<Outcome<Vec<_>>>()?;
+        let Some(first) = args.first().cloned() else {
+            return Err(Problem::rejected("42883", format!("function {name}() does not exist")));
+        };
+        let distinct = if call.agg_distinct { "DISTINCT " } else { "" };
+        let value = format!("{distinct}{}", first.sql);
+        let simple = |sql: String, ty: Type| Ok(Typed::new(sql, ty));
+        match name {
+            "count" => simple(format!("count({value}){filter}"), Type::Int8),
+            "bool_and" | "bool_or" | "every" if first.ty == Type::Bool => {
+                let word = if name == "bool_or" { "bool_or" } else { "bool_and" };
+                simple(format!("{word}({value}){filter}"), Type::Bool)
+            }
+            "sum" => match base(&first.ty) {
+                Type::Int2 | Type::Int4 => simple(format!("CAST(sum({value}){filter} AS BIGINT)"), Type::Int8),
+                Type::Int8 => simple(format!("CAST(sum({value}){filter} AS DECIMAL(38,0))"), Type::Numeric(None)),
+                Type::Numeric(_) => simple(format!("sum({value}){filter}"), Type::Numeric(None)),
+                Type::Float8 => {
+                    self.caveat(
+                        "a sum of double precision values depends on their order in the last digits".to_owned(),
+                    );
+                    simple(format!("sum({value}){filter}"), Type::Float8)
+                }
+                _ => Err(Problem::unsupported(format!("sum() of {}", first.ty.name(self.catalog())))),
+            },
+            "min" | "max" => self.extreme(name, first, &filter),
+            "avg" => match base(&first.ty) {
+                Type::Float8 => simple(format!("avg({value}){filter}"), Type::Float8),
+                _ => Err(Problem::unsupported("avg(), whose digits are chosen by the server,")),
+            },
+            "string_agg" | "array_agg" => self.list_aggregate(name, call, args, distinct, &filter, site),
+            _ => Err(self.no_function(name, &args)),
+        }
+    }
+
+    pub(super) fn extreme(&mut self, name: &str, value: Typed, filter: &str) -> Outcome<Typed> {
+        match &value.ty {
+            Type::Bool | Type::Uuid | Type::Json => Err(self.no_function(name, &[value])),
+            Type::Enum(_) => {
+                let key = self.sort_key(&value.sql, &value.ty)?;
+                let word = if name == "min" { "arg_min" } else { "arg_max" };
+                Ok(Typed::new(format!("{word}({}, {key}){filter}", value.sql), value.ty))
+            }
+            Type::Jsonb | Type::Interval | Type::Array(_) | Type::Opaque(_) | Type::Record => {
+                Err(Problem::unsupported(format!("{name}() of {}", value.ty.name(self.catalog()))))
+            }
+            Type::Unknown | Type::Varchar(_) | Type::Text | Type::Name | Type::Char(_) => {
+                self.orders_text();
+                Ok(Typed::new(format!("{name}({}){filter}", value.sql), Type::Text))
+            }
+            _ => Ok(Typed::new(format!("{name}({}){filter}", value.sql), value.ty)),
+        }
+    }
+
+    pub(super) fn list_aggregate(
+        &mut self,
+        name: &str,
+        call: &FuncCall,
+        args: Vec<Typed>,
+        distinct: &str,
+        filter: &str,
+        site: Site<'_>,
+    ) -> Outcome<Typed> {
+        let tie = self.tie_direction();
+        let mut order = Vec::new();
+        for node in &call.agg_order {
+            let Some(NodeEnum::SortBy(sort)) = &node.node else { continue };
+            let value = self.expression(required(&sort.node)?, site)?;
+            let key = self.sort_key(&value.sql, &value.ty)?;
+            order.push(format!("{key} {}", direction(sort)));
+        }
+        if order.is_empty() && distinct.is_empty() {
+            self.choice(format!("{name}() without ORDER BY"));
+        } else if !order.is_empty() {
+            self.choice(format!("{name}() with an ORDER BY that may leave ties"));
+        }
+        let value = &args[0];
+        order.push(format!("{} {tie}", value.sql));
+        let order = order.join(", ");
+        if name == "array_agg" {
+            let ty = Type::Array(Box::new(value.ty.clone()));
+            return Ok(Typed::new(format!("list({distinct}{} ORDER BY {order}){filter}", value.sql), ty));
+        }
+        let [value, separator] = args.as_slice() else { return Err(self.no_function(name, &args)) };
+        let Some(separator) = separator.text() else {
+            return Err(Problem::unsupported("string_agg() with a separator that isn't a constant"));
+        };
+        let text = self.text(value.clone(), name)?;
+        Ok(Typed::new(
+            format!("string_agg({distinct}{text}, {} ORDER BY {order}){filter}", quote_literal(separator)),
+            Type::Text,
+        ))
+    }
+}

@@ -1,0 +1,44 @@
+//! Functions of json and jsonb.
+//!
+//! Input: a call. Output: DuckDB SQL over the document's text.
+
+use pg_query::protobuf::FuncCall;
+
+use crate::catalog::{Outcome, Problem, Type};
+use crate::translate::cast::{Context, convert};
+use crate::translate::expression::Site;
+use crate::translate::reader::Reader;
+use crate::translate::typed::{Typed, raise};
+
+impl Reader<'_> {
+    pub(super) fn json_function(&mut self, name: &str, call: &FuncCall, site: Site<'_>) -> Outcome<Typed> {
+        let [argument] = call.args.as_slice() else {
+            return Err(Problem::unsupported(format!("the function {name}()")));
+        };
+        let value = self.json_operand(argument, site)?;
+        let value = match value.ty {
+            Type::Unknown => convert(value, &Type::Jsonb, Context::Implicit, None, self.catalog())?,
+            Type::Json | Type::Jsonb => value,
+            _ => return Err(self.no_function(name, &[value])),
+        };
+        let v = &value.sql;
+        match name {
+            "jsonb_typeof" | "json_typeof" => Ok(Typed::new(
+                format!(
+                    "CASE json_type({v}) WHEN 'OBJECT' THEN 'object' WHEN 'ARRAY' THEN 'array' WHEN 'VARCHAR' THEN 'string' WHEN 'BOOLEAN' THEN 'boolean' WHEN 'NULL' THEN 'null' WHEN NULL THEN NULL ELSE CASE WHEN {v} IS NOT NULL THEN 'number' END END"
+                ),
+                Type::Text,
+            )),
+            "jsonb_array_length" | "json_array_length" => {
+                let error = raise("22023", "'cannot get array length of a scalar or an object'", &Type::Int4);
+                Ok(Typed::new(
+                    format!(
+                        "CASE WHEN {v} IS NULL THEN NULL WHEN json_type({v}) = 'ARRAY' THEN CAST(json_array_length({v}) AS INTEGER) ELSE {error} END"
+                    ),
+                    Type::Int4,
+                ))
+            }
+            _ => Err(Problem::unsupported(format!("the function {name}()"))),
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Calls with OVER.
+//!
+//! Input: a call. Output: DuckDB's window function; an order with ties is completed and noted as a choice.
+
+use pg_query::protobuf::FuncCall;
+
+use crate::catalog::{Outcome, Problem, Type};
+use crate::translate::expression::Site;
+use crate::translate::reader::Reader;
+use crate::translate::typed::Typed;
+
+impl Reader<'_> {
+    /// A call with OVER.
+    pub(super) fn window_call(&mut self, name: &str, call: &FuncCall, site: Site<'_>) -> Outcome<Typed> {
+        if !site.windows {
+            return Err(Problem::rejected("42P20", format!("window functions are not allowed in {}", site.clause)));
+        }
+        let Some(over) = call.over.as_deref() else { return Err(Problem::unsupported("a window")) };
+        let window = self.window(over, site)?;
+        let inner = Site { windows: false, ..site };
+        let mut args = call.args.iter().map(|arg| self.expression(arg, inner)).collect::<Outcome<Vec<_>>>()?;
+        let value = match (name, args.len()) {
+            ("row_number" | "rank" | "dense_rank", 0) => {
+                let order = if name == "row_number" { window.total } else { window.ranked };
+                if name == "row_number" && !window.is_total {
+                    self.choice(format!("row_number() over {}", window.shown));
+                }
+                return Ok(Typed::new(format!("{name}() OVER ({order})"), Type::Int8));
+            }
+            ("lag" | "lead" | "first_value" | "last_value", 1 | 2) => {
+                if !window.is_total {
+                    self.choice(format!("{name}() over {}", window.shown));
+                }
+                let ty = args[0].ty.clone();
+                let list: Vec<String> = args.drain(..).map(|a| a.sql).collect();
+                return Ok(Typed::new(format!("{name}({}) OVER ({})", list.join(", "), window.total), ty));
+            }
+            ("count", _) if call.agg_star => {
+                return Ok(Typed::new(format!("count(*) OVER ({})", window.ranked), Type::Int8));
+            }
+            ("count", 1) => {
+                return Ok(Typed::new(format!("count({}) OVER ({})", args[0].sql, window.ranked), Type::Int8));
+            }
+            ("sum", 1) if matches!(args[0].ty, Type::Int2 | Type::Int4) => {
+                return Ok(Typed::new(
+                    format!("CAST(sum({}) OVER ({}) AS BIGINT)", args[0].sql, window.ranked),
+                    Type::Int8,
+                ));
+            }
+            ("min" | "max", 1) => args.remove(0),
+            _ => return Err(Problem::unsupported(format!("the window function {name}()"))),
+        };
+        if matches!(value.ty, Type::Enum(_)) {
+            return Err(Problem::unsupported(format!("{name}() of an enum over a window")));
+        }
+        let value = self.extreme(name, value, "")?;
+        Ok(Typed::new(format!("{} OVER ({})", value.sql, window.ranked), value.ty))
+    }
+}

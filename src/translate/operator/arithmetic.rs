@@ -1,0 +1,105 @@
+//! Arithmetic with numbers and times.
+//!
+//! Input: two typed operands. Output: the result in the type that PostgreSQL gives it; overflow and division by zero are its errors.
+
+use crate::catalog::{Outcome, Problem, Type};
+use crate::translate::cast::{Context, convert};
+use crate::translate::reader::Reader;
+use crate::translate::typed::{Family, Typed, base, family, is_integer, number_rank, physical, raise};
+
+impl Reader<'_> {
+    pub(super) fn arithmetic(&mut self, name: &str, left: Typed, right: Typed) -> Outcome<Typed> {
+        let catalog = self.catalog();
+        // A literal takes the other side's type; beside a time, PostgreSQL takes it for an interval with + and -.
+        let target = |other: &Type| match (family(other), name) {
+            (Family::Number, _) => Some(base(other)),
+            (Family::Time, "+") if *other != Type::Date => Some(Type::Interval),
+            _ => None,
+        };
+        let left = match (&left.ty, target(&right.ty)) {
+            (Type::Unknown, Some(ty)) => convert(left, &ty, Context::Implicit, None, catalog)?,
+            _ => left,
+        };
+        let right = match (&right.ty, target(&left.ty)) {
+            (Type::Unknown, Some(ty)) => convert(right, &ty, Context::Implicit, None, catalog)?,
+            _ => right,
+        };
+        let (Some(a), Some(b)) = (number_rank(&left.ty), number_rank(&right.ty)) else {
+            return self.time_arithmetic(name, left, right);
+        };
+        let wider = if a >= b { base(&left.ty) } else { base(&right.ty) };
+        if matches!(wider, Type::Float4) {
+            return Err(Problem::unsupported("arithmetic with real"));
+        }
+        if is_integer(&wider) {
+            let ty = physical(&wider);
+            let (a, b) = (format!("CAST({} AS {ty})", left.sql), format!("CAST({} AS {ty})", right.sql));
+            return Ok(Typed::new(self.integer_arithmetic(name, &a, &b, &wider), wider));
+        }
+        let sql = match (name, &wider) {
+            ("/", Type::Numeric(_)) => return Err(Problem::unsupported("division of numeric values")),
+            ("%", _) => return Err(Problem::unsupported("the remainder of numeric values")),
+            ("/", _) => format!(
+                "(CASE WHEN {b} = 0 THEN {} ELSE CAST({a} AS DOUBLE) / CAST({b} AS DOUBLE) END)",
+                raise("22012", "'division by zero'", &wider),
+                a = left.sql,
+                b = right.sql
+            ),
+            (_, Type::Float8) => format!("(CAST({} AS DOUBLE) {name} CAST({} AS DOUBLE))", left.sql, right.sql),
+            _ => format!("({} {name} {})", left.sql, right.sql),
+        };
+        Ok(Typed::new(sql, wider))
+    }
+
+    /// Integers fail beyond their range (DuckDB's own overflow error) and at division by zero, and divide towards zero.
+    pub(super) fn integer_arithmetic(&self, name: &str, a: &str, b: &str, ty: &Type) -> String {
+        match name {
+            "/" | "%" => {
+                let zero = raise("22012", "'division by zero'", ty);
+                let word = if name == "/" { "//" } else { "%" };
+                format!("(CASE WHEN {b} = 0 THEN {zero} ELSE {a} {word} {b} END)")
+            }
+            _ => format!("({a} {name} {b})"),
+        }
+    }
+
+    pub(super) fn time_arithmetic(&mut self, name: &str, left: Typed, right: Typed) -> Outcome<Typed> {
+        let catalog = self.catalog();
+        let (a, b) = (base(&left.ty), base(&right.ty));
+        let sql = format!("({} {name} {})", left.sql, right.sql);
+        let instant = |ty: &Type| matches!(ty, Type::Timestamp(_) | Type::Timestamptz(_));
+        match (name, &a, &b) {
+            ("+" | "-", Type::Date, b) if is_integer(b) => {
+                Ok(Typed::new(format!("CAST({} {name} CAST({} AS INTEGER) AS DATE)", left.sql, right.sql), Type::Date))
+            }
+            ("-", Type::Date, Type::Date) => Ok(Typed::new(format!("CAST({sql} AS INTEGER)"), Type::Int4)),
+            ("-", Type::Date, Type::Unknown) => {
+                let right = convert(right, &Type::Date, Context::Implicit, None, catalog)?;
+                Ok(Typed::new(format!("CAST(({} - {}) AS INTEGER)", left.sql, right.sql), Type::Int4))
+            }
+            ("+" | "-", Type::Date, Type::Interval) => {
+                Ok(Typed::new(format!("CAST({sql} AS TIMESTAMP)"), Type::Timestamp(None)))
+            }
+            ("+" | "-", a, Type::Interval) if instant(a) => Ok(Typed::new(sql, a.clone())),
+            ("+", Type::Interval, b) if instant(b) => Ok(Typed::new(sql, b.clone())),
+            ("-", a, b) if instant(a) && a == b => {
+                // Days and the rest of a day: neither engine makes months of it.
+                let micros = format!("(epoch_us({}) - epoch_us({}))", left.sql, right.sql);
+                Ok(Typed::new(
+                    format!(
+                        "(to_days(CAST({micros} // 86400000000 AS INTEGER)) + to_microseconds({micros} % 86400000000))"
+                    ),
+                    Type::Interval,
+                ))
+            }
+            (_, Type::Unknown, Type::Unknown) => {
+                Err(Problem::rejected("42725", format!("operator is not unique: unknown {name} unknown")))
+            }
+            (_, Type::Jsonb, _) | (_, _, Type::Jsonb) => Err(Problem::unsupported(format!("jsonb {name}"))),
+            (_, Type::Interval, _) | (_, _, Type::Interval) => {
+                Err(Problem::unsupported(format!("{} {name} {}", a.name(catalog), b.name(catalog))))
+            }
+            _ => Err(self.no_operator(name, &left.ty, &right.ty)),
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Comparisons and orders.
+//!
+//! Input: two typed operands. Output: DuckDB's comparison of values of one type. Invariant: what DuckDB orders otherwise (enums,
+//! jsonb, intervals) is brought into PostgreSQL's order or refused.
+
+use crate::catalog::{Outcome, Problem, Type};
+use crate::query::quote_literal;
+use crate::translate::cast::{Context, convert};
+use crate::translate::literal;
+use crate::translate::reader::Reader;
+use crate::translate::typed::{Family, Typed, base, family, refuse};
+
+impl Reader<'_> {
+    /// Gives two operands a common type for comparison.
+    pub(in crate::translate) fn comparable(
+        &mut self,
+        name: &str,
+        left: Typed,
+        right: Typed,
+    ) -> Outcome<(Typed, Typed)> {
+        let catalog = self.catalog();
+        let (left, right) = match (&left.ty, &right.ty) {
+            (Type::Unknown, Type::Unknown) => (
+                convert(left, &Type::Text, Context::Implicit, None, catalog)?,
+                convert(right, &Type::Text, Context::Implicit, None, catalog)?,
+            ),
+            (Type::Unknown, other) => {
+                let other = unmodified(other);
+                (convert(left, &other, Context::Implicit, None, catalog)?, right)
+            }
+            (other, Type::Unknown) => {
+                let other = unmodified(other);
+                let right = convert(right, &other, Context::Implicit, None, catalog)?;
+                (left, right)
+            }
+            _ => (left, right),
+        };
+        let (a, b) = (base(&left.ty), base(&right.ty));
+        let agree = match (&a, &b) {
+            (Type::Json, _) | (_, Type::Json) => false,
+            (Type::Opaque(_), Type::Opaque(_)) if a == b => {
+                return Err(Problem::unsupported(format!("a comparison of {}", a.name(self.catalog()))));
+            }
+            (a, b) if a == b => true,
+            (a, b) => {
+                let (fa, fb) = (family(a), family(b));
+                match (fa, fb) {
+                    (Family::Number, Family::Number) | (Family::Text, Family::Text) => true,
+                    (Family::Time, Family::Time) => !matches!(a, Type::Time(_)) && !matches!(b, Type::Time(_)),
+                    _ => false,
+                }
+            }
+        };
+        if !agree {
+            return Err(self.no_operator(name, &left.ty, &right.ty));
+        }
+        if matches!((&a, &b), (Type::Timestamptz(_), b) if !matches!(b, Type::Timestamptz(_)))
+            || matches!((&a, &b), (a, Type::Timestamptz(_)) if !matches!(a, Type::Timestamptz(_)))
+        {
+            self.needs_utc("a comparison of times with and without time zone")?;
+        }
+        let float = |ty: &Type| matches!(ty, Type::Float4 | Type::Float8);
+        if family(&a) == Family::Number && (float(&a) != float(&b)) {
+            let widen = |value: Typed| Typed::new(format!("CAST({} AS DOUBLE)", value.sql), Type::Float8);
+            return Ok((widen(left), widen(right)));
+        }
+        if matches!(a, Type::Char(_)) || matches!(b, Type::Char(_)) {
+            let trim = |value: Typed| Typed::new(format!("rtrim({}, ' ')", value.sql), value.ty);
+            return match (&a, &b) {
+                (Type::Char(_), Type::Char(_)) => Ok((trim(left), trim(right))),
+                _ => Err(Problem::unsupported("a comparison of character(n) with another text")),
+            };
+        }
+        Ok((left, right))
+    }
+
+    pub(super) fn compare(&mut self, name: &str, left: Typed, right: Typed) -> Outcome<Typed> {
+        let (left, right) = self.comparable(name, left, right)?;
+        let name = if name == "!=" { "<>" } else { name };
+        let (mut a, mut b) = (left.sql, right.sql);
+        if !["=", "<>"].contains(&name) {
+            match &left.ty {
+                Type::Enum(_) => {
+                    a = self.sort_key(&a, &left.ty)?;
+                    b = self.sort_key(&b, &left.ty)?;
+                }
+                Type::Jsonb | Type::Record | Type::Opaque(_) | Type::Interval | Type::Array(_) => {
+                    return Err(Problem::unsupported(format!("the order of {} values", left.ty.name(self.catalog()))));
+                }
+                ty if family(ty) == Family::Text => self.orders_text(),
+                _ => {}
+            }
+        } else if left.ty == Type::Interval {
+            return Err(Problem::unsupported("a comparison of intervals"));
+        } else if left.ty == Type::Jsonb {
+            // Documents are kept in canonical text, in which 1.0 and 1 differ though they are equal numbers.
+            let refuse = refuse("a comparison of jsonb numbers with trailing zeros", &Type::Bool);
+            let zeros = |sql: &str| format!("regexp_matches({sql}, '[0-9]\\.[0-9]*0([^0-9]|$)')");
+            return Ok(Typed::new(
+                format!("CASE WHEN {} OR {} THEN {refuse} ELSE {a} {name} {b} END", zeros(&a), zeros(&b)),
+                Type::Bool,
+            ));
+        }
+        Ok(Typed::new(format!("({a} {name} {b})"), Type::Bool))
+    }
+
+    /// What DuckDB must sort by to get PostgreSQL's order.
+    pub(in crate::translate) fn sort_key(&mut self, sql: &str, ty: &Type) -> Outcome<String> {
+        match ty {
+            Type::Enum(oid) => {
+                let (labels, _) = literal::labels(*oid, self.catalog())?;
+                let labels: Vec<String> = labels.iter().map(|label| quote_literal(label)).collect();
+                Ok(format!("list_position([{}], {sql})", labels.join(", ")))
+            }
+            Type::Jsonb | Type::Opaque(_) | Type::Interval | Type::Record => {
+                Err(Problem::unsupported(format!("the order of {} values", ty.name(self.catalog()))))
+            }
+            Type::Json => Err(Problem::rejected("42883", "could not identify an ordering operator for type json")),
+            ty => {
+                if family(ty) == Family::Text {
+                    self.orders_text();
+                }
+                Ok(sql.to_owned())
+            }
+        }
+    }
+}
+
+/// The type that a literal beside a value takes: without length, so that no length is demanded of it.
+fn unmodified(ty: &Type) -> Type {
+    match ty {
+        Type::Numeric(_) | Type::Varchar(_) => base(ty),
+        Type::Timestamp(_) | Type::Timestamptz(_) | Type::Time(_) => base(ty),
+        Type::Array(element) => Type::Array(Box::new(unmodified(element))),
+        other => other.clone(),
+    }
+}
