@@ -89,7 +89,7 @@ pub(super) fn convert(
 }
 
 fn refusal(from: &Type, to: &Type, context: Context, column: Option<&str>, catalog: &Catalog) -> Problem {
-    let (from, to) = (from.name(catalog), to.name(catalog));
+    let (from, to) = (from.base_name(catalog), to.base_name(catalog));
     match (context, column) {
         (Context::Assignment, Some(column)) => {
             Problem::rejected("42804", format!("column \"{column}\" is of type {to} but expression is of type {from}"))

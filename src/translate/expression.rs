@@ -138,7 +138,11 @@ impl Reader<'_> {
             Type::Unknown => Ok(convert(value, &Type::Bool, Context::Implicit, None, self.catalog())?.sql),
             other => Err(Problem::rejected(
                 "42804",
-                format!("argument of {} must be type boolean, not type {}", site.clause, other.name(self.catalog())),
+                format!(
+                    "argument of {} must be type boolean, not type {}",
+                    site.clause,
+                    other.base_name(self.catalog())
+                ),
             )),
         }
     }
@@ -227,15 +231,15 @@ impl Reader<'_> {
     }
 
     fn boolean_test(&mut self, test: &protobuf::BooleanTest, site: Site<'_>) -> Outcome<Typed> {
-        let value = self.condition(required(&test.arg)?, Site { clause: "IS TRUE", ..site })?;
-        let word = match BoolTestType::try_from(test.booltesttype) {
-            Ok(BoolTestType::IsTrue) => "IS TRUE",
-            Ok(BoolTestType::IsNotTrue) => "IS NOT TRUE",
-            Ok(BoolTestType::IsFalse) => "IS FALSE",
-            Ok(BoolTestType::IsNotFalse) => "IS NOT FALSE",
-            Ok(BoolTestType::IsUnknown) => "IS NULL",
-            _ => "IS NOT NULL",
+        let (clause, word) = match BoolTestType::try_from(test.booltesttype) {
+            Ok(BoolTestType::IsTrue) => ("IS TRUE", "IS TRUE"),
+            Ok(BoolTestType::IsNotTrue) => ("IS NOT TRUE", "IS NOT TRUE"),
+            Ok(BoolTestType::IsFalse) => ("IS FALSE", "IS FALSE"),
+            Ok(BoolTestType::IsNotFalse) => ("IS NOT FALSE", "IS NOT FALSE"),
+            Ok(BoolTestType::IsUnknown) => ("IS UNKNOWN", "IS NULL"),
+            _ => ("IS NOT UNKNOWN", "IS NOT NULL"),
         };
+        let value = self.condition(required(&test.arg)?, Site { clause, ..site })?;
         Ok(Typed::new(format!("({value} {word})"), Type::Bool))
     }
 
@@ -308,7 +312,7 @@ impl Reader<'_> {
                 continue;
             }
             let mismatch = || {
-                let (a, b) = (chosen.name(self.catalog()), ty.name(self.catalog()));
+                let (a, b) = (chosen.base_name(self.catalog()), ty.base_name(self.catalog()));
                 Problem::rejected("42804", format!("{what} types {a} and {b} cannot be matched"))
             };
             if family(&ty) != family(&chosen) || matches!(family(&ty), Family::Other | Family::Enum | Family::Array) {
@@ -505,7 +509,7 @@ impl Reader<'_> {
                 Err(Problem::unsupported(format!("the operator {name} before a literal whose type it leaves open")))
             }
             ("-" | "+", None) => {
-                let ty = value.ty.name(self.catalog());
+                let ty = value.ty.base_name(self.catalog());
                 Err(Problem::rejected("42883", format!("operator does not exist: {name} {ty}")))
             }
             _ => Err(Problem::unsupported(format!("the operator {name}"))),
@@ -587,7 +591,7 @@ impl Reader<'_> {
                 "42804",
                 format!(
                     "cannot subscript type {} because it does not support subscripting",
-                    value.ty.name(self.catalog())
+                    value.ty.base_name(self.catalog())
                 ),
             ));
         };

@@ -120,6 +120,8 @@ pub struct Remarks {
     pub caveats: Vec<String>,
     /// Tables read, with the columns read of each.
     pub reads: std::collections::BTreeMap<Oid, std::collections::BTreeSet<AttNum>>,
+    /// Values that are known before any row is read: the server computes them first, and fails even where there are no rows.
+    pub constants: Vec<String>,
     /// Sequences that numbers are taken from.
     pub numbers: std::collections::BTreeMap<Oid, Taken>,
 }

@@ -3,7 +3,7 @@
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
     DeleteStmt, InferClause, InsertStmt, Node, OnConflictAction, OnConflictClause, OverridingKind, RangeVar, ResTarget,
-    ReturningClause, SelectStmt, UpdateStmt,
+    ReturningClause, SelectStmt, UpdateStmt, a_const::Val,
 };
 
 use super::cast::{Context, convert};
@@ -16,7 +16,7 @@ use super::{
     Conflict, ConflictUpdate, DeletePlan, InsertPlan, Output, Step, Taken, UpdatePlan, WritePlan, column_name,
     table_name,
 };
-use crate::catalog::{AttNum, Column, ConstraintKind, Identity, IndexTarget, Oid, Outcome, Problem, Table, Type};
+use crate::catalog::{AttNum, Column, ConstraintKind, Identity, IndexTarget, Oid, Outcome, Problem, Table, Type, tree};
 
 /// A temporary table made by a WITH query that writes, and its columns: what RETURNING gives.
 type Returned = Option<(String, Vec<Output>)>;
@@ -98,11 +98,12 @@ impl Reader<'_> {
             self.with(with)?;
         }
         let Written { table, alias, scope, from } = self.written_rows(update.relation.as_ref(), &update.from_clause)?;
-        let values = self.assignments(&update.target_list, &table, &scope)?;
+        // In the server's order, which decides what is reported of several errors.
         let condition = self.write_condition(update.where_clause.as_deref(), &scope)?;
         if let Some(returning) = &update.returning_clause {
             self.check_returning(returning, &scope)?;
         }
+        let values = self.assignments(&update.target_list, &table, &scope)?;
         let mut list = vec![format!("{alias}._r AS _r")];
         let mut columns = Vec::new();
         for (attnum, sql) in values {
@@ -221,9 +222,14 @@ impl Reader<'_> {
             .ok_or_else(|| crate::catalog::lookup::missing_column(table, &target.name).at(target.location))
     }
 
-    fn assigned(&mut self, value: &Node, column: &Column, scope: &Scope<'_>) -> Outcome<String> {
-        let value = self.expression(value, Site::new(scope, "UPDATE"))?;
-        self.store(value, column)
+    fn assigned(&mut self, node: &Node, column: &Column, scope: &Scope<'_>) -> Outcome<String> {
+        let volatile = self.remarks.volatile.len();
+        let value = self.expression(node, Site::new(scope, "UPDATE"))?;
+        let sql = self.store(value, column)?;
+        if self.remarks.volatile.len() == volatile && is_constant(node, &sql) {
+            self.remarks.constants.push(sql.clone());
+        }
+        Ok(sql)
     }
 
     /// The assignment cast into a column, in its physical type.
@@ -380,6 +386,7 @@ impl Reader<'_> {
         }
         let query: Query = self.query_in_order(select, None, true)?;
         fit(columns, query.outputs.len(), all)?;
+        self.constant_outputs(select, columns)?;
         let mut list = Vec::new();
         for (column, output) in columns.iter().zip(&query.outputs) {
             refuse_generated(column)?;
@@ -390,6 +397,23 @@ impl Reader<'_> {
             list.push(format!("{} AS n{}", self.store(value, column)?, column.attnum));
         }
         Ok(format!("SELECT {} FROM ({}) AS q", list.join(", "), query.sql))
+    }
+
+    /// Constants among the outputs of the query that is inserted.
+    fn constant_outputs(&mut self, select: &SelectStmt, columns: &[Column]) -> Outcome<()> {
+        for (node, column) in select.target_list.iter().zip(columns) {
+            let Some(NodeEnum::ResTarget(target)) = &node.node else { continue };
+            let Some(node) = target.val.as_deref().filter(|value| is_constant(value, "")) else { continue };
+            let scope = Scope::default();
+            let volatile = self.remarks.volatile.len();
+            // A function of rows can't be read here, and isn't a constant.
+            let Ok(value) = self.expression(node, Site::new(&scope, "SELECT")) else { continue };
+            if value.ty.assigns_to(&column.ty) && self.remarks.volatile.len() == volatile {
+                let sql = self.store(value, column)?;
+                self.remarks.constants.push(sql);
+            }
+        }
+        Ok(())
     }
 
     fn inserted_values(
@@ -607,6 +631,28 @@ impl Reader<'_> {
         let scope = row_scope(&table, column_name);
         self.expression(node, Site::new(&scope, clause))
     }
+}
+
+/// Does an expression read no row, as far as its form tells? `sql` is what became of it: a literal that was read without an error
+/// needn't be computed.
+fn is_constant(node: &Node, sql: &str) -> bool {
+    let text = |val: &Option<Val>| !matches!(val, Some(Val::Ival(_) | Val::Fval(_)));
+    if matches!(&node.node, Some(NodeEnum::AConst(constant)) if text(&constant.val)) {
+        return sql.contains("error(");
+    }
+    let reads = |node: &NodeEnum| match node {
+        NodeEnum::FuncCall(call) => call.agg_star || call.over.is_some(),
+        NodeEnum::ColumnRef(_)
+        | NodeEnum::SubLink(_)
+        | NodeEnum::SetToDefault(_)
+        | NodeEnum::ParamRef(_)
+        | NodeEnum::SqlvalueFunction(_)
+        | NodeEnum::MultiAssignRef(_) => true,
+        _ => false,
+    };
+    let mut constant = true;
+    tree::walk(node, &mut |node| constant &= !reads(node));
+    constant
 }
 
 /// A scope of one row whose columns stand where `place` says.

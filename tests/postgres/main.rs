@@ -23,6 +23,7 @@ mod export_values;
 mod expressions;
 mod generated;
 mod growth;
+mod history;
 mod migrations;
 mod roots;
 mod scenarios;

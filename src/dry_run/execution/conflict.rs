@@ -20,6 +20,8 @@ impl Run<'_, '_> {
         conflict: &Conflict,
         staged: &mut StagedInsert,
     ) -> Ran<()> {
+        // The server judges each row before it looks for one that it meets: a row that would be skipped fails as well.
+        self.verify_proposed(plan.table, &staged.stage)?;
         let mut skipped = 0;
         for arbiter in &conflict.arbiters {
             let index = self.catalog.indexes.get(arbiter).cloned();
@@ -59,7 +61,7 @@ impl Run<'_, '_> {
     }
 
     /// A stage's rows under the table's own column names.
-    pub(super) fn in_table_shape(&self, table: Oid, stage: &str) -> String {
+    pub(in crate::dry_run) fn in_table_shape(&self, table: Oid, stage: &str) -> String {
         let columns: String =
             columns_of(self.catalog, table).iter().map(|c| format!(", n{0} AS c{0}", c.attnum)).collect();
         format!("(SELECT _r{columns} FROM {stage})")

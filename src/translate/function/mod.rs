@@ -132,7 +132,7 @@ impl Reader<'_> {
             // Which function a bare literal means is the server's choice among several.
             return Problem::unsupported(format!("{name}() of a literal whose type it leaves open"));
         }
-        let types: Vec<String> = args.iter().map(|a| a.ty.name(self.catalog())).collect();
+        let types: Vec<String> = args.iter().map(|a| a.ty.base_name(self.catalog())).collect();
         Problem::rejected("42883", format!("function {name}({}) does not exist", types.join(", ")))
             .hint("No function matches the given name and argument types. You might need to add explicit type casts.")
     }

@@ -35,7 +35,7 @@ impl Reader<'_> {
             // Which operators a bare literal may stand beside is the server's choice among several.
             return Problem::unsupported(format!("the operator {name} beside a literal whose type it leaves open"));
         }
-        let (left, right) = (left.name(self.catalog()), right.name(self.catalog()));
+        let (left, right) = (left.base_name(self.catalog()), right.base_name(self.catalog()));
         Problem::rejected("42883", format!("operator does not exist: {left} {name} {right}"))
             .hint("No operator matches the given name and argument types. You might need to add explicit type casts.")
     }

@@ -197,17 +197,18 @@ fn create_table_as(dice: &mut Dice, schema: &mut Schema, at: usize) -> String {
     format!("CREATE TABLE {name} AS SELECT {} FROM {}{filter}", outputs.join(", "), source.name)
 }
 
-/// One ALTER TABLE with several parts.
+/// One ALTER TABLE with two parts, of which the first adds a column.
 fn several(dice: &mut Dice, schema: &mut Schema, at: usize) -> String {
     let head = format!("ALTER TABLE {} ", schema.tables[at].name);
-    let parts: Vec<String> = (0..2)
-        .map(|_| match dice.below(4) {
-            0 => add_column(dice, schema, at),
-            1 => change_type(dice, schema, at),
-            2 => on_column(dice, schema, at, &["SET NOT NULL", "DROP NOT NULL", "DROP DEFAULT"]),
-            _ => drop_column(dice, schema, at),
-        })
-        .map(|text| text[head.len()..].to_owned())
-        .collect();
+    let other = match dice.below(3) {
+        0 => change_type(dice, schema, at),
+        1 => on_column(dice, schema, at, &["SET NOT NULL", "DROP NOT NULL", "DROP DEFAULT"]),
+        _ => drop_column(dice, schema, at),
+    };
+    let added = add_column(dice, schema, at);
+    let mut parts = [&other[head.len()..], &added[head.len()..]];
+    if dice.percent(50) {
+        parts.reverse();
+    }
     format!("{head}{}", parts.join(", "))
 }
