@@ -28,3 +28,4 @@ mod migrations;
 mod roots;
 mod scenarios;
 mod snapshots;
+mod steps;
