@@ -339,6 +339,14 @@ impl Translator<'_> {
         }
     }
 
+    /// A condition over one table's columns, as DuckDB SQL over the bare columns of `t<oid>`; `clause` is what messages call it.
+    ///
+    /// # Errors
+    /// As [`Translator::select`].
+    pub fn table_condition(&self, table: Oid, condition: &Node, clause: &'static str) -> Outcome<String> {
+        Reader::new(self).row_condition(table, condition, clause)
+    }
+
     /// The value a column gets where a statement names none: its default, or NULL. Not over any row; may differ at every row
     /// (`uuid()`), or hold a window function (numbers of a sequence).
     ///

@@ -168,6 +168,21 @@ impl Reader<'_> {
 
     /// SET a = …, (b, c) = (…, …)
     fn assignments(&mut self, targets: &[Node], table: &Table, scope: &Scope<'_>) -> Outcome<Vec<(AttNum, String)>> {
+        self.assign_all(targets, table, scope).map_err(|problem| {
+            // The server reads all values before it looks at the columns they are for.
+            let mut values = targets.iter().filter_map(|node| match &node.node {
+                Some(NodeEnum::ResTarget(target)) => target.val.as_deref(),
+                _ => None,
+            });
+            let site = Site::new(scope, "UPDATE");
+            let special =
+                |node: &Node| matches!(node.node, Some(NodeEnum::SetToDefault(_) | NodeEnum::MultiAssignRef(_)));
+            let found = values.find_map(|value| if special(value) { None } else { self.expression(value, site).err() });
+            found.unwrap_or(problem)
+        })
+    }
+
+    fn assign_all(&mut self, targets: &[Node], table: &Table, scope: &Scope<'_>) -> Outcome<Vec<(AttNum, String)>> {
         let mut values: Vec<(AttNum, String)> = Vec::new();
         for node in targets {
             let Some(NodeEnum::ResTarget(target)) = &node.node else { continue };
@@ -623,6 +638,13 @@ impl Reader<'_> {
             }
         }
         Ok(found)
+    }
+
+    /// A condition over the columns of one row of a table.
+    pub(super) fn row_condition(&mut self, table: Oid, node: &Node, clause: &'static str) -> Outcome<String> {
+        let table = self.table(table)?.clone();
+        let scope = row_scope(&table, column_name);
+        self.condition(node, Site::new(&scope, clause))
     }
 
     /// An expression over the columns of one row of a table.

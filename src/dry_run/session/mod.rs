@@ -6,6 +6,7 @@
 //! Left out: SAVEPOINT, two-phase commit.
 
 mod batch;
+mod binding;
 pub(super) mod claims;
 mod outcome;
 mod statement;

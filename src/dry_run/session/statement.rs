@@ -7,7 +7,7 @@ use pg_query::NodeEnum;
 
 use super::Session;
 use crate::catalog::ddl::{TransactionState, table_query};
-use crate::catalog::{Applied, Catalog, Effect, Numbers, Oid, Problem, Type};
+use crate::catalog::{Applied, Catalog, Effect, Numbers, Oid, Problem};
 use crate::dry_run::engine::{Halt, Ran};
 use crate::dry_run::execution::{self, Run, Selected, Walk};
 use crate::dry_run::report::{StatementReport, Verdict};
@@ -95,7 +95,9 @@ impl Session<'_> {
     fn define(&mut self, node: &NodeEnum) -> Ran<Applied> {
         self.expect_using_casts(node)?;
         let state = TransactionState { in_block: self.in_block() };
+        let before = self.catalog.clone();
         if let Some(applied) = self.catalog.apply(node, &state)? {
+            self.bind_what_is_new(&before)?;
             return Ok(applied);
         }
         let query = table_query(node).and_then(|query| query.node);
@@ -104,30 +106,6 @@ impl Session<'_> {
         let columns = plan.outputs.iter().map(|output| (output.name.clone(), output.ty.clone())).collect();
         let applied = self.catalog.create_table_as(node, columns, &state)?;
         Ok(applied.ok_or_else(|| Problem::unsupported("this kind of statement"))?)
-    }
-
-    /// What USING gives must fit the new type: the server asks that before it looks at defaults and keys.
-    fn expect_using_casts(&self, node: &NodeEnum) -> Ran<()> {
-        let NodeEnum::AlterTableStmt(alter) = node else { return Ok(()) };
-        let Some(relation) = &alter.relation else { return Ok(()) };
-        let schema = Some(relation.schemaname.as_str()).filter(|schema| !schema.is_empty());
-        let Some(table) = self.catalog.table(schema, &relation.relname) else { return Ok(()) };
-        for command in &alter.cmds {
-            let Some(NodeEnum::AlterTableCmd(command)) = &command.node else { continue };
-            let Some(NodeEnum::ColumnDef(definition)) = command.def.as_deref().and_then(|def| def.node.as_ref()) else {
-                continue;
-            };
-            let altered = table.columns.iter().any(|column| column.name == command.name);
-            let (Some(using), Some(ty), true) = (&definition.raw_default, &definition.type_name, altered) else {
-                continue;
-            };
-            let Ok(to) = Type::from_name(ty, &self.catalog) else { continue };
-            match self.translator(Tie::Least).table_expression(table.oid, using, Some(&to)) {
-                Err(problem @ Problem::Rejected(_)) => return Err(problem.into()),
-                _ => {}
-            }
-        }
-        Ok(())
     }
 
     fn carry_out(&mut self, applied: &Applied, report: &mut StatementReport, before: &Catalog) -> Ran<Verdict> {
@@ -196,7 +174,7 @@ impl Session<'_> {
         }
     }
 
-    fn translator(&self, tie: Tie) -> Translator<'_> {
+    pub(super) fn translator(&self, tie: Tie) -> Translator<'_> {
         Translator { catalog: &self.catalog, settings: &self.settings, tie }
     }
 

@@ -1,0 +1,91 @@
+//! Expressions that DDL brings: they must mean something before any row is seen.
+//!
+//! Input: a DDL statement, the catalogs before and after it. Output: nothing, or the server's error in a USING, CHECK, default, generated
+//! column or index. Left out: expressions that can't be read here; whoever needs their values says so.
+
+use pg_query::NodeEnum;
+
+use super::Session;
+use crate::catalog::{Catalog, Column, ConstraintKind, Expression, IndexTarget, Oid, Problem, Type};
+use crate::dry_run::engine::Ran;
+use crate::translate::Tie;
+
+impl Session<'_> {
+    /// What USING gives must fit the new type: the server asks that before it looks at defaults and keys.
+    pub(super) fn expect_using_casts(&self, node: &NodeEnum) -> Ran<()> {
+        let NodeEnum::AlterTableStmt(alter) = node else { return Ok(()) };
+        let Some(relation) = &alter.relation else { return Ok(()) };
+        let schema = Some(relation.schemaname.as_str()).filter(|schema| !schema.is_empty());
+        let Some(table) = self.catalog.table(schema, &relation.relname) else { return Ok(()) };
+        for command in &alter.cmds {
+            let Some(NodeEnum::AlterTableCmd(command)) = &command.node else { continue };
+            let Some(NodeEnum::ColumnDef(definition)) = command.def.as_deref().and_then(|def| def.node.as_ref()) else {
+                continue;
+            };
+            let altered = table.columns.iter().any(|column| column.name == command.name);
+            let (Some(using), Some(ty), true) = (&definition.raw_default, &definition.type_name, altered) else {
+                continue;
+            };
+            let Ok(to) = Type::from_name(ty, &self.catalog) else { continue };
+            self.refuse_rejected(self.translator(Tie::Least).table_expression(table.oid, using, Some(&to)))?;
+        }
+        Ok(())
+    }
+
+    /// Reads the expressions that are new in the catalog.
+    pub(super) fn bind_what_is_new(&self, before: &Catalog) -> Ran<()> {
+        for table in self.catalog.tables.values() {
+            let old = before.tables.get(&table.oid);
+            for column in &table.columns {
+                let same = |old: &&Column| {
+                    old.attnum == column.attnum && old.default == column.default && old.generated == column.generated
+                };
+                if !old.is_some_and(|old| old.columns.iter().any(|c| same(&c))) {
+                    self.bind_column(table.oid, column)?;
+                }
+            }
+        }
+        for constraint in self.catalog.constraints.values().filter(|c| !before.constraints.contains_key(&c.oid)) {
+            if let ConstraintKind::Check(check) = &constraint.kind {
+                self.bind_condition(constraint.table, check, "CHECK")?;
+            }
+        }
+        for index in self.catalog.indexes.values().filter(|index| !before.indexes.contains_key(&index.oid)) {
+            for key in &index.keys {
+                if let IndexTarget::Expression(expression) = &key.target {
+                    let read = self.translator(Tie::Least).table_expression(index.table, &expression.node, None);
+                    self.refuse_rejected(read)?;
+                }
+            }
+            if let Some(predicate) = &index.predicate {
+                self.bind_condition(index.table, predicate, "WHERE")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn bind_column(&self, table: Oid, column: &Column) -> Ran<()> {
+        let translator = self.translator(Tie::Least);
+        if let Some(generated) = &column.generated {
+            let read = translator.table_expression(table, &generated.node, None);
+            return self.refuse_rejected(read);
+        }
+        if column.default.is_some() {
+            return self.refuse_rejected(translator.default(table, column.attnum));
+        }
+        Ok(())
+    }
+
+    fn bind_condition(&self, table: Oid, condition: &Expression, clause: &'static str) -> Ran<()> {
+        let read = self.translator(Tie::Least).table_condition(table, &condition.node, clause);
+        self.refuse_rejected(read)
+    }
+
+    /// What can't be read is left to those who need it.
+    fn refuse_rejected<T>(&self, read: Result<T, Problem>) -> Ran<()> {
+        match read {
+            Err(problem @ Problem::Rejected(_)) => Err(problem.into()),
+            _ => Ok(()),
+        }
+    }
+}
