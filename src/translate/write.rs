@@ -501,7 +501,11 @@ impl Reader<'_> {
             if columns.iter().any(|c| c.attnum == column.attnum) {
                 list.push(format!("i.{name} AS {name}"));
             } else {
-                list.push(format!("{} AS {name}", self.default_value(table, column)?));
+                let value = self.default_value(table, column)?;
+                if value.contains("error(") {
+                    self.remarks.constants.push(value.clone());
+                }
+                list.push(format!("{value} AS {name}"));
             }
         }
         let inner = format!("SELECT {} FROM ({source}) AS i", list.join(", "));

@@ -24,7 +24,7 @@ use rehearsal::snapshot::{EngineOptions, Snapshot};
 
 use crate::beside::{Beside, Fate};
 use crate::scenarios::{empty, options};
-use crate::server;
+use crate::{fixtures, server};
 use dice::Dice;
 use schema::Schema;
 
@@ -239,4 +239,23 @@ fn long_run(client: &mut Client, snapshot: &Snapshot, cases: usize, tally: &mut 
     for (what, count) in refused.iter().take(60) {
         println!("{count:6} {what}");
     }
+}
+
+#[test]
+fn scripts_that_differed_agree_now() {
+    let database = server::database();
+    let mut client = database.client();
+    let snapshot = Snapshot::empty(&EngineOptions::default()).expect("nothing to read");
+    let text = std::fs::read_to_string(fixtures::folder("semantics").join("generated.txt")).expect("the scripts");
+    let lines = text.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty());
+    let (mut tally, mut wrong) = (Tally::default(), Vec::new());
+    for (number, line) in lines.enumerate() {
+        let (title, sql) = line.split_once(" :: ").expect("a title");
+        let script: Vec<String> = vec![sql.to_owned()];
+        if let Some(what) = run(&mut client, &snapshot, &script, 100_000 + number, &mut tally) {
+            wrong.push(format!("{title}: {what}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(tally.refusals() <= 8, "{:?}", tally.refused);
 }

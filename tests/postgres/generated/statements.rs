@@ -55,9 +55,6 @@ fn on_conflict(dice: &mut Dice, schema: &Schema, table: &Table, percent: usize) 
     if table.keyed {
         targets.push(table.columns[0].name.clone());
     }
-    if dice.percent(3) {
-        targets = vec![dice.of(&table.columns).name];
-    }
     let target = if targets.is_empty() || dice.percent(25) { String::new() } else { dice.of(&targets) };
     if target.is_empty() || dice.percent(40) {
         let target = if target.is_empty() { target } else { format!(" ({target})") };
