@@ -46,7 +46,8 @@ impl Run<'_, '_> {
             .filter(|c| plan.columns.contains(&c.attnum))
             .map(|c| format!("n{}", c.attnum))
             .collect();
-        let order = if order.is_empty() { String::new() } else { format!("ORDER BY {}", order.join(", ")) };
+        let order =
+            if order.is_empty() || self.keeps_order { String::new() } else { format!("ORDER BY {}", order.join(", ")) };
         let first = self.store.take_row_numbers(plan.table, 0);
         let (stage, rows) = self.stage_query(
             &plan.steps,

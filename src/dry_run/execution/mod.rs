@@ -52,6 +52,8 @@ pub(super) struct Run<'a, 's> {
     pub(super) temporary: Vec<String>,
     /// Rows written, for verification.
     pub(super) touched: Vec<Touched>,
+    /// Rows that come in are numbered as they are written down, not by their values.
+    pub(super) keeps_order: bool,
 }
 
 /// Rows that a statement wrote.

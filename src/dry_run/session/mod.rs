@@ -5,6 +5,7 @@
 //! statement that can't be told leaves its tables marked, and every later statement that reads them is named.
 //! Left out: SAVEPOINT, two-phase commit.
 
+mod batch;
 pub(super) mod claims;
 mod outcome;
 mod statement;
@@ -12,6 +13,7 @@ mod taint;
 mod transaction;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use anyhow::{Result, anyhow};
 use indicatif::ProgressBar;
@@ -21,6 +23,7 @@ pub use super::execution::DEFAULT_ROW_BUDGET;
 use super::expect::{Figures, Row};
 use super::recognition::Recognition;
 use super::report::{StatementReport, Verdict};
+use super::schema::Provenance;
 use super::store::Store;
 use crate::catalog::locks::{LockMode, locks};
 use crate::catalog::{Catalog, Oid, Outcome, Problem};
@@ -29,6 +32,7 @@ use crate::snapshot::Snapshot;
 use crate::snapshot::manifest::Source;
 use crate::translate::Settings;
 use crate::ui::hinted;
+use batch::Batched;
 pub(super) use statement::shown;
 use transaction::Block;
 pub use transaction::Transactions;
@@ -88,6 +92,8 @@ pub struct Session<'s> {
     ended: usize,
     /// Ladders and walks among the statements that ran.
     pub(super) recognition: Recognition,
+    /// Which statement made what.
+    pub(super) provenance: Provenance,
 }
 
 /// A lock that a statement takes; its transaction keeps it.
@@ -99,12 +105,12 @@ pub(super) struct TakenLock {
     pub(super) mode: LockMode,
 }
 
-/// A statement that was sent.
+/// A statement that was sent, or a batch of them as one.
 #[derive(Clone)]
 struct Sent {
     statement: Statement,
-    /// Its report.
-    report: usize,
+    /// Its report; of a batch, those of its statements.
+    reports: Range<usize>,
 }
 
 impl<'s> Session<'s> {
@@ -127,7 +133,7 @@ impl<'s> Session<'s> {
         let store = Store::new(engine, snapshot, base.clone(), &outlook.join("\n"));
         let (time_zone, collation) = match &manifest.source {
             Source::Postgres(server) => (Some(server.time_zone.clone()), server.collation.clone()),
-            Source::Synthetic { .. } => (None, None),
+            Source::Synthetic { .. } | Source::Empty => (None, None),
         };
         let settings = Settings {
             now: manifest.captured_at.trim_end_matches('Z').replace('T', " "),
@@ -154,6 +160,7 @@ impl<'s> Session<'s> {
             locks: Vec::new(),
             ended: 0,
             recognition: Recognition::default(),
+            provenance: Provenance::default(),
         })
     }
 
@@ -206,13 +213,40 @@ impl<'s> Session<'s> {
     /// An interrupt, or a snapshot that can't be read; what is wrong with a statement is in its report.
     pub fn run_all(&mut self, migration: &Migration) -> Result<()> {
         self.migrations += 1;
-        for statement in &migration.statements {
-            self.run(migration, statement)?;
-            if let Some(progress) = &self.options.progress {
-                progress.inc(1);
-            }
+        let mut rest = migration.statements.as_slice();
+        while !rest.is_empty() {
+            let length = batch::length(rest).max(1);
+            let (together, after) = rest.split_at(length);
+            self.run_together(migration, together)?;
+            rest = after;
         }
         self.finish()
+    }
+
+    /// Runs statements of which all that can go together do: where one of them fails, that one goes alone.
+    fn run_together(&mut self, migration: &Migration, statements: &[Statement]) -> Result<()> {
+        let outcome = if statements.len() > 1 { self.run_batch(migration, statements)? } else { Batched::OneByOne };
+        match outcome {
+            Batched::Done => self.progress(statements.len()),
+            Batched::OneByOne => {
+                for statement in statements {
+                    self.run(migration, statement)?;
+                    self.progress(1);
+                }
+            }
+            Batched::Failed => {
+                let (first, second) = statements.split_at(statements.len() / 2);
+                self.run_together(migration, first)?;
+                self.run_together(migration, second)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn progress(&self, statements: usize) {
+        if let Some(progress) = &self.options.progress {
+            progress.inc(statements as u64);
+        }
     }
 
     /// Runs one statement and returns its report, which a later failure may still mark as rolled back.

@@ -26,6 +26,7 @@ impl Session<'_> {
         if done.is_ok() {
             self.store.commit()?;
             self.recognition.observe(statement, &before);
+            self.provenance.observe(statement, &before, &self.catalog);
         } else {
             self.catalog = before;
             self.store.roll_back()?;
@@ -145,6 +146,7 @@ impl Session<'_> {
             report,
             temporary: Vec::new(),
             touched: Vec::new(),
+            keeps_order: false,
         };
         let done = work(&mut run)?;
         run.tidy()?;
@@ -183,7 +185,7 @@ impl Session<'_> {
         Ok((plan, other))
     }
 
-    fn write_plans(&self, node: &NodeEnum) -> Ran<Both<WritePlan>> {
+    pub(super) fn write_plans(&self, node: &NodeEnum) -> Ran<Both<WritePlan>> {
         let plan = self.translator(Tie::Least).write(node)?;
         let remarks = execution::remarks(&plan);
         let other = if remarks.choices.is_empty() || !remarks.volatile.is_empty() {

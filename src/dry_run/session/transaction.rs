@@ -15,6 +15,7 @@ use super::{Sent, Session, broken};
 use crate::catalog::Problem;
 use crate::dry_run::engine::Ran;
 use crate::dry_run::report::{StatementReport, Verdict};
+use crate::dry_run::schema::Provenance;
 use crate::migration::Statement;
 
 /// What makes a transaction (`--transaction`).
@@ -128,7 +129,12 @@ impl Session<'_> {
         if matches!(statement.node, NodeEnum::TransactionStmt(_)) {
             return;
         }
-        self.open.push(Sent { statement: statement.clone(), report });
+        self.note_sent(Sent { statement: statement.clone(), reports: report..report + 1 });
+    }
+
+    /// Takes note of what ran; outside a transaction, it is committed.
+    pub(super) fn note_sent(&mut self, sent: Sent) {
+        self.open.push(sent);
         if self.block == Block::None {
             self.commit();
         }
@@ -170,7 +176,7 @@ impl Session<'_> {
         self.ended += 1;
         self.block = Block::None;
         for sent in &undone {
-            self.reports[sent.report].rolled_back = true;
+            self.reports[sent.reports.clone()].iter_mut().for_each(|report| report.rolled_back = true);
         }
         if undone.is_empty() {
             return Ok(());
@@ -178,6 +184,7 @@ impl Session<'_> {
         let standing: Vec<_> = self.catalog.sequences.values().map(|s| (s.oid, s.numbers)).collect();
         self.store.reset()?;
         self.recognition = Recognition::default();
+        self.provenance = Provenance::default();
         self.catalog = self.base.clone();
         self.unreliable = self.unreliable_before.clone();
         for sent in self.committed.clone() {
