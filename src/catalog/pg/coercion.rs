@@ -14,9 +14,11 @@ pub fn converts(from: Id, to: Id, context: Context) -> bool {
     if let Some(cast) = tables().cast(from, to) {
         return context >= cast.context;
     }
-    // An array converts as its elements do.
-    if let (Some(from), Some(to)) = (from.element(), to.element())
-        && converts(from, to, context)
+    // An array converts as its elements do, but not into the vectors of the server's own tables.
+    if let (Some(from), Some(element)) = (from.element(), to.element())
+        && to != named("oidvector")
+        && to != named("int2vector")
+        && converts(from, element, context)
     {
         return true;
     }

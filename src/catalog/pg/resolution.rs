@@ -369,6 +369,7 @@ mod tests {
         check("unknown", "||", "int4", Ok("text int4 text"));
         check("int4", "||", "int4", Err(Failure::Missing));
         check("_int4", "||", "int8", Ok("_int8 int8 _int8"));
+        check("_int4", "=", "_int4", Ok("_int4 _int4 bool"));
         check("timestamptz", "-", "unknown", Ok("timestamptz timestamptz interval"));
         check("date", "+", "unknown", Err(Failure::Ambiguous));
         check("jsonb", "->", "unknown", Ok("jsonb text jsonb"));
