@@ -26,3 +26,4 @@ mod pg_catalog;
 mod roots;
 mod scenarios;
 mod snapshots;
+mod steps;
