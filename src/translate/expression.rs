@@ -277,7 +277,7 @@ impl Reader<'_> {
         let types: Vec<Type> = values.iter().map(|v| v.ty.clone()).collect();
         let ty = self.common_type(&types, what)?;
         let values =
-            values.into_iter().map(|value| Ok(self.to_common(value, &ty, what)?.sql)).collect::<Outcome<Vec<_>>>()?;
+            values.into_iter().map(|value| Ok(self.unified(value, &ty, what)?.sql)).collect::<Outcome<Vec<_>>>()?;
         Ok((values, ty))
     }
 

@@ -301,7 +301,7 @@ impl Reader<'_> {
     }
 
     /// A value as the type that UNION and its kin have chosen.
-    pub(super) fn to_common(&mut self, value: Typed, ty: &Type, what: &str) -> Outcome<Typed> {
+    pub(super) fn unified(&mut self, value: Typed, ty: &Type, what: &str) -> Outcome<Typed> {
         if value.ty == *ty {
             return Ok(value);
         }

@@ -120,6 +120,9 @@ pub struct Function {
     pub columns: Vec<(&'static str, Id)>,
 }
 
+/// An operator that an extension brings: the extension, the types of its operands.
+pub type Brought = (&'static str, Option<Id>, Id);
+
 /// The tables, read once.
 pub struct Tables {
     types: Vec<TypeRow>,
@@ -130,7 +133,7 @@ pub struct Tables {
     functions: HashMap<&'static str, Vec<Function>>,
     extensions: HashSet<&'static str>,
     extension_functions: HashMap<&'static str, Vec<&'static str>>,
-    extension_operators: HashMap<&'static str, Vec<(&'static str, Option<Id>, Id)>>,
+    extension_operators: HashMap<&'static str, Vec<Brought>>,
 }
 
 static TABLES: LazyLock<Tables> = LazyLock::new(Tables::read);
@@ -186,7 +189,7 @@ impl Tables {
         }
         let mut extensions = HashSet::new();
         let mut extension_functions: HashMap<&'static str, Vec<&'static str>> = HashMap::new();
-        let mut extension_operators: HashMap<&'static str, Vec<(&'static str, Option<Id>, Id)>> = HashMap::new();
+        let mut extension_operators: HashMap<&'static str, Vec<Brought>> = HashMap::new();
         for row in rows(include_str!("extensions.tsv")) {
             extensions.insert(row[0]);
             match row[1] {
@@ -252,7 +255,7 @@ impl Tables {
     }
 
     /// Extensions that bring an operator of this name between types of pg_catalog.
-    pub fn extensions_with_operator(&self, name: &str) -> &[(&'static str, Option<Id>, Id)] {
+    pub fn extensions_with_operator(&self, name: &str) -> &[Brought] {
         self.extension_operators.get(name).map_or(&[], Vec::as_slice)
     }
 }
