@@ -21,6 +21,7 @@ mod operator;
 mod pattern;
 mod query;
 mod reader;
+mod resolve;
 mod scope;
 mod system;
 mod typed;
@@ -200,6 +201,8 @@ pub struct InsertPlan {
     pub staging_sql: String,
     /// Columns the statement names (all others get their default).
     pub columns: Vec<AttNum>,
+    /// The rows are those of VALUES, in their order.
+    pub is_listed: bool,
     /// ON CONFLICT.
     pub conflict: Option<Conflict>,
     /// What was found out.

@@ -358,6 +358,7 @@ impl Reader<'_> {
             table: oid,
             staging_sql,
             columns: columns.iter().map(|c| c.attnum).collect(),
+            is_listed: insert.select_stmt.as_deref().is_some_and(is_listed),
             conflict,
             remarks: std::mem::take(&mut self.remarks),
             writes: std::mem::take(&mut self.writes),
@@ -385,18 +386,14 @@ impl Reader<'_> {
             }
             Ok(())
         };
-        let Some(select) = insert.select_stmt.as_deref() else {
+        let Some(source) = insert.select_stmt.as_deref() else {
             columns.clear();
             return Ok("SELECT 1 AS o0".to_owned());
         };
-        let Some(NodeEnum::SelectStmt(select)) = &select.node else {
+        let Some(NodeEnum::SelectStmt(select)) = &source.node else {
             return Err(Problem::unsupported("this form of INSERT"));
         };
-        if !select.values_lists.is_empty()
-            && select.with_clause.is_none()
-            && select.sort_clause.is_empty()
-            && select.limit_count.is_none()
-        {
+        if is_listed(source) {
             return self.inserted_values(select, table, columns, all, refuse_generated);
         }
         let query: Query = self.query_in_order(select, None, true)?;
@@ -418,7 +415,7 @@ impl Reader<'_> {
     fn constant_outputs(&mut self, select: &SelectStmt, columns: &[Column]) -> Outcome<()> {
         for (node, column) in select.target_list.iter().zip(columns) {
             let Some(NodeEnum::ResTarget(target)) = &node.node else { continue };
-            let Some(node) = target.val.as_deref().filter(|value| is_constant(value, "")) else { continue };
+            let Some(node) = target.val.as_deref().filter(|value| is_constant(value, "error(")) else { continue };
             let scope = Scope::default();
             let volatile = self.remarks.volatile.len();
             // A function of rows can't be read here, and isn't a constant.
@@ -657,6 +654,15 @@ impl Reader<'_> {
         let scope = row_scope(&table, column_name);
         self.expression(node, Site::new(&scope, clause))
     }
+}
+
+/// Is this VALUES alone, whose rows come in their order?
+fn is_listed(node: &Node) -> bool {
+    matches!(&node.node, Some(NodeEnum::SelectStmt(select))
+        if !select.values_lists.is_empty()
+            && select.with_clause.is_none()
+            && select.sort_clause.is_empty()
+            && select.limit_count.is_none())
 }
 
 /// Does an expression read no row, as far as its form tells? `sql` is what became of it: a literal that was read without an error

@@ -25,6 +25,7 @@ mod generated;
 mod growth;
 mod history;
 mod migrations;
+mod pg_catalog;
 mod roots;
 mod scenarios;
 mod snapshots;

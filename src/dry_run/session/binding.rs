@@ -74,7 +74,8 @@ impl Session<'_> {
         let checked = self.catalog.constraints.values().any(|constraint| {
             constraint.table == table && matches!(&constraint.kind, ConstraintKind::Check(check) if reads(check))
         });
-        let partial = self.catalog.indexes.values().any(|i| i.table == table && i.predicate.as_ref().is_some_and(reads));
+        let partial =
+            self.catalog.indexes.values().any(|i| i.table == table && i.predicate.as_ref().is_some_and(reads));
         if checked || partial {
             let what = format!("a new type for the column {}, which a check or a partial index compares", column.name);
             return Err(Problem::unsupported(what).into());
@@ -85,11 +86,23 @@ impl Session<'_> {
     fn bind_column(&self, table: Oid, column: &Column) -> Ran<()> {
         let translator = self.translator(Tie::Least);
         if let Some(generated) = &column.generated {
-            let read = translator.table_expression(table, &generated.node, None);
-            return self.refuse_rejected(read);
+            return match translator.table_expression(table, &generated.node, None) {
+                Ok((_, ty)) if ty != Type::Unknown && !ty.assigns_to(&column.ty) => {
+                    let (to, from) = (column.ty.base_name(&self.catalog), ty.base_name(&self.catalog));
+                    Err(unfitting_default(&column.name, &to, &from).into())
+                }
+                read => self.refuse_rejected(read),
+            };
         }
         if column.default.is_some() {
-            return self.refuse_rejected(translator.default(table, column.attnum));
+            let read = translator.default(table, column.attnum).map_err(|problem| match problem {
+                Problem::Rejected(mut error) if error.sqlstate == "42804" => {
+                    error.message = error.message.replace("but expression is", "but default expression is");
+                    Problem::Rejected(error)
+                }
+                problem => problem,
+            });
+            return self.refuse_rejected(read);
         }
         Ok(())
     }
@@ -106,6 +119,11 @@ impl Session<'_> {
             _ => Ok(()),
         }
     }
+}
+
+fn unfitting_default(column: &str, to: &str, from: &str) -> Problem {
+    Problem::rejected("42804", format!("column \"{column}\" is of type {to} but default expression is of type {from}"))
+        .hint("You will need to rewrite or cast the expression.")
 }
 
 /// Types between which comparisons with literals stay what they are.
