@@ -75,7 +75,7 @@ impl Run<'_, '_> {
                 let (value, _) = then.table_expression(table, &using.node, Some(&converted.ty))?;
                 let columns = columns_in(&value);
                 if columns.is_empty() && !value.to_uppercase().contains(" OVER ") {
-                    self.compute(&[value.clone()])?;
+                    self.compute(std::slice::from_ref(&value))?;
                 }
                 self.store.ensure(table, columns)?;
                 value

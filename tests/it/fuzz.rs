@@ -1,7 +1,7 @@
 //! Any text, and any mutation of SQL that is in the fixtures: the reader, the catalog, the translator and a session neither panic nor
 //! hang, and what goes wrong is the statement's verdict, never an error of the tool.
 //!
-//! A fixed budget of new seeds at every run; `PROPTEST_CASES=20000` makes a long one.
+//! A fixed budget of new seeds at every run; `REHEARSAL_CASES=20000` makes a long one.
 
 use std::cell::OnceCell;
 use std::path::Path;
@@ -193,13 +193,18 @@ fn in_time(text: &str, work: impl FnOnce()) {
     assert!(begun.elapsed() < PATIENCE, "{:?} for {text}", begun.elapsed());
 }
 
+/// So many, or as many as a long run asks for.
+fn cases(ordinary: u32) -> u32 {
+    std::env::var("REHEARSAL_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(ordinary)
+}
+
 thread_local! {
     static CORPUS: OnceCell<Vec<String>> = const { OnceCell::new() };
     static SNAPSHOT: OnceCell<Snapshot> = const { OnceCell::new() };
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(400), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_text_is_read_or_refused(text in "\\PC{0,80}", bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
@@ -216,7 +221,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(40), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn mutated_scripts_run_to_a_verdict(which in any::<Index>(), mutations in mutations(), number in any::<u32>()) {

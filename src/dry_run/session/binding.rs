@@ -70,7 +70,7 @@ impl Session<'_> {
 
     /// A check or a partial index holds its literals in the column's old type, which only the server knows to compare with the new.
     fn expect_uncompared(&self, table: Oid, column: &Column) -> Ran<()> {
-        let reads = |condition: &Expression| condition.columns().iter().any(|name| *name == column.name);
+        let reads = |condition: &Expression| condition.columns().contains(&column.name);
         let checked = self.catalog.constraints.values().any(|constraint| {
             constraint.table == table && matches!(&constraint.kind, ConstraintKind::Check(check) if reads(check))
         });
