@@ -29,7 +29,7 @@ use crate::catalog::{Catalog, Oid, Outcome, Problem};
 use crate::migration::{Migration, Statement};
 use crate::snapshot::Snapshot;
 use crate::snapshot::manifest::Source;
-use crate::translate::Settings;
+use crate::translate::{Settings, Variables};
 use crate::ui::hinted;
 use batch::Batched;
 pub(super) use statement::shown;
@@ -135,6 +135,7 @@ impl<'s> Session<'s> {
         let settings = Settings {
             now: manifest.captured_at.trim_end_matches('Z').replace('T', " "),
             time_zone: time_zone.filter(|zone| !["UTC", "Etc/UTC", "GMT"].contains(&zone.as_str())),
+            variables: Variables::default(),
             collation: collation.filter(|name| !["C", "POSIX", "C.UTF-8", "C.utf8"].contains(&name.as_str())),
         };
         Ok(Session {
