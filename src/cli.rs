@@ -116,7 +116,7 @@ pub struct DryRun {
     /// Migration files, folders of them, a Prisma migrations folder, or - for stdin; in the order they run
     #[arg(value_name = "MIGRATION", required = true)]
     pub migrations: Vec<PathBuf>,
-    /// Snapshot to rehearse on: a folder made by `rehearsal export`, or `demo`
+    /// Snapshot to rehearse on: a folder made by `rehearsal export`, or `demo`; or `empty`: a whole history from an empty database
     #[arg(long, value_name = "SNAP")]
     pub on: String,
     /// Contract of what the migration must do
@@ -190,7 +190,7 @@ pub enum Command {
     Growth(Growth),
     /// The real migration.sql on a snapshot: what each statement does to the rows, and whether that is what was expected
     #[command(
-        after_help = "Examples:\n  echo \"UPDATE llama_logs SET reason = 'x' WHERE status = 'FAILED'\" | rehearsal dry-run - --on demo\n  rehearsal dry-run prisma/migrations --on snap --expect expect.toml --rollback down.sql\n\nNothing is written but what --output, --write-expect and --output-run ask for; the snapshot is only read."
+        after_help = "Examples:\n  echo \"UPDATE llama_logs SET reason = 'x' WHERE status = 'FAILED'\" | rehearsal dry-run - --on demo\n  rehearsal dry-run prisma/migrations --on snap --expect expect.toml --rollback down.sql\n  rehearsal dry-run prisma/migrations --on empty\n\nNothing is written but what --output, --write-expect and --output-run ask for; the snapshot is only read."
     )]
     DryRun(DryRun),
     /// Ad-hoc SQL over a snapshot: a query, a file, a named question, or a shell

@@ -10,6 +10,7 @@
 
 mod casts;
 pub mod ddl;
+pub mod definition;
 pub mod delta;
 pub mod expression;
 pub mod locks;

@@ -25,6 +25,10 @@ use writer::hash_file;
 
 /// The word that names the built-in snapshot.
 pub const DEMO: &str = "demo";
+/// The word that names a database without tables, where a whole history is rehearsed.
+pub const EMPTY: &str = "empty";
+/// What `now()` gives in an empty database: a run says the same whenever it is made.
+const EMPTY_NOW: &str = "2026-01-01T00:00:00Z";
 
 const DEMO_MANIFEST: &str = include_str!("../../fixtures/demo/manifest.json");
 const DEMO_ROWS: &[u8] = include_bytes!("../../fixtures/demo/llama_logs.parquet");
@@ -137,6 +141,35 @@ impl Snapshot {
             anyhow!("{source} doesn't exist"),
             "name a snapshot folder, a Parquet file, a glob of them, or `demo`, the built-in snapshot",
         ))
+    }
+
+    /// An empty database as PostgreSQL 15 makes it: the schema `public`, UTF-8, text in the order of its bytes, UTC.
+    ///
+    /// # Errors
+    /// When the engine can't be started.
+    pub fn empty(options: &EngineOptions) -> Result<Snapshot> {
+        let manifest = Manifest {
+            format_version: manifest::FORMAT_VERSION,
+            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+            id: EMPTY.to_owned(),
+            captured_at: EMPTY_NOW.to_owned(),
+            source: manifest::Source::Empty,
+            enums: Vec::new(),
+            tables: Vec::new(),
+        };
+        Ok(Snapshot {
+            source: EMPTY.to_owned(),
+            id: manifest.id.clone(),
+            manifest: Some(manifest),
+            tables: Vec::new(),
+            connection: engine(options)?,
+            _unpacked: None,
+        })
+    }
+
+    /// Is this the empty database?
+    pub fn is_empty(&self) -> bool {
+        self.manifest.as_ref().is_some_and(|m| m.source == manifest::Source::Empty)
     }
 
     /// The engine. Tables are views; analyses read the view `log` after [`Snapshot::open_log`].

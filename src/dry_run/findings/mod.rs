@@ -323,6 +323,19 @@ fn unindexed_recursions(migration: &Migration, report: &DryRunReport, catalog: &
     found
 }
 
+/// Does a finding say something of a history that began with no rows? What many rows would cost, it can't tell.
+pub(super) fn concerns_history(finding: &Finding) -> bool {
+    const IDS: [&str; 6] = [
+        "check-failed",
+        "expectation-missed",
+        "rollback-incomplete",
+        "row-budget",
+        "statement-failed",
+        "statement-unsupported",
+    ];
+    IDS.contains(&finding.id)
+}
+
 /// What the roll-back leaves.
 pub(super) fn add_rollback(findings: &mut Vec<Finding>, rollback: &RollbackReport) {
     if rollback.restored {

@@ -23,6 +23,7 @@ pub use super::execution::DEFAULT_ROW_BUDGET;
 use super::expect::{Figures, Row};
 use super::recognition::Recognition;
 use super::report::{StatementReport, Verdict};
+use super::schema::Provenance;
 use super::store::Store;
 use crate::catalog::locks::{LockMode, locks};
 use crate::catalog::{Catalog, Oid, Outcome, Problem};
@@ -91,6 +92,8 @@ pub struct Session<'s> {
     ended: usize,
     /// Ladders and walks among the statements that ran.
     pub(super) recognition: Recognition,
+    /// Which statement made what.
+    pub(super) provenance: Provenance,
 }
 
 /// A lock that a statement takes; its transaction keeps it.
@@ -130,7 +133,7 @@ impl<'s> Session<'s> {
         let store = Store::new(engine, snapshot, base.clone(), &outlook.join("\n"));
         let (time_zone, collation) = match &manifest.source {
             Source::Postgres(server) => (Some(server.time_zone.clone()), server.collation.clone()),
-            Source::Synthetic { .. } => (None, None),
+            Source::Synthetic { .. } | Source::Empty => (None, None),
         };
         let settings = Settings {
             now: manifest.captured_at.trim_end_matches('Z').replace('T', " "),
@@ -158,6 +161,7 @@ impl<'s> Session<'s> {
             locks: Vec::new(),
             ended: 0,
             recognition: Recognition::default(),
+            provenance: Provenance::default(),
         })
     }
 

@@ -133,6 +133,9 @@ impl Session<'_> {
 
     /// A hint where the snapshot, not the migration, is to blame.
     fn way_out(&self, statement: &Statement, error: &ServerError) -> Option<String> {
+        if !self.base.partial {
+            return None;
+        }
         let first = self.reports.iter().all(|report| report.verdict != Verdict::Failed);
         if first && ["42P07", "42701", "42710"].contains(&error.sqlstate) {
             let on_snapshot = self.base.clone().apply(&statement.node, &TransactionState::default());

@@ -26,6 +26,7 @@ impl Session<'_> {
         if done.is_ok() {
             self.store.commit()?;
             self.recognition.observe(statement, &before);
+            self.provenance.observe(statement, &before, &self.catalog);
         } else {
             self.catalog = before;
             self.store.roll_back()?;
