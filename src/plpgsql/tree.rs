@@ -199,7 +199,7 @@ pub enum Kind {
         /// What takes each row.
         targets: Vec<Target>,
         /// The query.
-        query: Query,
+        query: Box<Query>,
         /// What it does.
         body: Vec<Statement>,
     },

@@ -33,7 +33,7 @@ use pg_query::protobuf::{Node, RangeVar};
 use crate::catalog::{AttNum, Catalog, Oid, Outcome, Problem, Type};
 use reader::Reader;
 use typed::Typed;
-pub use variables::{Level, NameConflict, Named, Value, Variable, Variables};
+pub use variables::{Level, NameConflict, Named, Place, Value, Variable, Variables};
 
 /// What a translation depends on beside the catalog.
 #[derive(Debug, Clone)]
@@ -301,7 +301,10 @@ impl Translator<'_> {
     /// # Errors
     /// As [`Translator::select`].
     pub fn select_into(&self, node: &NodeEnum, targets: &[Type]) -> Outcome<SelectPlan> {
-        let mut plan = self.select(node)?;
+        self.cast_outputs(self.select(node)?, targets)
+    }
+
+    fn cast_outputs(&self, mut plan: SelectPlan, targets: &[Type]) -> Outcome<SelectPlan> {
         let mut list = Vec::new();
         for (at, output) in plan.outputs.iter_mut().enumerate() {
             let value = Typed::new(format!("q.{}", output.column), output.ty.clone());
@@ -322,8 +325,9 @@ impl Translator<'_> {
     ///
     /// # Errors
     /// As [`Translator::select`].
-    pub fn returning(&self, relation: &RangeVar, list: &[Node], rows: &str) -> Outcome<SelectPlan> {
-        Reader::new(self).returned_rows(relation, list, rows)
+    pub fn returning(&self, relation: &RangeVar, list: &[Node], rows: &str, targets: &[Type]) -> Outcome<SelectPlan> {
+        let plan = Reader::new(self).returned_rows(relation, list, rows)?;
+        self.cast_outputs(plan, targets)
     }
 
     /// INSERT, UPDATE, DELETE.

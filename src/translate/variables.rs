@@ -62,11 +62,6 @@ impl Value {
         Value::read(ty.clone(), &physical(&ty), Some(value.to_string()))
     }
 
-    /// An expression whose value isn't known before rows are read.
-    pub(super) fn of(value: Typed) -> Value {
-        Value { ty: value.ty, sql: value.sql, known: None }
-    }
-
     /// Is it known to be NULL?
     pub fn is_null(&self) -> bool {
         self.known == Some(None)

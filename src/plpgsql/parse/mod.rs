@@ -13,6 +13,7 @@ use super::tree::{Block, Body, Condition, Declaration, Declared, Handler, Sql};
 use crate::catalog::{Outcome, Problem};
 use crate::translate::NameConflict;
 use names::{Name, Names};
+pub(super) use sql::{all, expression, statement};
 
 /// Reads a body. `parameters` are the names known outside it; `label` is the routine's own name.
 ///
@@ -34,6 +35,14 @@ pub fn body(text: &str, parameters: &[String], kind: Kind) -> Outcome<Body> {
         true => Err(parser.unexpected()),
         false => Ok(Body { block, conflict }),
     }
+}
+
+/// Reads the statements of a function in SQL.
+///
+/// # Errors
+/// 42601.
+pub fn statements(text: &str) -> Outcome<()> {
+    all(text).map(|_| ())
 }
 
 /// What kind of routine a body is of: which forms of RETURN it may have.

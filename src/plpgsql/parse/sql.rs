@@ -10,21 +10,20 @@ const PREFIX: &str = "SELECT ";
 
 /// Reads an expression: a SELECT without its first word.
 pub(in crate::plpgsql) fn parse_expression(text: &str, at: usize) -> Outcome<Sql> {
-    let node = parse_one(&format!("{PREFIX}{text}"), at, PREFIX.len())?;
+    let node = parse_one(&format!("{PREFIX}{text}"), at)?;
     Ok(Sql { text: text.to_owned(), at, node })
 }
 
 /// Reads one statement.
 pub(in crate::plpgsql) fn parse_statement(text: &str, at: usize) -> Outcome<Sql> {
-    Ok(Sql { text: text.to_owned(), at, node: parse_one(text, at, 0)? })
+    Ok(Sql { text: text.to_owned(), at, node: parse_one(text, at)? })
 }
 
-fn parse_one(text: &str, at: usize, prefix: usize) -> Outcome<NodeEnum> {
+fn parse_one(text: &str, at: usize) -> Outcome<NodeEnum> {
     let parsed = pg_query::parse(text, 0).map_err(|error| {
         let problem = Problem::rejected("42601", super::message(&error));
         problem.at(i32::try_from(at).unwrap_or(-1))
     })?;
-    let _ = prefix;
     let mut nodes: Vec<NodeEnum> =
         parsed.protobuf.stmts.into_iter().filter_map(|statement| statement.stmt?.node).collect();
     match (nodes.pop(), nodes.is_empty()) {
@@ -151,7 +150,7 @@ impl Parser<'_> {
     }
 
     /// `[STRICT] target, …`
-    pub(super) fn into_clause(&mut self) -> Outcome<Into> {
+    pub(super) fn read_into(&mut self) -> Outcome<Into> {
         let strict = self.take("strict");
         let mut targets = vec![self.target()?];
         while self.take(",") {
@@ -182,7 +181,7 @@ impl Parser<'_> {
                         }
                         text.push_str(self.text_from(part));
                         self.next += 1;
-                        into = Some(self.into_clause()?);
+                        into = Some(self.read_into()?);
                         part = self.next;
                         text.push(' ');
                         continue;
@@ -195,4 +194,29 @@ impl Parser<'_> {
         text.push_str(self.text_from(part));
         Ok((parse_statement(&text, self.start(first))?, into))
     }
+}
+
+/// Reads an expression that stands nowhere.
+pub(in crate::plpgsql) fn expression(text: &str) -> Outcome<Sql> {
+    parse_expression(text, 0)
+}
+
+/// Reads a statement that stands nowhere.
+pub(in crate::plpgsql) fn statement(text: &str) -> Outcome<Sql> {
+    parse_statement(text, 0)
+}
+
+/// Reads all statements of a text.
+pub(in crate::plpgsql) fn all(text: &str) -> Outcome<Vec<Sql>> {
+    let parsed = pg_query::parse(text, 0).map_err(|error| Problem::rejected("42601", super::message(&error)))?;
+    let nodes = parsed.protobuf.stmts.into_iter().filter_map(|raw| {
+        let from = usize::try_from(raw.stmt_location).unwrap_or(0);
+        let to = match usize::try_from(raw.stmt_len).unwrap_or(0) {
+            0 => text.len(),
+            length => from + length,
+        };
+        let node = raw.stmt?.node?;
+        Some(Sql { text: text.get(from..to).unwrap_or(text).trim().to_owned(), at: from, node })
+    });
+    Ok(nodes.collect())
 }

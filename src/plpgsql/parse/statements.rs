@@ -211,7 +211,7 @@ impl Parser<'_> {
             targets.push(self.target()?);
         }
         self.expect("in")?;
-        let query = self.query("loop")?;
+        let query = Box::new(self.query("loop")?);
         let body = self.loop_body(label.as_deref())?;
         Ok(Kind::ForQuery { label, targets, query, body })
     }
@@ -358,7 +358,7 @@ impl Parser<'_> {
         let (mut into, mut using) = (None, Vec::new());
         loop {
             if into.is_none() && self.take("into") {
-                into = Some(self.into_clause()?);
+                into = Some(self.read_into()?);
             } else if using.is_empty() && self.take("using") {
                 using = self.expressions(&[";", "into"])?;
             } else {
