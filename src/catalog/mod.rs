@@ -17,6 +17,7 @@ pub mod locks;
 pub mod lookup;
 mod manifest;
 pub mod naming;
+pub mod pg;
 pub mod problem;
 pub mod tree;
 pub mod types;

@@ -21,6 +21,7 @@ mod operator;
 mod pattern;
 mod query;
 mod reader;
+mod resolve;
 mod scope;
 mod system;
 mod typed;
