@@ -161,6 +161,7 @@ pub struct Raise {
 
 /// What a statement is.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "a tree is read once and hardly moved")]
 pub enum Kind {
     /// A block within.
     Block(Block),
