@@ -162,7 +162,12 @@ fn mutated(corpus: &[String], which: &Index, mutations: &[Mutation]) -> String {
 /// Reads every statement as a rehearsal would, on an empty catalog.
 fn read(text: &str) {
     let Ok(migration) = Migration::from_text("fuzz.sql", text) else { return };
-    let settings = Settings { now: "2026-02-09 18:04:11.524".to_owned(), time_zone: None, collation: None };
+    let settings = Settings {
+        now: "2026-02-09 18:04:11.524".to_owned(),
+        time_zone: None,
+        collation: None,
+        variables: Default::default(),
+    };
     let mut catalog = Catalog::empty();
     let state = TransactionState { in_block: false };
     for statement in &migration.statements {
