@@ -10,18 +10,20 @@
 //!
 //! Left out: what is done with the rows (staging, constraints, counting).
 
+mod assignment;
 mod cast;
 mod expression;
 mod from;
 mod function;
-mod jsonb;
 mod literal;
 mod names;
 mod operator;
 mod pattern;
 mod query;
 mod reader;
+mod rows;
 mod scope;
+mod subscript;
 mod system;
 mod typed;
 mod write;
@@ -251,6 +253,22 @@ pub fn column_name(attnum: AttNum) -> String {
 /// The DuckDB type that holds values of a PostgreSQL type.
 pub fn physical_type(ty: &Type) -> Outcome<String> {
     Ok(typed::physical(ty))
+}
+
+/// Teaches an engine the functions that translated SQL calls.
+///
+/// # Errors
+/// The engine's, where it refuses one.
+pub fn register_functions(connection: &duckdb::Connection) -> anyhow::Result<()> {
+    crate::native::register(connection)
+}
+
+/// PostgreSQL's text of a value, as DuckDB SQL.
+///
+/// # Errors
+/// [`Problem::Unsupported`] for a type whose text can't be told.
+pub fn text_of(sql: &str, ty: &Type, catalog: &Catalog) -> Outcome<String> {
+    cast::output_form(sql, ty, catalog)
 }
 
 /// The steps whose tables are read in the end: like the server, nobody runs a WITH query that isn't.

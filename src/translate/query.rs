@@ -138,7 +138,12 @@ impl Reader<'_> {
             for (side, output, list) in [("l", l, &mut a), ("r", r, &mut b)] {
                 let value = Typed::new(format!("{side}.{}", output.column), output.ty.clone());
                 let value = convert(value, &ty, Context::Implicit, None, self.catalog())?;
-                list.push(format!("{} AS {}", value.sql, l.column));
+                let sql = if ty == Type::Jsonb && word != "UNION ALL" {
+                    format!("pg_jsonb_settled({})", value.sql)
+                } else {
+                    value.sql
+                };
+                list.push(format!("{sql} AS {}", l.column));
             }
             outputs.push(Output { ty, ..l.clone() });
         }
@@ -286,7 +291,11 @@ impl Reader<'_> {
             values.push(value);
         }
         if let Some(grouping) = &grouping {
-            let keys: Vec<&str> = grouping.keys.iter().map(|(sql, _)| sql.as_str()).collect();
+            // A document is a group of its own unless it is equal to one written otherwise.
+            let settled = grouping.keys.iter().filter(|(_, ty)| *ty == Type::Jsonb);
+            let settled: Vec<String> = settled.map(|(sql, _)| format!("pg_jsonb_settled({sql})")).collect();
+            let keys = grouping.keys.iter().map(|(sql, _)| sql.as_str());
+            let keys: Vec<&str> = keys.chain(settled.iter().map(String::as_str)).collect();
             if !keys.is_empty() {
                 clauses.push_str(&format!(" GROUP BY {}", keys.join(", ")));
             }
@@ -368,7 +377,13 @@ impl Reader<'_> {
             ));
         }
         let limit = self.limit(select, &query.order, false)?;
-        let mut sql = format!("SELECT DISTINCT {}{}", query.list(), query.clauses);
+        let list = query.values.iter().zip(outputs).map(|(value, output)| match value.ty {
+            Type::Unknown => format!("CAST({} AS VARCHAR) AS {}", value.sql, output.column),
+            Type::Jsonb => format!("pg_jsonb_settled({}) AS {}", value.sql, output.column),
+            _ => format!("{} AS {}", value.sql, output.column),
+        });
+        let list: Vec<String> = list.collect();
+        let mut sql = format!("SELECT DISTINCT {}{}", list.join(", "), query.clauses);
         if (ordered && !query.order.keys.is_empty()) || !limit.is_empty() {
             let mut keys = query.order.keys.clone();
             keys.extend((1..=query.values.len()).map(|n| format!("{n} {}", self.tie_direction())));
@@ -397,6 +412,9 @@ impl Reader<'_> {
                 }
                 None => self.expression(node, site)?,
             };
+            if value.ty == Type::Jsonb {
+                return Err(Problem::unsupported("DISTINCT ON a jsonb value"));
+            }
             groups.push(value.sql);
             names.push(shown(&sort));
         }
@@ -625,7 +643,11 @@ impl Reader<'_> {
         let inner = Site { windows: false, ..site };
         let mut partition = Vec::new();
         for node in &over.partition_clause {
-            partition.push(self.expression(node, inner)?.sql);
+            let value = self.expression(node, inner)?;
+            partition.push(match value.ty {
+                Type::Jsonb => self.sort_key(&value.sql, &value.ty)?,
+                _ => value.sql,
+            });
         }
         let (mut keys, mut bare) = (Vec::new(), partition.clone());
         let mut names = Vec::new();
@@ -729,7 +751,10 @@ fn figure_name(node: &Node) -> String {
             ),
             Some(NodeEnum::AArrayExpr(_)) => Some("array".to_owned()),
             Some(NodeEnum::RowExpr(_)) => Some("row".to_owned()),
-            Some(NodeEnum::AIndirection(e)) => e.arg.as_deref().and_then(figure),
+            Some(NodeEnum::AIndirection(e)) => match words(&e.indirection).last() {
+                Some(field) => Some((*field).to_owned()),
+                None => e.arg.as_deref().and_then(figure),
+            },
             Some(NodeEnum::CollateClause(e)) => e.arg.as_deref().and_then(figure),
             Some(NodeEnum::AExpr(e)) if e.kind == pg_query::protobuf::AExprKind::AexprNullif as i32 => {
                 Some("nullif".to_owned())

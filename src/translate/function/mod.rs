@@ -5,6 +5,7 @@
 
 mod aggregate;
 mod array;
+pub(super) mod document;
 mod json;
 mod number;
 mod text;
@@ -22,15 +23,25 @@ use super::typed::{Family, Typed, family, is_integer, refuse};
 use crate::catalog::{Outcome, Problem, Type};
 
 /// Aggregates known here.
-const AGGREGATES: &[&str] =
-    &["count", "sum", "min", "max", "avg", "bool_and", "bool_or", "every", "string_agg", "array_agg"];
-
-/// Aggregates that aren't, so that a query with one is still seen to be grouped.
-const OTHER_AGGREGATES: &[&str] = &[
+const AGGREGATES: &[&str] = &[
+    "count",
+    "sum",
+    "min",
+    "max",
+    "avg",
+    "bool_and",
+    "bool_or",
+    "every",
+    "string_agg",
+    "array_agg",
     "json_agg",
     "jsonb_agg",
     "json_object_agg",
     "jsonb_object_agg",
+];
+
+/// Aggregates that aren't, so that a query with one is still seen to be grouped.
+const OTHER_AGGREGATES: &[&str] = &[
     "bit_and",
     "bit_or",
     "stddev",
@@ -90,10 +101,17 @@ impl Reader<'_> {
         if WINDOW_FUNCTIONS.contains(&name.as_str()) {
             return Err(Problem::rejected("42809", format!("window function {name} requires an OVER clause")));
         }
-        if call.agg_distinct || call.agg_filter.is_some() || call.func_variadic {
+        if super::rows::gives_rows(&name) {
+            return self.rows_in_list(&name, call, site);
+        }
+        let variadic = call.func_variadic && !name.contains("extract_path");
+        if call.agg_distinct || call.agg_filter.is_some() || variadic {
             return Err(Problem::unsupported(format!("this form of the call of {name}()")));
         }
-        if name.starts_with("jsonb_") || name.starts_with("json_") {
+        if name.starts_with("jsonb_")
+            || name.starts_with("json_")
+            || matches!(name.as_str(), "to_json" | "to_jsonb" | "row_to_json" | "array_to_json")
+        {
             return self.json_function(&name, call, site);
         }
         let args = call.args.iter().map(|arg| self.expression(arg, site)).collect::<Outcome<Vec<_>>>()?;
@@ -137,7 +155,7 @@ impl Reader<'_> {
             .hint("No function matches the given name and argument types. You might need to add explicit type casts.")
     }
 
-    fn function(&mut self, name: &str, args: Vec<Typed>) -> Outcome<Typed> {
+    pub(super) fn function(&mut self, name: &str, args: Vec<Typed>) -> Outcome<Typed> {
         let given: Vec<Typed> = args.iter().map(|arg| Typed::new("", arg.ty.clone())).collect();
         self.known_function(name, args).map_err(|problem| match problem {
             // Noticed at one argument, but the server names them all.
@@ -199,11 +217,10 @@ impl Reader<'_> {
             ("regexp_replace" | "substring" | "substr" | "regexp_match" | "regexp_matches", _) => {
                 self.part_of_text(name, args)
             }
-            (
-                "array_length" | "cardinality" | "array_append" | "array_to_string" | "string_to_array"
-                | "array_position",
-                _,
-            ) => self.array_function(name, args),
+            ("cardinality" | "string_to_array" | "trim_array" | "enum_range" | "enum_first" | "enum_last", _) => {
+                self.array_function(name, args)
+            }
+            (name, _) if name.starts_with("array_") => self.array_function(name, args),
             ("num_nulls" | "num_nonnulls", n) if n > 0 => {
                 let word = if name == "num_nulls" { "IS NULL" } else { "IS NOT NULL" };
                 let terms: Vec<String> = args.iter().map(|a| format!("CAST({} {word} AS INTEGER)", a.sql)).collect();

@@ -8,7 +8,7 @@ use crate::query::quote_literal;
 use crate::translate::cast::{Context, convert};
 use crate::translate::literal;
 use crate::translate::reader::Reader;
-use crate::translate::typed::{Family, Typed, base, family, refuse};
+use crate::translate::typed::{Family, Typed, base, family};
 
 impl Reader<'_> {
     /// Gives two operands a common type for comparison.
@@ -19,6 +19,9 @@ impl Reader<'_> {
         right: Typed,
     ) -> Outcome<(Typed, Typed)> {
         let catalog = self.catalog();
+        if left.ty == Type::Json || right.ty == Type::Json {
+            return Err(self.no_operator(name, &left.ty, &right.ty));
+        }
         let (left, right) = match (&left.ty, &right.ty) {
             (Type::Unknown, Type::Unknown) => (
                 convert(left, &Type::Text, Context::Implicit, None, catalog)?,
@@ -37,7 +40,10 @@ impl Reader<'_> {
         };
         let (a, b) = (base(&left.ty), base(&right.ty));
         let agree = match (&a, &b) {
-            (Type::Json, _) | (_, Type::Json) => false,
+            (Type::Array(_), Type::Array(_)) => {
+                let (left, right) = self.same_arrays(name, left.clone(), right.clone())?;
+                !matches!((left.ty, right.ty), (Type::Array(e), _) | (_, Type::Array(e)) if *e == Type::Json)
+            }
             (Type::Opaque(_), Type::Opaque(_)) if a == b => {
                 return Err(Problem::unsupported(format!("a comparison of {}", a.name(self.catalog()))));
             }
@@ -64,6 +70,13 @@ impl Reader<'_> {
             let widen = |value: Typed| Typed::new(format!("CAST({} AS DOUBLE)", value.sql), Type::Float8);
             return Ok((widen(left), widen(right)));
         }
+        if a == Type::Jsonb && b == Type::Jsonb {
+            return Ok((document_key(left), document_key(right)));
+        }
+        if let (Type::Array(element), Type::Array(_)) = (&a, &b) {
+            let key = |value: Typed| Typed::new(self.array_key(&value.sql, element), value.ty);
+            return Ok((key(left), key(right)));
+        }
         if matches!(a, Type::Char(_)) || matches!(b, Type::Char(_)) {
             let trim = |value: Typed| Typed::new(format!("rtrim({}, ' ')", value.sql), value.ty);
             return match (&a, &b) {
@@ -84,7 +97,13 @@ impl Reader<'_> {
                     a = self.sort_key(&a, &left.ty)?;
                     b = self.sort_key(&b, &left.ty)?;
                 }
-                Type::Jsonb | Type::Record | Type::Opaque(_) | Type::Interval | Type::Array(_) => {
+                // Documents are compared by their keys already.
+                Type::Jsonb => self.orders_text(),
+                Type::Array(_) => {
+                    a = self.sort_key(&a, &left.ty)?;
+                    b = self.sort_key(&b, &left.ty)?;
+                }
+                Type::Record | Type::Opaque(_) | Type::Interval => {
                     return Err(Problem::unsupported(format!("the order of {} values", left.ty.name(self.catalog()))));
                 }
                 ty if family(ty) == Family::Text => self.orders_text(),
@@ -92,14 +111,6 @@ impl Reader<'_> {
             }
         } else if left.ty == Type::Interval {
             return Err(Problem::unsupported("a comparison of intervals"));
-        } else if left.ty == Type::Jsonb {
-            // Documents are kept in canonical text, in which 1.0 and 1 differ though they are equal numbers.
-            let refuse = refuse("a comparison of jsonb numbers with trailing zeros", &Type::Bool);
-            let zeros = |sql: &str| format!("regexp_matches({sql}, '[0-9]\\.[0-9]*0([^0-9]|$)')");
-            return Ok(Typed::new(
-                format!("CASE WHEN {} OR {} THEN {refuse} ELSE {a} {name} {b} END", zeros(&a), zeros(&b)),
-                Type::Bool,
-            ));
         }
         Ok(Typed::new(format!("({a} {name} {b})"), Type::Bool))
     }
@@ -112,7 +123,19 @@ impl Reader<'_> {
                 let labels: Vec<String> = labels.iter().map(|label| quote_literal(label)).collect();
                 Ok(format!("list_position([{}], {sql})", labels.join(", ")))
             }
-            Type::Jsonb | Type::Opaque(_) | Type::Interval | Type::Record => {
+            Type::Jsonb => {
+                self.orders_text();
+                Ok(document_key(Typed::new(sql, Type::Jsonb)).sql)
+            }
+            Type::Array(element) => {
+                let key = self.sort_key("k", element)?;
+                Ok(if key == "k" || sql.contains("lambda k:") {
+                    sql.to_owned()
+                } else {
+                    format!("list_transform({sql}, lambda k: {key})")
+                })
+            }
+            Type::Opaque(_) | Type::Interval | Type::Record => {
                 Err(Problem::unsupported(format!("the order of {} values", ty.name(self.catalog()))))
             }
             Type::Json => Err(Problem::rejected("42883", "could not identify an ordering operator for type json")),
@@ -123,6 +146,14 @@ impl Reader<'_> {
                 Ok(sql.to_owned())
             }
         }
+    }
+}
+
+/// A document as the text that the engine compares in its place: of equal documents the same, in their order.
+fn document_key(value: Typed) -> Typed {
+    match value.sql.starts_with("pg_jsonb_sort_key(") {
+        true => value,
+        false => Typed::new(format!("pg_jsonb_sort_key({})", value.sql), value.ty),
     }
 }
 

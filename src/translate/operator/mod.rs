@@ -22,9 +22,12 @@ impl Reader<'_> {
             return self.compare(name, left, right);
         }
         match name {
+            "-" if left.ty == Type::Jsonb => self.without(left, right),
             "+" | "-" | "*" | "/" | "%" => self.arithmetic(name, left, right),
             "||" => self.concatenate(left, right),
-            "->" | "->>" | "#>" | "#>>" | "?" | "@>" | "<@" | "&&" => self.document(name, left, right),
+            "->" | "->>" | "#>" | "#>>" | "#-" | "?" | "?|" | "?&" | "@>" | "<@" | "&&" | "@?" | "@@" => {
+                self.document(name, left, right)
+            }
             "~" | "~*" | "!~" | "!~*" => self.regular_expression(name, left, right),
             _ => Err(Problem::unsupported(format!("the operator {name}"))),
         }
