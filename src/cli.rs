@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::dry_run::session::{DEFAULT_ROW_BUDGET, Transactions};
+use crate::dry_run::session::{DEFAULT_ROW_BUDGET, DEFAULT_STEP_BUDGET, Transactions};
 use crate::render::Format;
 use crate::report::Severity;
 use crate::roots::Variant;
@@ -116,7 +116,7 @@ pub struct DryRun {
     /// Migration files, folders of them, a Prisma migrations folder, or - for stdin; in the order they run
     #[arg(value_name = "MIGRATION", required = true)]
     pub migrations: Vec<PathBuf>,
-    /// Snapshot to rehearse on: a folder made by `rehearsal export`, or `demo`
+    /// Snapshot to rehearse on: a folder made by `rehearsal export`, or `demo`; or `empty`: a whole history from an empty database
     #[arg(long, value_name = "SNAP")]
     pub on: String,
     /// Contract of what the migration must do
@@ -140,6 +140,9 @@ pub struct DryRun {
     /// Rows that a recursive query may make before it is stopped
     #[arg(long, default_value_t = DEFAULT_ROW_BUDGET, value_name = "N")]
     pub row_budget: u64,
+    /// Statements and rounds of loops that a DO block or function may run before it is stopped
+    #[arg(long, default_value_t = DEFAULT_STEP_BUDGET, value_name = "N")]
+    pub step_budget: u64,
     /// The first migration to run, of several
     #[arg(long, value_name = "NAME")]
     pub from: Option<String>,
@@ -190,7 +193,7 @@ pub enum Command {
     Growth(Growth),
     /// The real migration.sql on a snapshot: what each statement does to the rows, and whether that is what was expected
     #[command(
-        after_help = "Examples:\n  echo \"UPDATE llama_logs SET reason = 'x' WHERE status = 'FAILED'\" | rehearsal dry-run - --on demo\n  rehearsal dry-run prisma/migrations --on snap --expect expect.toml --rollback down.sql\n\nNothing is written but what --output, --write-expect and --output-run ask for; the snapshot is only read."
+        after_help = "Examples:\n  echo \"UPDATE llama_logs SET reason = 'x' WHERE status = 'FAILED'\" | rehearsal dry-run - --on demo\n  rehearsal dry-run prisma/migrations --on snap --expect expect.toml --rollback down.sql\n  rehearsal dry-run prisma/migrations --on empty\n\nNothing is written but what --output, --write-expect and --output-run ask for; the snapshot is only read."
     )]
     DryRun(DryRun),
     /// Ad-hoc SQL over a snapshot: a query, a file, a named question, or a shell

@@ -192,6 +192,7 @@ fn source_facts(manifest: &Manifest) -> Vec<(String, Cell)> {
     let mut facts: Vec<(&str, Cell)> = vec![("captured at", manifest.captured_at.as_str().into())];
     match &manifest.source {
         Source::Synthetic { description } => facts.push(("synthetic", description.as_str().into())),
+        Source::Empty => facts.push(("empty", "a database without tables".into())),
         Source::Postgres(server) => facts.extend([
             ("source", Cell::from(server.location.as_str())),
             (

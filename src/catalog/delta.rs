@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::lookup::TEMPORARY_SCHEMA;
-use super::{Action, Catalog, Column, Constraint, ConstraintKind, Identity, Index, IndexTarget, Oid, Table};
+use super::{Catalog, Column, Constraint, ConstraintKind, Identity, Index, IndexTarget, Oid, Table};
 use crate::dry_run::report::{SchemaChange, SchemaDelta};
 
 /// What the migration did to the schema.
@@ -22,7 +22,7 @@ pub fn delta(before: &Catalog, after: &Catalog) -> SchemaDelta {
     let new_indexes = after.indexes.values().filter(|index| !before.indexes.contains_key(&index.oid));
     let new_keys = after.constraints.values().filter(|c| !before.constraints.contains_key(&c.oid));
     let actions = new_keys.filter_map(|constraint| match &constraint.kind {
-        ConstraintKind::ForeignKey(key) => Some(action_words(key.on_delete)),
+        ConstraintKind::ForeignKey(key) => Some(key.on_delete.as_str()),
         _ => None,
     });
     SchemaDelta {
@@ -69,16 +69,6 @@ fn counted<'a>(words: impl Iterator<Item = &'a str>) -> Vec<(String, u64)> {
         *counts.entry(word).or_default() += 1;
     }
     counts.into_iter().map(|(word, count)| (word.to_owned(), count)).collect()
-}
-
-fn action_words(action: Action) -> &'static str {
-    match action {
-        Action::NoAction => "NO ACTION",
-        Action::Restrict => "RESTRICT",
-        Action::Cascade => "CASCADE",
-        Action::SetNull => "SET NULL",
-        Action::SetDefault => "SET DEFAULT",
-    }
 }
 
 struct Changes<'a> {
@@ -293,7 +283,7 @@ fn constraint_words(catalog: &Catalog, constraint: &Constraint) -> String {
         ConstraintKind::ForeignKey(key) => {
             let parent = catalog.tables.get(&key.parent).map_or_else(String::new, Table::shown);
             let columns = names(constraint.table, &key.columns);
-            let action = action_words(key.on_delete);
+            let action = key.on_delete.as_str();
             format!(
                 "foreign key ({columns}) → {parent} ({}), on delete {action}",
                 names(key.parent, &key.parent_columns)

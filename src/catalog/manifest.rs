@@ -26,9 +26,10 @@ impl Catalog {
     pub fn from_manifest(manifest: &Manifest) -> Result<Catalog> {
         let new_enums_are_open = match &manifest.source {
             Source::Postgres(server) => major(&server.version).is_some_and(|major| major >= 17),
-            Source::Synthetic { .. } => false,
+            Source::Synthetic { .. } | Source::Empty => false,
         };
-        let mut catalog = Catalog { partial: true, new_enums_are_open, ..Catalog::empty() };
+        let partial = manifest.source != Source::Empty;
+        let mut catalog = Catalog { partial, new_enums_are_open, ..Catalog::empty() };
         for ty in &manifest.enums {
             catalog.load_enum(ty).with_context(|| format!("the enum {} of the snapshot", ty.name))?;
         }

@@ -27,7 +27,7 @@ pub fn run(context: &Context, args: &cli::DryRun) -> Result<ExitCode> {
     }
     let staged = args.output_run.as_deref().map(stage).transpose()?;
     let mut options = options(context, args, &migration, staged.as_ref().map(|folder| folder.path().join("tables")))?;
-    let snapshot = context.open(&args.on)?;
+    let snapshot = context.open_or_empty(&args.on)?;
     let sent = [Some(&migration), options.rollback.as_ref(), options.compare.as_ref()];
     let statements = sent.iter().flatten().map(|migration| migration.statements.len() as u64).sum();
     let bar = context.ui.bar(statements, "statements", "rehearsing");
@@ -44,7 +44,8 @@ pub fn run(context: &Context, args: &cli::DryRun) -> Result<ExitCode> {
         keep(folder, path, &report, &reference)?;
         context.ui.status(&format!("wrote the report and the tables to {}", path.display()));
     }
-    in_workflow(context).finish(&report, Some(&reference))
+    // An empty database is no data that a report could be about.
+    in_workflow(context).finish(&report, Some(&reference).filter(|_| !snapshot.is_empty()))
 }
 
 /// Inside a GitHub workflow the answer goes onto the lines of the migration, unless another form or a file was asked for.
@@ -63,6 +64,7 @@ fn options(context: &Context, args: &cli::DryRun, migration: &Migration, tables:
         session: session::Options {
             transactions: args.transaction,
             row_budget: args.row_budget,
+            step_budget: args.step_budget,
             samples: context.global.samples,
             progress: None,
         },

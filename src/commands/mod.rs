@@ -23,7 +23,7 @@ use crate::cli::{Cli, Command, FailOn, Global, Input};
 use crate::config::Config;
 use crate::render::{self, Format, Target};
 use crate::report::{Outcome, Report, SnapshotRef};
-use crate::snapshot::{EngineOptions, LogColumns, OpenTable, Snapshot};
+use crate::snapshot::{EMPTY, EngineOptions, LogColumns, OpenTable, Snapshot};
 use crate::staging;
 use crate::ui::{self, Ui};
 
@@ -91,11 +91,19 @@ impl Context {
     /// # Errors
     /// As [`Snapshot::open`].
     pub fn open(&self, source: &str) -> Result<Snapshot> {
-        let options = EngineOptions {
-            threads: self.global.threads.map(usize::from),
-            memory_limit: self.global.memory_limit.clone(),
-        };
-        Snapshot::open(source, &options)
+        Snapshot::open(source, &self.engine_options())
+    }
+
+    fn engine_options(&self) -> EngineOptions {
+        EngineOptions { threads: self.global.threads.map(usize::from), memory_limit: self.global.memory_limit.clone() }
+    }
+
+    /// The same, or the empty database where its word is given.
+    ///
+    /// # Errors
+    /// As [`Snapshot::open`].
+    pub fn open_or_empty(&self, source: &str) -> Result<Snapshot> {
+        if source == EMPTY { Snapshot::empty(&self.engine_options()) } else { self.open(source) }
     }
 
     /// Opens the snapshot of an analysis and lays the view `log` over its table.

@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::difference::{Side, difference};
 use super::engine::Ran;
@@ -14,7 +14,7 @@ use super::report::{
 };
 use super::session::{self, Session, broken, shown};
 use super::store::{columns_of, key_columns};
-use super::{checks, findings, locks, recognition};
+use super::{checks, findings, locks, recognition, schema};
 use crate::catalog::delta::delta;
 use crate::catalog::{Catalog, Oid};
 use crate::migration::Migration;
@@ -74,10 +74,18 @@ pub fn analyze(snapshot: &Snapshot, migration: &Migration, options: &Options) ->
         report.comparison = Some(compare(snapshot, &mut session, other, &options.session)?);
     }
     report.statements = session.take_reports();
-    report.ladders = session.recognition.ladders(snapshot, migration, options.session.samples)?;
-    report.walks = recognition::walks(migration, &mut report.statements);
+    if snapshot.is_empty() {
+        report.schema = Some(schema::describe(session.catalog(), &session.provenance, &report.statements));
+    }
+    if !snapshot.is_empty() {
+        report.ladders = session.recognition.ladders(snapshot, migration, options.session.samples)?;
+        report.walks = recognition::walks(migration, &mut report.statements);
+    }
     findings::explain(&mut report, migration, options.contract.as_ref());
     report.findings = findings::findings(migration, &report, session.catalog(), &session.base);
+    if snapshot.is_empty() {
+        report.findings.retain(findings::concerns_history);
+    }
     if let Some(rollback) = &options.rollback {
         let undone = roll_back(&mut session, rollback, options.session.samples)?;
         findings::add_rollback(&mut report.findings, &undone);
@@ -277,7 +285,8 @@ fn write_tables(snapshot: &Snapshot, session: &mut Session<'_>, folder: &std::pa
         key.push("_r".to_owned());
         let sql = format!("SELECT {} FROM {} ORDER BY {}", columns.join(", "), table_name(table.oid), key.join(", "));
         let path = folder.join(format!("{}.{}.parquet", table.schema, table.name));
-        write_parquet(snapshot.connection(), &sql, &path)?;
+        write_parquet(snapshot.connection(), &sql, &path)
+            .with_context(|| format!("writing the rows of {}.{} as they end", table.schema, table.name))?;
     }
     Ok(())
 }

@@ -16,6 +16,7 @@ mod locks;
 mod recognition;
 mod recursion;
 pub mod report;
+mod schema;
 pub mod session;
 mod store;
 mod verification;

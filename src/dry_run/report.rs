@@ -18,6 +18,9 @@ pub struct DryRunReport {
     pub expectations: Vec<ExpectationReport>,
     /// What the migration does to the schema.
     pub schema_delta: SchemaDelta,
+    /// The schema at the end; absent but for a history rehearsed from an empty database.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schema: Option<SchemaReport>,
     /// Rows of every table before and after.
     pub tables: Vec<TableReport>,
     /// Which lock each transaction holds on which table, from which statement to which.
@@ -369,4 +372,82 @@ pub struct ComparisonReport {
     pub tables: Vec<TableDifference>,
     /// Statements of the other version that failed or couldn't be told.
     pub problems: Vec<StatementReport>,
+}
+
+/// A schema: what a history ends in.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct SchemaReport {
+    /// Tables and materialized views, by name.
+    pub tables: Vec<TableSchema>,
+    /// Enum types, by name.
+    pub enums: Vec<EnumReport>,
+    /// Views, by name.
+    pub views: Vec<DefinitionReport>,
+    /// Sequences, by name.
+    pub sequences: Vec<SequenceReport>,
+}
+
+/// A table of a schema.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct TableSchema {
+    /// Its name, with its schema where that isn't `public`, quoted where it must be.
+    pub name: String,
+    /// `table` or `materialized view`.
+    pub kind: String,
+    /// Its columns, in order.
+    pub columns: Vec<ColumnReport>,
+    /// Its constraints, by name.
+    pub constraints: Vec<DefinitionReport>,
+    /// Its indexes, those behind constraints included, by name.
+    pub indexes: Vec<DefinitionReport>,
+    /// The statement that made it: `3_b/migration.sql:12`.
+    pub made_by: Option<String>,
+}
+
+/// A column of a schema.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ColumnReport {
+    /// Its name.
+    pub name: String,
+    /// Its type, as `format_type` writes it.
+    #[serde(rename = "type")]
+    pub type_name: String,
+    /// NULL is refused.
+    pub not_null: bool,
+    /// Its default, as its statement wrote it.
+    pub default: Option<String>,
+    /// The expression it is generated from.
+    pub generated: Option<String>,
+    /// `ALWAYS` or `BY DEFAULT`, for an identity column.
+    pub identity: Option<String>,
+}
+
+/// An object with its definition.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct DefinitionReport {
+    /// Its name.
+    pub name: String,
+    /// Its definition.
+    pub definition: String,
+    /// The statement that made it, where the table doesn't say so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub made_by: Option<String>,
+}
+
+/// An enum type.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct EnumReport {
+    /// Its name.
+    pub name: String,
+    /// Its labels, in sort order.
+    pub labels: Vec<String>,
+}
+
+/// A sequence.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct SequenceReport {
+    /// Its name.
+    pub name: String,
+    /// The column that owns it: `t.id`.
+    pub owner: Option<String>,
 }

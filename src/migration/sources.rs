@@ -1,7 +1,7 @@
 //! What the user names becomes files in the order they run.
 //!
 //! Input: paths as they were written. Output: [`Source`]s (path and migration name) and warnings. Known layouts: a file; `-`; a
-//! folder with one `migration.sql`; a folder of such folders (Prisma); a folder of `*.sql`. Invariants: names are ordered as
+//! folder with one `migration.sql` or `up.sql`; a folder of such folders (Prisma, Diesel, Hasura); a folder of `*.sql`. Invariants: names are ordered as
 //! numbers where they hold numbers; files that undo are left out and named; nothing else is left out in silence.
 //! Left out: what the files hold.
 
@@ -13,8 +13,8 @@ use anyhow::{Context, Result, anyhow};
 
 use crate::ui::hinted;
 
-/// The file of a migration in a folder of its own.
-const MIGRATION_FILE: &str = "migration.sql";
+/// The file of a migration in a folder of its own: Prisma's, then Diesel's and Hasura's.
+const MIGRATION_FILES: [&str; 2] = ["migration.sql", "up.sql"];
 
 /// A file to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,7 +66,8 @@ fn missing(path: &Path) -> anyhow::Error {
 /// One file: `<timestamp>_<name>/migration.sql` is named by its folder.
 fn file(path: &Path) -> Source {
     let stem = path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
-    let folder = path.parent().map(name_of).filter(|name| !name.is_empty() && name_of(path) == MIGRATION_FILE);
+    let folder =
+        path.parent().map(name_of).filter(|name| !name.is_empty() && MIGRATION_FILES.contains(&name_of(path).as_str()));
     Source { path: path.to_owned(), migration: folder.unwrap_or(stem) }
 }
 
@@ -74,16 +75,18 @@ fn folder(path: &Path, warnings: &mut Vec<String>) -> Result<Vec<Source>> {
     let entries = entries(path).with_context(|| format!("reading the folder {}", path.display()))?;
     let (folders, files): (Vec<PathBuf>, Vec<PathBuf>) = entries.into_iter().partition(|entry| entry.is_dir());
     let sql: Vec<PathBuf> = files.into_iter().filter(|f| f.extension().is_some_and(|e| e == "sql")).collect();
-    if let Some(own) = sql.iter().find(|f| name_of(f) == MIGRATION_FILE) {
+    let is_migration = |f: &&PathBuf| MIGRATION_FILES.contains(&name_of(f).as_str());
+    if let Some(own) = sql.iter().find(is_migration) {
         let absolute = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        skipped(path, sql.iter().filter(|f| *f != own), "beside migration.sql", warnings);
+        let others = sql.iter().filter(|f| *f != own && name_of(f) != "down.sql");
+        skipped(path, others, &format!("beside {}", name_of(own)), warnings);
         return Ok(vec![Source { path: own.clone(), migration: name_of(&absolute) }]);
     }
     let (migrations, others): (Vec<PathBuf>, Vec<PathBuf>) =
-        folders.into_iter().partition(|folder| folder.join(MIGRATION_FILE).is_file());
+        folders.into_iter().partition(|folder| own_file(folder).is_some());
     if !migrations.is_empty() {
         skipped(path, others.iter().chain(&sql), "without a migration.sql", warnings);
-        return Ok(migrations.iter().map(|folder| file(&folder.join(MIGRATION_FILE))).collect());
+        return Ok(migrations.iter().filter_map(|folder| own_file(folder)).map(|own| file(&own)).collect());
     }
     let (undoing, forward): (Vec<PathBuf>, Vec<PathBuf>) = sql.iter().cloned().partition(|f| undoes(f, &sql));
     skipped(path, undoing.iter(), "that undo", warnings);
@@ -96,6 +99,11 @@ fn folder(path: &Path, warnings: &mut Vec<String>) -> Result<Vec<Source>> {
         return Err(hinted(anyhow!("{} holds no migration", path.display()), hint));
     }
     Ok(forward.iter().map(|f| file(f)).collect())
+}
+
+/// The file of a migration that has a folder of its own.
+fn own_file(folder: &Path) -> Option<PathBuf> {
+    MIGRATION_FILES.iter().map(|name| folder.join(name)).find(|path| path.is_file())
 }
 
 fn skipped<'a>(folder: &Path, files: impl Iterator<Item = &'a PathBuf>, what: &str, warnings: &mut Vec<String>) {
@@ -242,6 +250,7 @@ mod tests {
             &["m: left out without a migration.sql: draft"],
         );
         check(&["1_a/migration.sql"], &["1_a/migration.sql"], &["1_a"], &[]);
+        check(&["1_a/up.sql", "1_a/down.sql", "2_b/up.sql"], &["."], &["1_a", "2_b"], &[]);
     }
 
     #[test]

@@ -47,6 +47,8 @@ pub enum Source {
         /// How to make it again, or what it is.
         description: String,
     },
+    /// Nothing: the database that a history of migrations begins with. Never written to a file.
+    Empty,
 }
 
 /// The server an export was read from.

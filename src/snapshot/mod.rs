@@ -11,7 +11,7 @@ pub mod writer;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Error, Result, anyhow, bail};
 use duckdb::Connection;
 use rayon::prelude::*;
 use tempfile::TempDir;
@@ -25,6 +25,10 @@ use writer::hash_file;
 
 /// The word that names the built-in snapshot.
 pub const DEMO: &str = "demo";
+/// The word that names a database without tables, where a whole history is rehearsed.
+pub const EMPTY: &str = "empty";
+/// What `now()` gives in an empty database: a run says the same whenever it is made.
+const EMPTY_NOW: &str = "2026-01-01T00:00:00Z";
 
 const DEMO_MANIFEST: &str = include_str!("../../fixtures/demo/manifest.json");
 const DEMO_ROWS: &[u8] = include_bytes!("../../fixtures/demo/llama_logs.parquet");
@@ -137,6 +141,35 @@ impl Snapshot {
             anyhow!("{source} doesn't exist"),
             "name a snapshot folder, a Parquet file, a glob of them, or `demo`, the built-in snapshot",
         ))
+    }
+
+    /// An empty database as PostgreSQL 15 makes it: the schema `public`, UTF-8, text in the order of its bytes, UTC.
+    ///
+    /// # Errors
+    /// When the engine can't be started.
+    pub fn empty(options: &EngineOptions) -> Result<Snapshot> {
+        let manifest = Manifest {
+            format_version: manifest::FORMAT_VERSION,
+            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+            id: EMPTY.to_owned(),
+            captured_at: EMPTY_NOW.to_owned(),
+            source: manifest::Source::Empty,
+            enums: Vec::new(),
+            tables: Vec::new(),
+        };
+        Ok(Snapshot {
+            source: EMPTY.to_owned(),
+            id: manifest.id.clone(),
+            manifest: Some(manifest),
+            tables: Vec::new(),
+            connection: engine(options)?,
+            _unpacked: None,
+        })
+    }
+
+    /// Is this the empty database?
+    pub fn is_empty(&self) -> bool {
+        self.manifest.as_ref().is_some_and(|m| m.source == manifest::Source::Empty)
     }
 
     /// The engine. Tables are views; analyses read the view `log` after [`Snapshot::open_log`].
@@ -471,8 +504,15 @@ fn create_view(connection: &Connection, name: &str, columns: &str, files: &[Path
 pub fn write_parquet(connection: &Connection, sql: &str, path: &Path) -> Result<()> {
     let staged = Staged::beside(path)?;
     let target = quote_literal(&staged.path().display().to_string());
-    connection.execute_batch(&format!("COPY ({sql}) TO {target} (FORMAT parquet, COMPRESSION zstd)"))?;
+    let copied = connection.execute_batch(&format!("COPY ({sql}) TO {target} (FORMAT parquet, COMPRESSION zstd)"));
+    copied.map_err(|error| os_error(&error.to_string()).map_or_else(|| error.into(), Error::from))?;
     staged.publish()
+}
+
+/// The operating system's error that the engine wraps in words of its own, with the name of a file that is never seen.
+fn os_error(text: &str) -> Option<std::io::Error> {
+    let (_, number) = text.split_once("\"errno\":\"")?;
+    Some(std::io::Error::from_raw_os_error(number.split('"').next()?.parse().ok()?))
 }
 
 /// Names and DuckDB types of a query's columns.

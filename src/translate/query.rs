@@ -137,7 +137,7 @@ impl Reader<'_> {
             let ty = self.common_type(&[l.ty.clone(), r.ty.clone()], name)?;
             for (side, output, list) in [("l", l, &mut a), ("r", r, &mut b)] {
                 let value = Typed::new(format!("{side}.{}", output.column), output.ty.clone());
-                let value = convert(value, &ty, Context::Implicit, None, self.catalog())?;
+                let value = self.unified(value, &ty, name)?;
                 let sql = if ty == Type::Jsonb && word != "UNION ALL" {
                     format!("pg_jsonb_settled({})", value.sql)
                 } else {

@@ -10,6 +10,7 @@ use pg_query::protobuf::{ColumnDef, FuncCall, Node};
 use super::cast::{self, Context, convert};
 use super::expression::{Site, required, words};
 use super::reader::Reader;
+use super::resolve::Resolved;
 use super::typed::{Typed, base, family, is_integer, physical, raise};
 use crate::catalog::{Outcome, Problem, Type};
 use crate::query::quote_literal;
@@ -107,7 +108,14 @@ impl Reader<'_> {
             let message = "a column definition list is only allowed for functions returning \"record\"";
             return Err(Problem::rejected("42601", message));
         }
-        let args = call.args.iter().map(|arg| self.expression(arg, site)).collect::<Outcome<Vec<_>>>()?;
+        if name == "unnest" && call.args.len() > 1 {
+            return call.args.iter().map(|arg| self.expression(arg, site).and_then(|v| self.unnested(v))).collect();
+        }
+        let given = self.given(call, site)?;
+        let args = match self.called(name, given)? {
+            Resolved::BuiltIn { args, .. } => args,
+            Resolved::Cast(..) => return Err(Problem::unsupported(format!("the function {name}()"))),
+        };
         let one = |ty: Type, list: String| Ok(vec![RowColumn { name: name.to_owned(), ty, list }]);
         match (name, args.len()) {
             ("unnest", 1..) => args.into_iter().map(|value| self.unnested(value)).collect(),
@@ -125,11 +133,11 @@ impl Reader<'_> {
                 one(Type::Int4, format!("CAST(generate_series(1, {last}) AS INTEGER[])"))
             }
             ("regexp_split_to_table", 2 | 3) => {
-                let value = self.function("regexp_split_to_array", args)?;
+                let value = self.known_function("regexp_split_to_array", args)?;
                 one(Type::Text, value.sql)
             }
             ("string_to_table", 2 | 3) => {
-                let value = self.function("string_to_array", args)?;
+                let value = self.known_function("string_to_array", args)?;
                 one(Type::Text, value.sql)
             }
             (_, 1) if name.starts_with("json") => self.document_rows(name, args),

@@ -9,6 +9,7 @@ mod fixtures;
 mod formats;
 mod generate;
 mod growth;
+mod history;
 mod hostile;
 mod readme;
 mod roots;

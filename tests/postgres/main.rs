@@ -22,6 +22,8 @@ mod export_values;
 mod expressions;
 mod growth;
 mod migrations;
+mod pg_catalog;
 mod roots;
 mod scenarios;
 mod snapshots;
+mod steps;

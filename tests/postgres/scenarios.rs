@@ -361,3 +361,8 @@ fn documents() {
 fn writes() {
     check_all("writes.txt", 60);
 }
+
+#[test]
+fn procedures() {
+    check_all("procedures.txt", 8);
+}

@@ -70,7 +70,7 @@ fn line(location: &Location) -> (&str, usize) {
 }
 
 /// `1 row`, `2 rows`
-fn plural(number: u64, thing: &str) -> String {
+pub(super) fn plural(number: u64, thing: &str) -> String {
     if number == 1 { format!("1 {thing}") } else { format!("{} {thing}s", count(number)) }
 }
 
@@ -321,6 +321,19 @@ fn unindexed_recursions(migration: &Migration, report: &DryRunReport, catalog: &
         }
     }
     found
+}
+
+/// Does a finding say something of a history that began with no rows? What many rows would cost, it can't tell.
+pub(super) fn concerns_history(finding: &Finding) -> bool {
+    const IDS: [&str; 6] = [
+        "check-failed",
+        "expectation-missed",
+        "rollback-incomplete",
+        "row-budget",
+        "statement-failed",
+        "statement-unsupported",
+    ];
+    IDS.contains(&finding.id)
 }
 
 /// What the roll-back leaves.

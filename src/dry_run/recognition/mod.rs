@@ -22,7 +22,7 @@ use crate::snapshot::Snapshot;
 use ladder::Rung;
 
 /// What has been recognised so far.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Recognition {
     /// Runs of UPDATEs of one column, each with the table they write.
     ladders: Vec<Vec<Rung>>,
@@ -83,6 +83,16 @@ impl Recognition {
         }
     }
 
+    /// Notes that a statement's table isn't the snapshot's any more.
+    pub(super) fn note_written(&mut self, statement: &Statement, catalog: &Catalog) {
+        match &statement.node {
+            NodeEnum::InsertStmt(insert) => self.note_rows(insert.relation.as_ref(), catalog),
+            NodeEnum::UpdateStmt(update) => self.note_rows(update.relation.as_ref(), catalog),
+            NodeEnum::DeleteStmt(delete) => self.note_rows(delete.relation.as_ref(), catalog),
+            _ => {}
+        }
+    }
+
     fn note_rows(&mut self, relation: Option<&RangeVar>, catalog: &Catalog) {
         if let Some(table) = relation.and_then(|r| target(r, catalog)) {
             self.written.insert((table.oid, None));
@@ -101,14 +111,14 @@ impl Recognition {
         }
     }
 
-    /// Classifies the snapshot's rows by each ladder of two statements or more.
+    /// Classifies the snapshot's rows by each ladder of two statements or more; a table without rows has nothing to classify.
     pub(super) fn ladders(
         &self,
         snapshot: &Snapshot,
         migration: &Migration,
         samples: usize,
     ) -> Result<Vec<LadderReport>> {
-        let ladders = self.ladders.iter().filter(|rungs| rungs.len() > 1);
+        let ladders = self.ladders.iter().filter(|rungs| rungs.len() > 1 && rungs[0].has_rows(snapshot));
         ladders.map(|rungs| ladder::report(rungs, snapshot, migration, samples)).collect()
     }
 }

@@ -6,8 +6,10 @@
 //! Left out: SAVEPOINT, two-phase commit.
 
 mod batch;
+mod body;
 pub(super) mod claims;
 mod outcome;
+mod points;
 mod statement;
 mod taint;
 mod transaction;
@@ -23,15 +25,17 @@ pub use super::execution::DEFAULT_ROW_BUDGET;
 use super::expect::{Figures, Row};
 use super::recognition::Recognition;
 use super::report::{StatementReport, Verdict};
+use super::schema::Provenance;
 use super::store::Store;
 use crate::catalog::locks::{LockMode, locks};
 use crate::catalog::{Catalog, Oid, Outcome, Problem};
 use crate::migration::{Migration, Statement};
 use crate::snapshot::Snapshot;
 use crate::snapshot::manifest::Source;
-use crate::translate::Settings;
+use crate::translate::{Settings, Variables};
 use crate::ui::hinted;
 use batch::Batched;
+pub use body::DEFAULT_STEP_BUDGET;
 pub(super) use statement::shown;
 use transaction::Block;
 pub use transaction::Transactions;
@@ -43,6 +47,8 @@ pub struct Options {
     pub transactions: Transactions,
     /// Rows a recursive query may make.
     pub row_budget: u64,
+    /// Statements and rounds of loops that a body in PL/pgSQL may run.
+    pub step_budget: u64,
     /// Sample rows.
     pub samples: usize,
     /// Moves on by one at each statement of the migration, the roll-back and the version compared with.
@@ -51,7 +57,13 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { transactions: Transactions::PerFile, row_budget: DEFAULT_ROW_BUDGET, samples: 5, progress: None }
+        Options {
+            transactions: Transactions::PerFile,
+            row_budget: DEFAULT_ROW_BUDGET,
+            step_budget: DEFAULT_STEP_BUDGET,
+            samples: 5,
+            progress: None,
+        }
     }
 }
 
@@ -91,6 +103,12 @@ pub struct Session<'s> {
     ended: usize,
     /// Ladders and walks among the statements that ran.
     pub(super) recognition: Recognition,
+    /// Which statement made what.
+    pub(super) provenance: Provenance,
+    /// Bodies under way.
+    bodies: usize,
+    /// The error under way is one that the migration raises itself.
+    raised: bool,
 }
 
 /// A lock that a statement takes; its transaction keeps it.
@@ -130,11 +148,12 @@ impl<'s> Session<'s> {
         let store = Store::new(engine, snapshot, base.clone(), &outlook.join("\n"));
         let (time_zone, collation) = match &manifest.source {
             Source::Postgres(server) => (Some(server.time_zone.clone()), server.collation.clone()),
-            Source::Synthetic { .. } => (None, None),
+            Source::Synthetic { .. } | Source::Empty => (None, None),
         };
         let settings = Settings {
             now: manifest.captured_at.trim_end_matches('Z').replace('T', " "),
             time_zone: time_zone.filter(|zone| !["UTC", "Etc/UTC", "GMT"].contains(&zone.as_str())),
+            variables: Variables::default(),
             collation: collation.filter(|name| !["C", "POSIX", "C.UTF-8", "C.utf8"].contains(&name.as_str())),
         };
         Ok(Session {
@@ -157,6 +176,9 @@ impl<'s> Session<'s> {
             locks: Vec::new(),
             ended: 0,
             recognition: Recognition::default(),
+            provenance: Provenance::default(),
+            bodies: 0,
+            raised: false,
         })
     }
 

@@ -15,6 +15,7 @@ use super::{Sent, Session, broken};
 use crate::catalog::Problem;
 use crate::dry_run::engine::Ran;
 use crate::dry_run::report::{StatementReport, Verdict};
+use crate::dry_run::schema::Provenance;
 use crate::migration::Statement;
 
 /// What makes a transaction (`--transaction`).
@@ -183,6 +184,7 @@ impl Session<'_> {
         let standing: Vec<_> = self.catalog.sequences.values().map(|s| (s.oid, s.numbers)).collect();
         self.store.reset()?;
         self.recognition = Recognition::default();
+        self.provenance = Provenance::default();
         self.catalog = self.base.clone();
         self.unreliable = self.unreliable_before.clone();
         for sent in self.committed.clone() {

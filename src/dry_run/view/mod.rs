@@ -1,6 +1,7 @@
 //! What a dry run says to a person: the answer, the expectations, the statements, then only what has something to say.
 
 mod after;
+mod history;
 mod recognised;
 mod state;
 mod statements;
@@ -40,7 +41,10 @@ impl Report for DryRunReport {
         blocks.extend(recognised::overlaps(self).map(Block::Table));
         blocks.extend(statements::paragraphs(self));
         blocks.extend(state::locks(self).map(Block::Table));
-        blocks.extend(state::schema(self));
+        match &self.schema {
+            Some(schema) => blocks.extend(history::schema(schema)),
+            None => blocks.extend(state::schema(self)),
+        }
         blocks.extend(state::tables(self));
         blocks.extend(after::checks(self));
         blocks.extend(after::rollback(self));
@@ -100,6 +104,7 @@ fn headline(report: &DryRunReport) -> Vec<String> {
         )),
         None => lines.push(format!("The migration runs through: {ran}, {written} written.")),
     }
+    lines.extend(report.schema.is_some().then(|| history::headline(report)));
     lines.extend(kept_or_missed(report));
     let unhappy = report.checks.iter().filter(|check| check.ok == Some(false)).count() as u64;
     if unhappy > 0 {
@@ -149,6 +154,10 @@ fn failure(report: &DryRunReport, first: &StatementReport, failures: usize) -> S
     let missed = report.statements.iter().filter(|s| s.verdict == Verdict::NotReached).count() as u64;
     let mut line =
         format!("Statement {} ({}) fails: {words}{rows}.", first.index, place(report, &first.file, first.line));
+    if let (Some(_), Some(error)) = (&report.schema, &first.error) {
+        line =
+            format!("Statement {} ({}:{}) fails: {words} ({}).", first.index, first.file, first.line, error.sqlstate);
+    }
     if failures > 1 {
         line.push_str(&format!(" {} statements fail in all.", count(failures as u64)));
     }

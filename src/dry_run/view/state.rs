@@ -152,7 +152,9 @@ pub(super) fn tables(report: &DryRunReport) -> Vec<Block> {
         let own = report.statements.iter().filter(|s| !s.rolled_back && s.table.as_deref() == Some(t.table.as_str()));
         own.map(rows_written).sum()
     };
-    let told = |t: &&TableReport| t.unreliable || t.rows_before != t.rows_after || written(t) > 0;
+    // Of a history's tables, all of them new, those with rows are told.
+    let empty = |t: &TableReport| report.schema.is_some() && t.rows_after.unwrap_or(0) == 0;
+    let told = |t: &&TableReport| t.unreliable || (t.rows_before != t.rows_after && !empty(t)) || written(t) > 0;
     let mut table = Table::new("Rows", &["table", "before", "after", "difference", "written"]);
     for t in report.tables.iter().filter(told) {
         let difference = match (t.rows_before, t.rows_after) {
@@ -177,7 +179,7 @@ pub(super) fn tables(report: &DryRunReport) -> Vec<Block> {
     if !table.rows.is_empty() {
         blocks.push(Block::Table(table));
     }
-    if kept > 0 {
+    if kept > 0 && report.schema.is_none() {
         let verb = if kept == 1 { "keeps its" } else { "keep their" };
         blocks.push(Block::Note(format!("{} {verb} rows.", plural(kept, which))));
     }

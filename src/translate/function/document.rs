@@ -29,9 +29,40 @@ pub(in crate::translate) fn text_list(items: &[String]) -> String {
     format!("CAST([{}] AS VARCHAR[])", items.join(", "))
 }
 
+/// Is this a call of a function of this file? They see whole rows, which nothing else does.
+pub(super) fn builds(name: &str, call: &FuncCall) -> bool {
+    const FUNCTIONS: &[&str] = &[
+        "to_json",
+        "to_jsonb",
+        "row_to_json",
+        "array_to_json",
+        "jsonb_build_array",
+        "json_build_array",
+        "jsonb_build_object",
+        "json_build_object",
+    ];
+    const AGGREGATES: &[&str] = &["json_agg", "jsonb_agg", "json_object_agg", "jsonb_object_agg"];
+    let bare = call.over.is_none() && !call.func_variadic && !call.agg_within_group;
+    let plain = call.agg_order.is_empty() && call.agg_filter.is_none() && !call.agg_distinct && !call.agg_star;
+    bare && (FUNCTIONS.contains(&name) && plain || AGGREGATES.contains(&name) && !call.agg_star)
+}
+
 impl Reader<'_> {
-    /// The functions of this file; `None` for any other.
-    pub(super) fn building_function(&mut self, name: &str, call: &FuncCall, site: Site<'_>) -> Outcome<Option<Typed>> {
+    /// The functions of this file; `inner` is where their arguments stand.
+    pub(super) fn building_function(
+        &mut self,
+        name: &str,
+        call: &FuncCall,
+        inner: Site<'_>,
+        site: Site<'_>,
+    ) -> Outcome<Typed> {
+        if name.ends_with("_agg") {
+            if !site.aggregates {
+                return Err(Problem::rejected("42803", super::misplaced("aggregate", site.place)));
+            }
+            return self.json_aggregate(name, call, inner);
+        }
+        let site = inner;
         let jsonb = name.starts_with("jsonb_") || name == "to_jsonb";
         let ty = if jsonb { Type::Jsonb } else { Type::Json };
         let sql = match (name, call.args.as_slice()) {
@@ -51,7 +82,7 @@ impl Reader<'_> {
             ("array_to_json", [argument]) => {
                 let value = self.expression(argument, site)?;
                 if !matches!(value.ty, Type::Array(_)) {
-                    return Err(self.no_function(name, &[value]));
+                    return Err(self.wrong_arguments(name, call, site));
                 }
                 self.piece_of(value, jsonb)?.sql
             }
@@ -74,9 +105,17 @@ impl Reader<'_> {
                 }
                 object(jsonb, &text_list(&keys), &text_list(&values), name)
             }
-            _ => return Ok(None),
+            _ => return Err(self.wrong_arguments(name, call, site)),
         };
-        Ok(Some(Typed::new(sql, ty)))
+        Ok(Typed::new(sql, ty))
+    }
+
+    /// What the server says of arguments that no function of the name takes.
+    fn wrong_arguments(&mut self, name: &str, call: &FuncCall, site: Site<'_>) -> Problem {
+        match self.given(call, site).and_then(|given| self.called(name, given)) {
+            Err(problem) => problem,
+            Ok(_) => Problem::unsupported(format!("this form of {name}()")),
+        }
     }
 
     fn pieces(&mut self, nodes: &[Node], site: Site<'_>, jsonb: bool) -> Outcome<Vec<String>> {
@@ -211,13 +250,11 @@ impl Reader<'_> {
     }
 
     /// `jsonb_agg()`, `json_agg()`, `jsonb_object_agg()`, `json_object_agg()`.
-    pub(super) fn json_aggregate(
-        &mut self,
-        name: &str,
-        call: &FuncCall,
-        filter: &str,
-        site: Site<'_>,
-    ) -> Outcome<Typed> {
+    pub(super) fn json_aggregate(&mut self, name: &str, call: &FuncCall, site: Site<'_>) -> Outcome<Typed> {
+        let filter = match call.agg_filter.as_deref() {
+            Some(node) => format!(" FILTER (WHERE {})", self.condition(node, Site { clause: "FILTER", ..site })?),
+            None => String::new(),
+        };
         let jsonb = name.starts_with("jsonb");
         let ty = if jsonb { Type::Jsonb } else { Type::Json };
         let mut order = Vec::new();
@@ -230,11 +267,7 @@ impl Reader<'_> {
         let shown = if order.is_empty() { "without ORDER BY" } else { "with an ORDER BY that may leave ties" };
         let tie = self.tie_direction();
         match call.args.as_slice() {
-            [argument] if name.ends_with("object_agg") => {
-                let value = self.expression(argument, site)?;
-                Err(self.no_function(name, &[value]))
-            }
-            [argument] => {
+            [argument] if !name.ends_with("object_agg") => {
                 let piece = self.piece(argument, site, jsonb)?;
                 let distinct = if call.agg_distinct {
                     order = vec![self.distinct_order(argument, &order, site)?];
@@ -277,10 +310,7 @@ impl Reader<'_> {
                 let list = |item: &str| format!("list({item} ORDER BY {order}){filter}");
                 Ok(Typed::new(object(jsonb, &list(&key), &list(&value), name), ty))
             }
-            arguments => {
-                let values = arguments.iter().map(|a| self.expression(a, site)).collect::<Outcome<Vec<_>>>()?;
-                Err(self.no_function(name, &values))
-            }
+            _ => Err(self.wrong_arguments(name, call, site)),
         }
     }
 

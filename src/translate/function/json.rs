@@ -3,12 +3,9 @@
 //! Input: a call. Output: native functions over the document's text. Left out: those that build documents, see
 //! [`super::document`]; those that give rows, see [`crate::translate::rows`]; jsonpath.
 
-use pg_query::protobuf::FuncCall;
-
 use crate::catalog::{Outcome, Problem, Type};
 use crate::query::quote_literal;
 use crate::translate::cast::{self, Context, convert};
-use crate::translate::expression::Site;
 use crate::translate::reader::Reader;
 use crate::translate::typed::Typed;
 
@@ -33,14 +30,10 @@ const PLAIN: &[(&str, &str, char, &str)] = &[
 ];
 
 impl Reader<'_> {
-    pub(super) fn json_function(&mut self, name: &str, call: &FuncCall, site: Site<'_>) -> Outcome<Typed> {
-        if let Some(value) = self.building_function(name, call, site)? {
-            return Ok(value);
-        }
+    pub(super) fn json_function(&mut self, name: &str, args: Vec<Typed>) -> Outcome<Typed> {
         if name.contains("_path_") && !name.contains("extract_path") {
             return Err(Problem::unsupported(format!("the jsonpath function {name}()")));
         }
-        let args = call.args.iter().map(|arg| self.expression(arg, site)).collect::<Outcome<Vec<_>>>()?;
         let document = if name.starts_with("jsonb_") { Type::Jsonb } else { Type::Json };
         if let Some((_, takes, gives, native)) = PLAIN.iter().find(|f| f.0 == name) {
             let args = self.arguments(name, takes, &document, args)?;
@@ -56,7 +49,7 @@ impl Reader<'_> {
             (
                 "jsonb_extract_path" | "json_extract_path" | "jsonb_extract_path_text" | "json_extract_path_text",
                 1..,
-            ) => self.extract_path(name, document, args, call.func_variadic),
+            ) => self.extract_path(name, document, args),
             ("jsonb_set" | "jsonb_insert", 3 | 4) => self.jsonb_set(name, args),
             ("jsonb_set_lax", 3..=5) => self.jsonb_set_lax(args),
             ("jsonb_object" | "json_object", 1 | 2) => {
@@ -71,7 +64,7 @@ impl Reader<'_> {
                 };
                 self.operator("-", left, right)
             }
-            _ => Err(Problem::unsupported(format!("the function {name}()"))),
+            _ => Err(self.no_function(name, &args)),
         }
     }
 
@@ -102,10 +95,11 @@ impl Reader<'_> {
         Ok(sql)
     }
 
-    fn extract_path(&mut self, name: &str, document: Type, mut args: Vec<Typed>, variadic: bool) -> Outcome<Typed> {
+    fn extract_path(&mut self, name: &str, document: Type, mut args: Vec<Typed>) -> Outcome<Typed> {
         let function = if name.ends_with("_text") { "pg_json_path_text" } else { "pg_json_path" };
         let ty = if name.ends_with("_text") { Type::Text } else { document.clone() };
         let steps = args.split_off(1);
+        let variadic = matches!(steps.as_slice(), [Typed { ty: Type::Array(_), .. }]);
         let of = self.arguments(name, "D", &document, args)?.join(", ");
         let path = match variadic {
             true => self.arguments(name, "l", &document, steps)?.join(", "),
