@@ -127,3 +127,30 @@ fn each_row<T>(
     }
     Ok(rows)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::answer;
+
+    #[test]
+    fn lists_come_through_with_their_nulls() {
+        let check = |sql: &str, expected: Option<&str>| {
+            assert_eq!(answer(sql), Ok(expected.map(str::to_owned)), "{sql}");
+        };
+        check("SELECT pg_array_text(['a b', NULL, ''])", Some(r#"{"a b",NULL,""}"#));
+        check("SELECT pg_array_text(CAST([] AS VARCHAR[]))", Some("{}"));
+        check("SELECT pg_array_text(CAST(NULL AS VARCHAR[]))", None);
+        check(
+            "SELECT pg_jsonb_array(list(x ORDER BY x)) FROM (VALUES ('1'), (NULL), ('\"a\"')) AS v(x)",
+            Some(r#"["a", 1, null]"#),
+        );
+        check("SELECT pg_jsonb_object(['k', 'a'], [NULL, '1'], ['f'])", Some(r#"{"a": 1, "k": null}"#));
+        check("SELECT pg_string_to_array(['a,,b'], [','], [''])", Some("[a, NULL, b]"));
+        check(
+            "SELECT pg_jsonb_set([x], ['a'], ['1'], ['true']) FROM (VALUES (NULL), ('{}')) AS v(x) ORDER BY 1 LIMIT 1",
+            Some(r#"{"a": 1}"#),
+        );
+        let error = answer("SELECT pg_jsonb_delete_path(['1'], ['a'])").expect_err("a scalar");
+        assert!(error.contains("PG|22023|cannot delete path in scalar"), "{error}");
+    }
+}

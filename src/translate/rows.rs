@@ -5,7 +5,7 @@
 //! of them, too. Left out: functions that the database defines.
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{ColumnDef, FuncCall, Node};
+use pg_query::protobuf::{FuncCall, Node};
 
 use super::cast::{self, Context, convert};
 use super::expression::{Site, required, words};
@@ -64,7 +64,7 @@ impl Reader<'_> {
                 | "CASE/WHEN" => {
                     Problem::rejected("0A000", format!("set-returning functions are not allowed in {clause}"))
                 }
-                "an aggregate function's arguments" => {
+                _ if site.place == "an aggregate" => {
                     Problem::rejected("0A000", "aggregate function calls cannot contain set-returning function calls")
                 }
                 _ => Problem::unsupported(format!("the function {name}(), which gives rows, here")),
@@ -80,7 +80,7 @@ impl Reader<'_> {
     /// `(jsonb_each(j)).key`
     pub(super) fn row_field(&mut self, call: &FuncCall, field: &str, site: Site<'_>) -> Outcome<Typed> {
         let name = words(&call.funcname).last().copied().unwrap_or_default().to_owned();
-        if !gives_rows(&name) || !(site.aggregates && site.windows && site.clause == "SELECT") {
+        if !(gives_rows(&name) && site.aggregates && site.windows && site.clause == "SELECT") {
             return Err(Problem::unsupported("a field of a composite value"));
         }
         let columns = self.rows_of(&name, call, &[], site.inside_rows())?;
@@ -273,7 +273,7 @@ impl Reader<'_> {
             _ => None,
         });
         columns
-            .map(|column: &Box<ColumnDef>| {
+            .map(|column| {
                 let ty = column.type_name.as_ref().ok_or_else(|| Problem::unsupported("a column without a type"))?;
                 Ok((column.colname.clone(), Type::from_name(ty, self.catalog())?))
             })

@@ -149,6 +149,12 @@ impl Reader<'_> {
                 let element = self.piece_of(Typed::new("e", element), jsonb)?.sql;
                 format!("pg_{kind}_array(list_transform({}, lambda e: {element}))", value.sql)
             }
+            // Extensions bring casts to json of their own.
+            Type::Opaque(name)
+                if ["hstore", "geometry", "geography"].contains(&name.split('(').next().unwrap_or(name)) =>
+            {
+                return Err(Problem::unsupported(format!("a value of type {name} as JSON")));
+            }
             _ => format!("pg_json_quote({})", self.bare_text(value)?),
         };
         Ok(Piece { sql, structured })

@@ -20,10 +20,6 @@ impl Reader<'_> {
         let (left, right, _) = self.operands(name, left, right)?;
         let (a, b) = (base(&left.ty), base(&right.ty));
         let agree = match (&a, &b) {
-            (Type::Array(_), Type::Array(_)) => {
-                let (left, right) = self.same_arrays(name, left.clone(), right.clone())?;
-                !matches!((left.ty, right.ty), (Type::Array(e), _) | (_, Type::Array(e)) if *e == Type::Json)
-            }
             (Type::Opaque(_), Type::Opaque(_)) if a == b => {
                 return Err(Problem::unsupported(format!("a comparison of {}", a.name(self.catalog()))));
             }

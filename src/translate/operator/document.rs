@@ -6,7 +6,7 @@
 use crate::catalog::{Outcome, Problem, Type};
 use crate::translate::cast::{self, Context, convert};
 use crate::translate::reader::Reader;
-use crate::translate::typed::{Family, Typed, base, family};
+use crate::translate::typed::{Family, Typed, family};
 
 impl Reader<'_> {
     /// Operators on json, jsonb and arrays.
@@ -106,7 +106,6 @@ impl Reader<'_> {
 
     /// `@>`, `<@` and `&&` of arrays: a NULL element is equal to none.
     fn overlap(&mut self, name: &str, left: Typed, right: Typed) -> Outcome<Typed> {
-        let (left, right) = self.same_arrays(name, left, right)?;
         let element = match &left.ty {
             Type::Array(element) => (**element).clone(),
             _ => return Err(self.no_operator(name, &left.ty, &right.ty)),
@@ -127,36 +126,6 @@ impl Reader<'_> {
             _ => format!("list_has_any({a}, {b})"),
         };
         Ok(Typed::new(sql, Type::Bool))
-    }
-
-    /// Two operands as arrays of one type, a literal taking the other's.
-    pub(in crate::translate) fn same_arrays(
-        &mut self,
-        name: &str,
-        left: Typed,
-        right: Typed,
-    ) -> Outcome<(Typed, Typed)> {
-        let empty = |ty: &Type| matches!(ty, Type::Array(element) if **element == Type::Unknown);
-        let (left, right) = match (&left.ty, &right.ty) {
-            (Type::Unknown, other) => {
-                let other = base(other);
-                (convert(left, &other, Context::Implicit, None, self.catalog())?, right)
-            }
-            (other, Type::Unknown) => {
-                let other = base(other);
-                (left, convert(right, &other, Context::Implicit, None, self.catalog())?)
-            }
-            _ => (left, right),
-        };
-        let text = |ty: &Type| matches!(ty, Type::Array(element) if matches!(**element, Type::Text | Type::Varchar(_)));
-        if base(&left.ty) != base(&right.ty)
-            && !empty(&left.ty)
-            && !empty(&right.ty)
-            && !(text(&left.ty) && text(&right.ty))
-        {
-            return Err(self.no_operator(name, &left.ty, &right.ty));
-        }
-        Ok((left, right))
     }
 
     /// An array whose elements the engine compares as the server compares the array's own.
