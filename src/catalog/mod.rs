@@ -8,6 +8,7 @@
 //! The rows themselves lie in DuckDB under names that no SQL text can collide with: table [`Oid`] 7 is `t7`, its column with
 //! [`AttNum`] 3 is `c3`, and `_r` numbers the rows for good.
 
+mod canonical;
 mod casts;
 pub mod ddl;
 pub mod definition;
@@ -22,6 +23,7 @@ pub mod tree;
 pub mod types;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use pg_query::protobuf::Node;
 
@@ -149,7 +151,7 @@ pub enum Identity {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Expression {
     /// As the parser read it. Column names in it are renamed along with the columns.
-    pub node: Box<Node>,
+    pub node: Arc<Node>,
     /// As PostgreSQL's deparser writes it.
     pub sql: String,
 }

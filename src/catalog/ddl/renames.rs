@@ -270,8 +270,13 @@ impl Change {
         let (schema, old) = (catalog.enums[&oid].schema.clone(), catalog.enums[&oid].name.clone());
         let hidden = catalog.enum_type(None, &old).is_none_or(|found| found.oid != oid);
         catalog.for_each_expression(&mut |expression| {
+            let mut casts = false;
+            crate::catalog::tree::walk(&expression.node, &mut |node| casts |= matches!(node, NodeEnum::TypeCast(_)));
+            if !casts {
+                return;
+            }
             let mut changed = false;
-            crate::catalog::tree::walk_mut(&mut expression.node, &mut |node| {
+            crate::catalog::tree::walk_mut(std::sync::Arc::make_mut(&mut expression.node), &mut |node| {
                 let NodeEnum::TypeCast(cast) = node else { return };
                 let Some(name) = cast.type_name.as_mut() else { return };
                 let names = crate::catalog::tree::strings(&name.names);

@@ -4,6 +4,7 @@
 //! leaves a view as it was: its query gets the old names as aliases. Left out: the types of its columns.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{Alias, Node, RangeVar, SelectStmt, ViewStmt};
@@ -106,8 +107,15 @@ impl Change {
         let filled = catalog.tables.values_mut().filter_map(|table| table.materialized.as_mut());
         for query in views.chain(filled) {
             let local = common_names(&query.node);
+            let mut named = false;
+            tree::walk(&query.node, &mut |node| {
+                named |= matches!(node, NodeEnum::RangeVar(relation) if means(relation) == Some(oid));
+            });
+            if !named {
+                continue;
+            }
             let mut changed = false;
-            tree::walk_mut(&mut query.node, &mut |node| {
+            tree::walk_mut(Arc::make_mut(&mut query.node), &mut |node| {
                 if let NodeEnum::RangeVar(relation) = node
                     && !(relation.schemaname.is_empty() && local.contains(&relation.relname))
                     && means(relation) == Some(oid)
