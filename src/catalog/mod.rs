@@ -19,6 +19,7 @@ pub mod lookup;
 mod manifest;
 pub mod naming;
 pub mod problem;
+pub mod sequence;
 pub mod tree;
 pub mod types;
 
@@ -32,6 +33,7 @@ pub use delta::delta;
 pub use locks::{LockMode, locks};
 pub use lookup::RelationKind;
 pub use problem::{Outcome, Problem};
+pub use sequence::Numbers;
 pub use types::Type;
 
 /// Names an object of the catalog; our own numbering, never reused.
@@ -74,6 +76,8 @@ pub struct Catalog {
     pub partial: bool,
     /// Labels added to an enum may be used at once where its type was created in the same transaction: from PostgreSQL 17 on.
     pub new_enums_are_open: bool,
+    /// The sequence that gave this session its last number: what `lastval` is about.
+    pub last_sequence: Option<Oid>,
     /// The last [`Oid`] given out.
     pub last_oid: Oid,
 }
@@ -113,6 +117,8 @@ pub struct Table {
     pub snapshot_table: Option<String>,
     /// A materialized view: its query, to fill it again.
     pub materialized: Option<Expression>,
+    /// False for a materialized view that has never been filled: it can't be read.
+    pub populated: bool,
     /// The last [`AttNum`] given out.
     pub last_attnum: AttNum,
 }
@@ -308,8 +314,10 @@ pub struct View {
     pub name: String,
     /// Its query.
     pub query: Expression,
-    /// Column names given in the definition; empty where the query's own apply.
+    /// Names of its columns, settled when it was made; where its query couldn't be read, those that the definition gives.
     pub columns: Vec<String>,
+    /// Their types; empty where its query couldn't be read.
+    pub types: Vec<Type>,
     /// Tables and views it reads, and of tables which columns (none: only rows).
     pub depends_on: BTreeMap<Oid, BTreeSet<AttNum>>,
 }
@@ -327,23 +335,6 @@ pub struct Sequence {
     pub owner: Option<(Oid, AttNum)>,
     /// Where it stands; absent where that isn't known, as for those of a snapshot.
     pub numbers: Option<Numbers>,
-}
-
-/// Where a sequence stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Numbers {
-    /// The number it gives next.
-    pub next: i64,
-    /// The number it began with.
-    pub start: i64,
-    /// From one number to the next.
-    pub step: i64,
-}
-
-impl Default for Numbers {
-    fn default() -> Numbers {
-        Numbers { next: 1, start: 1, step: 1 }
-    }
 }
 
 /// A function or procedure: recorded, never run.

@@ -8,6 +8,7 @@
 mod batch;
 pub(super) mod claims;
 mod outcome;
+mod sequences;
 mod statement;
 mod taint;
 mod transaction;

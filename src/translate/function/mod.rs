@@ -7,6 +7,7 @@ mod aggregate;
 mod array;
 mod json;
 mod number;
+mod sequence;
 mod text;
 mod time;
 mod window;
@@ -14,7 +15,6 @@ mod window;
 use pg_query::NodeEnum;
 use pg_query::protobuf::{FuncCall, Node};
 
-use super::Taken;
 use super::cast::{Context, convert};
 use super::expression::{Site, words};
 use super::reader::Reader;
@@ -222,13 +222,8 @@ impl Reader<'_> {
                     Type::Timestamptz(None),
                 ))
             }
-            ("nextval", 1) => {
-                self.volatile("numbers of a sequence");
-                // How often it is called is up to the query around it.
-                if let Some(sequence) = args[0].text().and_then(|name| self.catalog().sequence_by_text(name)) {
-                    self.remarks.numbers.insert(sequence, Taken::Unknown);
-                }
-                Ok(Typed::new("(row_number() OVER ())", Type::Int8))
+            ("nextval" | "currval", 1) | ("lastval", 0) | ("pg_get_serial_sequence", 2) => {
+                self.sequence_function(name, &args)
             }
             _ => self.text_function(name, args),
         }
