@@ -21,6 +21,7 @@ mod export_tls;
 mod export_values;
 mod expressions;
 mod growth;
+mod histories;
 mod migrations;
 mod roots;
 mod scenarios;

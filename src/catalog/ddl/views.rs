@@ -181,10 +181,11 @@ impl Change {
             Some(NodeEnum::JoinExpr(join))
                 if join.using_clause.is_empty() && !join.is_natural && join.alias.is_none() =>
             {
-                [&join.larg, &join.rarg]
-                    .into_iter()
-                    .flatten()
-                    .fold(true, |known, side| self.list(side, common, items) && known)
+                let mut known = true;
+                for side in [&join.larg, &join.rarg].into_iter().flatten() {
+                    known &= self.list(side, common, items);
+                }
+                known
             }
             _ => false,
         }
