@@ -5,56 +5,24 @@
 
 use super::literal;
 use super::typed::{Constant, Family, Typed, base, family, is_integer, number_rank, physical, raise, refuse};
+pub(super) use crate::catalog::pg::Context;
+use crate::catalog::pg::Id;
+use crate::catalog::pg::coercion::converts;
 use crate::catalog::{Catalog, Outcome, Problem, Type};
 use crate::query::quote_literal;
 
-/// How much PostgreSQL converts by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Context {
-    /// In an expression.
-    Implicit,
-    /// Into a column.
-    Assignment,
-    /// By CAST or `::`.
-    Explicit,
-}
-
-/// Does PostgreSQL convert between the two types in this context?
+/// Does PostgreSQL convert between the two types in this context? Nothing is known of an extension's types.
 pub(super) fn exists(from: &Type, to: &Type, context: Context) -> bool {
-    use Context::{Assignment, Explicit, Implicit};
-    let (from, to) = (base(from), base(to));
-    if from == to || from == Type::Unknown {
-        return true;
-    }
-    if let (Some(a), Some(b)) = (number_rank(&from), number_rank(&to)) {
-        // Up the ladder by itself, down only into a column; float4 to float8 is up, numeric to a float too.
-        return a < b || context >= Assignment;
-    }
-    let needed = match (&from, &to) {
-        (Type::Array(a), Type::Array(b)) => return exists(a, b, context),
-        (a, b) if family(a) == Family::Text && family(b) == Family::Text => match (a, b) {
-            (Type::Text | Type::Varchar(_) | Type::Name, Type::Char(_) | Type::Name) => Assignment,
-            (Type::Name, Type::Varchar(_)) => Assignment,
-            _ => Implicit,
-        },
-        (Type::Date, Type::Timestamp(_) | Type::Timestamptz(_)) | (Type::Timestamp(_), Type::Timestamptz(_)) => {
-            Implicit
+    match (Id::of(from), Id::of(to)) {
+        (Some(from), Some(to)) => converts(from, to, context),
+        _ => {
+            let (from, to) = (base(from), base(to));
+            from == to
+                || from == Type::Unknown
+                || (context >= Context::Assignment && family(&to) == Family::Text)
+                || (context >= Context::Explicit && family(&from) == Family::Text)
         }
-        (Type::Time(_), Type::Interval) => Implicit,
-        (Type::Timestamptz(_), Type::Timestamp(_) | Type::Date | Type::Time(_))
-        | (Type::Timestamp(_), Type::Date | Type::Time(_))
-        | (Type::Interval, Type::Time(_)) => Assignment,
-        (Type::Int4, Type::Bool) | (Type::Bool, Type::Int4) => Explicit,
-        (Type::Json, Type::Jsonb) | (Type::Jsonb, Type::Json) => Assignment,
-        (Type::Jsonb, Type::Bool) => Explicit,
-        (Type::Jsonb, to) if family(to) == Family::Number => Explicit,
-        (Type::Record | Type::Void, _) | (_, Type::Record | Type::Void) => return false,
-        // By the text form: out of any type into text by assignment, out of text into any type explicitly.
-        (_, to) if family(to) == Family::Text => Assignment,
-        (from, _) if family(from) == Family::Text => Explicit,
-        _ => return false,
-    };
-    context >= needed
+    }
 }
 
 /// Converts an expression; `column` names the column assigned to, for messages.
@@ -89,7 +57,10 @@ pub(super) fn convert(
 }
 
 fn refusal(from: &Type, to: &Type, context: Context, column: Option<&str>, catalog: &Catalog) -> Problem {
-    let (from, to) = (from.name(catalog), to.name(catalog));
+    if Id::of(from).is_none() || Id::of(to).is_none() {
+        return Problem::unsupported(format!("a cast from {} to {}", from.name(catalog), to.name(catalog)));
+    }
+    let (from, to) = (from.base_name(catalog), to.base_name(catalog));
     match (context, column) {
         (Context::Assignment, Some(column)) => {
             Problem::rejected("42804", format!("column \"{column}\" is of type {to} but expression is of type {from}"))

@@ -23,6 +23,7 @@ mod expressions;
 mod growth;
 mod histories;
 mod migrations;
+mod pg_catalog;
 mod roots;
 mod scenarios;
 mod snapshots;

@@ -23,6 +23,14 @@ type Both<P> = (P, Option<P>);
 impl Session<'_> {
     /// Runs a statement other than BEGIN and its kin, all or nothing.
     pub(super) fn execute(&mut self, statement: &Statement, report: &mut StatementReport) -> Ran<Verdict> {
+        match super::body::runs_body(statement, &self.catalog) {
+            true => self.run_body(statement, report),
+            false => self.execute_plain(statement, report),
+        }
+    }
+
+    /// Runs a statement that is no body and calls none.
+    pub(super) fn execute_plain(&mut self, statement: &Statement, report: &mut StatementReport) -> Ran<Verdict> {
         let before = self.catalog.clone();
         self.store.begin()?;
         let done = self.dispatch(statement, report, &before);
@@ -30,7 +38,12 @@ impl Session<'_> {
         let done = done.and_then(|verdict| self.expect_numbers(&taken).map(|()| verdict));
         if done.is_ok() {
             self.store.commit()?;
-            self.recognition.observe(statement, &before);
+            // What a body writes depends on its variables.
+            if self.bodies == 0 {
+                self.recognition.observe(statement, &before);
+            } else {
+                self.recognition.note_written(statement, &before);
+            }
             self.provenance.observe(statement, &before, &self.catalog);
         } else {
             let left = std::mem::replace(&mut self.catalog, before);
@@ -39,7 +52,7 @@ impl Session<'_> {
             }
             self.store.roll_back()?;
         }
-        self.advance_sequences(&taken);
+        self.advance(&taken);
         done
     }
 
@@ -55,7 +68,12 @@ impl Session<'_> {
     }
 
     /// Sequences stand where the statement has left them, whether it succeeded or not.
-    fn advance_sequences(&mut self, taken: &BTreeMap<Oid, Option<u64>>) {
+    pub(super) fn advance_sequences(&mut self) {
+        let taken = self.store.taken_numbers();
+        self.advance(&taken);
+    }
+
+    fn advance(&mut self, taken: &BTreeMap<Oid, Option<u64>>) {
         for (oid, taken) in taken {
             let Some(sequence) = self.catalog.sequences.get_mut(oid) else { continue };
             sequence.numbers = sequence.numbers.zip(*taken).and_then(|(mut numbers, rows)| {
@@ -138,7 +156,8 @@ impl Session<'_> {
 
     /// Applies DDL to the catalog.
     fn define(&mut self, node: &NodeEnum) -> Ran<Applied> {
-        let state = TransactionState { in_block: self.in_block() };
+        self.check_body(node)?;
+        let state = TransactionState { in_block: self.in_block() || self.bodies > 0 };
         if let NodeEnum::ViewStmt(view) = node {
             let columns = self.view_columns(view)?;
             return Ok(self.catalog.create_view(view, columns, &state)?);

@@ -5,7 +5,7 @@
 use crate::catalog::{Outcome, Problem, Type};
 use crate::translate::expression::integer_constant;
 use crate::translate::reader::Reader;
-use crate::translate::typed::{Family, Typed, family, is_integer, physical};
+use crate::translate::typed::{Family, Typed, family, is_integer, physical, raise};
 
 impl Reader<'_> {
     pub(super) fn number_function(&mut self, name: &str, args: Vec<Typed>) -> Outcome<Typed> {
@@ -32,7 +32,10 @@ impl Reader<'_> {
                 let word = if name == "floor" { "floor" } else { "ceil" };
                 Ok(Typed::new(format!("{word}({})", a.sql), Type::Float8))
             }
-            ("sqrt", [a]) if matches!(a.ty, Type::Float8) => Ok(Typed::new(format!("sqrt({})", a.sql), Type::Float8)),
+            ("sqrt", [a]) if matches!(a.ty, Type::Float8) => {
+                let error = raise("2201F", "'cannot take square root of a negative number'", &Type::Float8);
+                Ok(Typed::new(format!("CASE WHEN {a} < 0 THEN {error} ELSE sqrt({a}) END", a = a.sql), Type::Float8))
+            }
             _ => Err(Problem::unsupported(format!("the function {name}() of these numbers"))),
         }
     }

@@ -36,7 +36,7 @@ impl Reader<'_> {
                 }
                 _ => return Err(Problem::unsupported("split_part() with a position that isn't a constant from 1")),
             },
-            _ => return Err(self.unknown_function(name, &args)),
+            _ => return Err(self.no_function(name, &args)),
         };
         let mut sql = template.to_owned();
         for (index, (value, kind)) in args.into_iter().zip(signature.chars()).enumerate() {

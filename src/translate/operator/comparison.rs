@@ -5,7 +5,6 @@
 
 use crate::catalog::{Outcome, Problem, Type};
 use crate::query::quote_literal;
-use crate::translate::cast::{Context, convert};
 use crate::translate::literal;
 use crate::translate::reader::Reader;
 use crate::translate::typed::{Family, Typed, base, family, refuse};
@@ -18,23 +17,7 @@ impl Reader<'_> {
         left: Typed,
         right: Typed,
     ) -> Outcome<(Typed, Typed)> {
-        let catalog = self.catalog();
-        let (left, right) = match (&left.ty, &right.ty) {
-            (Type::Unknown, Type::Unknown) => (
-                convert(left, &Type::Text, Context::Implicit, None, catalog)?,
-                convert(right, &Type::Text, Context::Implicit, None, catalog)?,
-            ),
-            (Type::Unknown, other) => {
-                let other = unmodified(other);
-                (convert(left, &other, Context::Implicit, None, catalog)?, right)
-            }
-            (other, Type::Unknown) => {
-                let other = unmodified(other);
-                let right = convert(right, &other, Context::Implicit, None, catalog)?;
-                (left, right)
-            }
-            _ => (left, right),
-        };
+        let (left, right, _) = self.operands(name, left, right)?;
         let (a, b) = (base(&left.ty), base(&right.ty));
         let agree = match (&a, &b) {
             (Type::Json, _) | (_, Type::Json) => false,
@@ -123,15 +106,5 @@ impl Reader<'_> {
                 Ok(sql.to_owned())
             }
         }
-    }
-}
-
-/// The type that a literal beside a value takes: without length, so that no length is demanded of it.
-fn unmodified(ty: &Type) -> Type {
-    match ty {
-        Type::Numeric(_) | Type::Varchar(_) => base(ty),
-        Type::Timestamp(_) | Type::Timestamptz(_) | Type::Time(_) => base(ty),
-        Type::Array(element) => Type::Array(Box::new(unmodified(element))),
-        other => other.clone(),
     }
 }

@@ -43,6 +43,7 @@ impl Reader<'_> {
             (true, false) => "~~*",
             (true, true) => "!~~*",
         };
+        let (left, pattern, _) = self.operands(name, left, pattern)?;
         for side in [&left, &pattern] {
             if !matches!(family(&side.ty), Family::Text | Family::Unknown) {
                 return Err(self.no_operator(name, &left.ty, &pattern.ty));
