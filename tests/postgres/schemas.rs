@@ -95,7 +95,7 @@ fn rehearse(migration: &Migration) -> (Vec<String>, Vec<String>) {
 }
 
 fn check(name: &str) {
-    let folder: PathBuf = fixtures::folder("histories").join(name);
+    let folder: PathBuf = fixtures::folder("schemas").join(name);
     let folder = if folder.join("migrations").is_dir() { folder.join("migrations") } else { folder };
     let migration = cases::read(std::slice::from_ref(&folder));
     let database = server::database();
