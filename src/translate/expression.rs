@@ -92,6 +92,9 @@ impl Reader<'_> {
                 if family(&ty) == Family::Text {
                     self.orders_text();
                 }
+                if super::number::is_text(&ty) {
+                    return Ok(Typed::new(format!("pg_numeric_{word}({})", values.join(", ")), ty));
+                }
                 Ok(Typed::new(format!("{word}({})", values.join(", ")), ty))
             }
             NodeEnum::TypeCast(cast) => self.type_cast(cast, site).map_err(|p| p.at(cast.location)),
@@ -164,10 +167,7 @@ impl Reader<'_> {
             return Ok(Typed::integer(value));
         }
         let ty = Type::Numeric(None);
-        match super::literal::decimal(text, &ty) {
-            Some(sql) => Ok(Typed::new(sql, ty)),
-            None => Err(Problem::unsupported(format!("the number {text}"))),
-        }
+        Ok(Typed::new(super::number::literal(text, &ty)?, ty))
     }
 
     fn column(&mut self, column: &protobuf::ColumnRef, site: Site<'_>) -> Outcome<Typed> {
@@ -207,6 +207,7 @@ impl Reader<'_> {
                 };
                 Err(Problem::rejected("42803", format!("column \"{shown}\" {place}")))
             }
+            Some(grouping) if found.level == 0 => Ok(grouping.value(typed)),
             _ => Ok(typed),
         }
     }
@@ -496,6 +497,12 @@ impl Reader<'_> {
         }
         let value = self.expression(operand, site)?;
         match (name, number_rank(&value.ty)) {
+            ("-", Some(_)) if matches!(value.ty, Type::Numeric(_)) => {
+                Ok(Typed::new(format!("pg_numeric_neg({})", super::number::text(&value)), Type::Numeric(None)))
+            }
+            ("-", Some(_)) if matches!(value.ty, Type::Float4 | Type::Float8) => {
+                Ok(Typed::new(format!("(-{})", value.sql), value.ty))
+            }
             ("-", Some(_)) => {
                 self.operator("-", Typed::new(format!("CAST(0 AS {})", physical(&value.ty)), value.ty.clone()), value)
             }
@@ -557,8 +564,12 @@ impl Reader<'_> {
             return Err(Problem::rejected("42809", "op ANY/ALL (array) requires array on right side"));
         };
         let element = (**element).clone();
-        let (subject, _) = self.comparable(name, subject, Typed::new("NULL", element))?;
-        let (x, list) = (&subject.sql, &array.sql);
+        let (subject, other) = self.comparable(name, subject, Typed::new("x", element))?;
+        let list = match other.sql.as_str() {
+            "x" => array.sql.clone(),
+            key => format!("list_transform({}, lambda x: {key})", array.sql),
+        };
+        let (x, list) = (&subject.sql, &list);
         let found = format!(
             "CASE WHEN {list} IS NULL THEN NULL WHEN len({list}) = 0 THEN false WHEN {x} IS NULL THEN NULL WHEN list_contains({list}, {x}) THEN true WHEN list_count({list}) < len({list}) THEN NULL ELSE false END"
         );

@@ -193,9 +193,7 @@ impl Reader<'_> {
             }
             ("date_trunc", 2) => self.date_trunc(args),
             ("extract" | "date_part", 2) => self.extract(name, args),
-            ("abs" | "ceil" | "ceiling" | "floor" | "round" | "sign" | "trunc" | "mod" | "power" | "sqrt", _) => {
-                self.number_function(name, args)
-            }
+            (name, _) if number::NAMES.contains(&name) => self.number_function(name, args),
             ("regexp_replace" | "substring" | "substr" | "regexp_match" | "regexp_matches", _) => {
                 self.part_of_text(name, args)
             }

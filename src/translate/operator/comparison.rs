@@ -7,6 +7,7 @@ use crate::catalog::{Outcome, Problem, Type};
 use crate::query::quote_literal;
 use crate::translate::cast::{Context, convert};
 use crate::translate::literal;
+use crate::translate::number;
 use crate::translate::reader::Reader;
 use crate::translate::typed::{Family, Typed, base, family, refuse};
 
@@ -59,10 +60,8 @@ impl Reader<'_> {
         {
             self.needs_utc("a comparison of times with and without time zone")?;
         }
-        let float = |ty: &Type| matches!(ty, Type::Float4 | Type::Float8);
-        if family(&a) == Family::Number && (float(&a) != float(&b)) {
-            let widen = |value: Typed| Typed::new(format!("CAST({} AS DOUBLE)", value.sql), Type::Float8);
-            return Ok((widen(left), widen(right)));
+        if family(&a) == Family::Number {
+            return Ok(number::comparable(left, right));
         }
         if matches!(a, Type::Char(_)) || matches!(b, Type::Char(_)) {
             let trim = |value: Typed| Typed::new(format!("rtrim({}, ' ')", value.sql), value.ty);
@@ -120,7 +119,7 @@ impl Reader<'_> {
                 if family(ty) == Family::Text {
                     self.orders_text();
                 }
-                Ok(sql.to_owned())
+                Ok(number::identity(sql, ty))
             }
         }
     }
