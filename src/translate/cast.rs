@@ -144,8 +144,8 @@ pub(super) fn text_form(sql: &str, from: &Type, catalog: &Catalog) -> Outcome<St
         Type::Bool | Type::Int2 | Type::Int4 | Type::Int8 | Type::Uuid => format!("CAST({sql} AS VARCHAR)"),
         Type::Enum(_) | Type::Json | Type::Jsonb | Type::Opaque(_) | Type::Unknown => sql.to_owned(),
         Type::Numeric(_) => number::text(&Typed::new(sql, from.clone())),
-        Type::Float4 => format!("pg_float4_text({sql})"),
-        Type::Float8 => format!("pg_float8_text({sql})"),
+        Type::Float4 => format!("pg_float4_text(CAST({sql} AS VARCHAR))"),
+        Type::Float8 => format!("pg_float8_text(CAST({sql} AS VARCHAR))"),
         // Years beyond four digits and BC are written differently by the engines.
         Type::Date => guarded(sql, "date", "strftime({}, '%Y-%m-%d')"),
         Type::Timestamp(_) => guarded(sql, "timestamp", "CAST({} AS VARCHAR)"),

@@ -531,19 +531,21 @@ impl Reader<'_> {
             return Ok(Typed::new(if name == "<>" { format!("(NOT {sql})") } else { sql }, Type::Bool));
         }
         let subject = self.expression(left, site)?;
-        let mut values = Vec::new();
+        let mut pairs = Vec::new();
         for item in &list.items {
             let value = self.expression(item, site)?;
-            let (_, value) = self.comparable("=", subject.clone(), value)?;
-            values.push(value);
+            pairs.push(self.comparable("=", subject.clone(), value)?);
         }
-        let subject = match values.first() {
-            Some(first) if subject.ty == Type::Unknown => self.comparable("=", subject, first.clone())?.0,
-            _ => subject,
-        };
-        let list: Vec<&str> = values.iter().map(|v| v.sql.as_str()).collect();
+        let first = pairs.first().map(|(subject, _)| subject.sql.clone()).unwrap_or_default();
+        if pairs.iter().any(|(subject, _)| subject.sql != first) {
+            // Each value is compared in its own way.
+            let terms: Vec<String> = pairs.iter().map(|(a, b)| format!("({} = {})", a.sql, b.sql)).collect();
+            let sql = format!("({})", terms.join(" OR "));
+            return Ok(Typed::new(if name == "<>" { format!("(NOT {sql})") } else { sql }, Type::Bool));
+        }
+        let list: Vec<&str> = pairs.iter().map(|(_, value)| value.sql.as_str()).collect();
         let word = if name == "<>" { "NOT IN" } else { "IN" };
-        Ok(Typed::new(format!("({} {word} ({}))", subject.sql, list.join(", ")), Type::Bool))
+        Ok(Typed::new(format!("({first} {word} ({}))", list.join(", ")), Type::Bool))
     }
 
     /// `x = ANY(array)`, `x <> ALL(array)`.

@@ -19,8 +19,8 @@ pub(super) fn text(value: &Typed) -> String {
     let sql = &value.sql;
     match &value.ty {
         ty if is_text(ty) => sql.clone(),
-        Type::Float8 => format!("pg_float8_numeric({sql})"),
-        Type::Float4 => format!("pg_float4_numeric({sql})"),
+        Type::Float8 => format!("pg_float8_numeric(CAST({sql} AS VARCHAR))"),
+        Type::Float4 => format!("pg_float4_numeric(CAST({sql} AS VARCHAR))"),
         _ => match sql.strip_prefix("CAST(").and_then(|rest| rest.split_once(" AS ")) {
             // A constant is its own text.
             Some((digits, _)) if digits.bytes().all(|b| b.is_ascii_digit() || b == b'-') => quote_literal(digits),
@@ -101,7 +101,9 @@ pub(super) fn convert(value: &Typed, to: &Type) -> String {
             let name = if *to == Type::Float4 { "real" } else { "double precision" };
             format!("CAST(pg_numeric_double({}, '{name}') AS {})", text(value), physical(to))
         }
-        Type::Float4 if *from == Type::Float8 => format!("CAST(pg_float8_calc('real', {sql}) AS FLOAT)"),
+        Type::Float4 if *from == Type::Float8 => {
+            format!("CAST(pg_float8_calc('real', CAST({sql} AS VARCHAR)) AS FLOAT)")
+        }
         to if is_integer(to) && is_text(from) => {
             format!("CAST(pg_numeric_integer({sql}, '{}') AS {})", integer_name(to), physical(to))
         }

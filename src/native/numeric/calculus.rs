@@ -32,7 +32,7 @@ pub(super) fn root_at(value: &Decimal, scale: i64) -> Decimal {
 }
 
 pub(super) fn exponential(value: &Decimal) -> Result<Decimal, Failure> {
-    let estimate = value.to_double() * 0.434294481903252;
+    let estimate = value.to_double() * std::f64::consts::LOG10_E;
     let scale = SIGNIFICANT - estimate.clamp(-2000.0, 2000.0) as i64;
     let scale = scale.max(i64::from(value.scale)).clamp(0, MOST_SCALE);
     let estimate = value.to_double();
@@ -40,7 +40,7 @@ pub(super) fn exponential(value: &Decimal) -> Result<Decimal, Failure> {
         return if estimate > 0.0 { Err(overflow()) } else { Ok(Decimal::new(0, scale as u32)) };
     }
     let fixed = Fixed::for_result(estimate * std::f64::consts::LOG2_E, scale);
-    Ok(fixed.decimal(&fixed.exponential(&fixed.from_decimal(value)), scale))
+    Ok(fixed.decimal(&fixed.exponential(&fixed.fixed(value)), scale))
 }
 
 fn needs_logarithm(value: &Decimal) -> Result<(), Failure> {
@@ -98,7 +98,7 @@ pub(super) fn power(base: &Decimal, exponent: &Decimal) -> Result<Decimal, Failu
     if estimate.abs() > 2000.0 * 3.01 {
         return if estimate > 0.0 { Err(overflow()) } else { Ok(Decimal::new(0, MOST_SCALE as u32)) };
     }
-    let scale = SIGNIFICANT - (estimate * 0.434294481903252) as i64;
+    let scale = SIGNIFICANT - (estimate * std::f64::consts::LOG10_E) as i64;
     let scale = scale.max(i64::from(base.scale)).max(i64::from(exponent.scale)).clamp(0, MOST_SCALE);
     let result = by_logarithm(&magnitude, exponent, estimate, scale);
     Ok(if negative { result.negated() } else { result })
@@ -216,7 +216,7 @@ impl Fixed {
         BigInt::from(1) << self.bits
     }
 
-    fn from_decimal(&self, value: &Decimal) -> BigInt {
+    fn fixed(&self, value: &Decimal) -> BigInt {
         (&value.digits << self.bits) / power_of_ten(value.scale)
     }
 

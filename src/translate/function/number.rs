@@ -142,6 +142,7 @@ fn numeric(word: &str, args: &[&Typed]) -> Typed {
 }
 
 fn double(word: &str, args: &[&Typed]) -> Typed {
-    let args: Vec<String> = args.iter().map(|arg| number::convert(arg, &Type::Float8)).collect();
+    let args: Vec<String> =
+        args.iter().map(|arg| format!("CAST({} AS VARCHAR)", number::convert(arg, &Type::Float8))).collect();
     Typed::new(format!("CAST(pg_float8_calc('{word}', {}) AS DOUBLE)", args.join(", ")), Type::Float8)
 }

@@ -60,7 +60,10 @@ impl Reader<'_> {
             _ => {
                 let operation = if wider == Type::Float4 { format!("real {name}") } else { name.to_owned() };
                 let (left, right) = (number::convert(&left, &wider), number::convert(&right, &wider));
-                format!("CAST(pg_float8_calc('{operation}', {left}, {right}) AS {})", physical(&wider))
+                format!(
+                    "CAST(pg_float8_calc('{operation}', CAST({left} AS VARCHAR), CAST({right} AS VARCHAR)) AS {})",
+                    physical(&wider)
+                )
             }
         };
         Ok(Typed::new(sql, wider))
