@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::difference::{Side, difference};
 use super::engine::Ran;
@@ -285,7 +285,8 @@ fn write_tables(snapshot: &Snapshot, session: &mut Session<'_>, folder: &std::pa
         key.push("_r".to_owned());
         let sql = format!("SELECT {} FROM {} ORDER BY {}", columns.join(", "), table_name(table.oid), key.join(", "));
         let path = folder.join(format!("{}.{}.parquet", table.schema, table.name));
-        write_parquet(snapshot.connection(), &sql, &path)?;
+        write_parquet(snapshot.connection(), &sql, &path)
+            .with_context(|| format!("writing the rows of {}.{} as they end", table.schema, table.name))?;
     }
     Ok(())
 }

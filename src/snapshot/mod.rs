@@ -11,7 +11,7 @@ pub mod writer;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Error, Result, anyhow, bail};
 use duckdb::Connection;
 use rayon::prelude::*;
 use tempfile::TempDir;
@@ -504,8 +504,15 @@ fn create_view(connection: &Connection, name: &str, columns: &str, files: &[Path
 pub fn write_parquet(connection: &Connection, sql: &str, path: &Path) -> Result<()> {
     let staged = Staged::beside(path)?;
     let target = quote_literal(&staged.path().display().to_string());
-    connection.execute_batch(&format!("COPY ({sql}) TO {target} (FORMAT parquet, COMPRESSION zstd)"))?;
+    let copied = connection.execute_batch(&format!("COPY ({sql}) TO {target} (FORMAT parquet, COMPRESSION zstd)"));
+    copied.map_err(|error| os_error(&error.to_string()).map_or_else(|| error.into(), Error::from))?;
     staged.publish()
+}
+
+/// The operating system's error that the engine wraps in words of its own, with the name of a file that is never seen.
+fn os_error(text: &str) -> Option<std::io::Error> {
+    let (_, number) = text.split_once("\"errno\":\"")?;
+    Some(std::io::Error::from_raw_os_error(number.split('"').next()?.parse().ok()?))
 }
 
 /// Names and DuckDB types of a query's columns.

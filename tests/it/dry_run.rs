@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::support::{demo_copy, json as run_json, parquet, refused, rehearsal, stderr, stdout, transcript};
+use crate::support::{
+    demo_copy, interrupt_once_begun, json as run_json, on_a_full_disk, parquet, refused, rehearsal, stderr, stdout,
+    transcript,
+};
 
 /// A folder with these migrations of the fixtures, under their own names.
 fn with(migrations: &[&str]) -> tempfile::TempDir {
@@ -439,6 +442,50 @@ fn a_run_is_kept_whole_and_never_over_another() {
     assert_eq!(rows, expected.map(|(category, rows)| (category.to_owned(), rows)).into());
     let error = refused(folder.path(), &args);
     assert!(error.starts_with("error: run exists\nhint: "), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_full_disk_leaves_no_run() {
+    // Digests don't compress: the table grows beyond the demo's own size, which has to fit.
+    let digests: Vec<String> = (0..24).map(|n| format!("md5(id || '{n}')")).collect();
+    let folder = of(&format!("UPDATE llama_logs SET reason = {}", digests.join(" || ")));
+    let args = ["dry-run", "migration.sql", "--on", "demo", "--output-run", "run"];
+    let output = on_a_full_disk(folder.path(), 1000, &args);
+    let errors = stderr(&output);
+    assert_eq!(output.status.code(), Some(2), "{}", transcript(&output));
+    assert!(errors.starts_with("error: writing the rows of public.llama_logs as they end"), "{errors}");
+    assert!(errors.contains("File too large"), "{errors}");
+    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1, "only the migration");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_leaves_no_run() {
+    let folder = of("CREATE TABLE t AS SELECT a.id FROM llama_logs a, llama_logs b, llama_logs c, llama_logs d");
+    let child = std::process::Command::new(env!("CARGO_BIN_EXE_rehearsal"))
+        .args(["dry-run", "migration.sql", "--on", "demo", "--output-run", "run"])
+        .current_dir(folder.path())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    interrupt_once_begun(&child, folder.path(), 1);
+    let output = child.wait_with_output().expect("an end");
+    assert_eq!(output.status.code(), Some(2), "{}", transcript(&output));
+    assert_eq!(stderr(&output), "error: interrupted; nothing was left half-written\n");
+    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1, "only the migration");
+}
+
+#[test]
+fn a_snapshot_cut_short_is_refused_before_anything_runs() {
+    let folder = of("SELECT 1");
+    let snapshot = demo_copy(folder.path());
+    let file = fs::File::options().write(true).open(snapshot.join("llama_logs.parquet")).expect("the rows");
+    file.set_len(100_000).expect("a shorter file");
+    let snapshot = snapshot.display().to_string();
+    let errors = refused(folder.path(), &["dry-run", "migration.sql", "--on", &snapshot]);
+    assert!(errors.contains("llama_logs.parquet isn't the file that was exported: 100000 bytes"), "{errors}");
+    assert!(errors.contains("hint: the file was changed or cut short after the export"), "{errors}");
 }
 
 #[test]

@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use rehearsal::snapshot::{EngineOptions, Snapshot};
 
-use crate::support::{json, rehearsal, stderr, stdout, transcript};
+use crate::support::{interrupt_once_begun, json, on_a_full_disk, rehearsal, stderr, stdout, transcript};
 
 /// More albums than one chunk has.
 const ALBUMS: &str = "5000";
@@ -207,20 +206,12 @@ fn no_albums_and_a_taken_folder_are_refused() {
     assert_eq!(left.len(), 1, "{left:?}");
 }
 
-/// The file system takes no more bytes: a limit on the size of files does as a full disk does, for every user.
 #[cfg(unix)]
 #[test]
 fn a_full_disk_leaves_nothing_behind() {
     use std::os::unix::process::ExitStatusExt;
     let folder = tempfile::tempdir().expect("a folder");
-    // SIGXFSZ ignored, so that the write fails as it does on a full disk instead of killing the process.
-    let script = "trap '' XFSZ; ulimit -f 1000; exec \"$0\" generate --albums 20000 --out archive";
-    let output = Command::new("/bin/bash")
-        .args(["-c", script, env!("CARGO_BIN_EXE_rehearsal")])
-        .current_dir(folder.path())
-        .env("NO_COLOR", "1")
-        .output()
-        .expect("bash runs");
+    let output = on_a_full_disk(folder.path(), 1000, &["generate", "--albums", "20000", "--out", "archive"]);
     assert_eq!((output.status.signal(), output.status.code()), (None, Some(2)), "{}", transcript(&output));
     let errors = stderr(&output);
     assert!(errors.contains("writing archive/llama_logs.parquet") && errors.contains("File too large"), "{errors}");
@@ -239,15 +230,8 @@ fn an_interrupt_leaves_nothing_behind() {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the binary runs");
-    let begun = Instant::now();
-    let entries = || fs::read_dir(folder.path()).expect("a folder").count();
-    while entries() == 0 {
-        assert!(begun.elapsed() < Duration::from_secs(60), "nothing was begun");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill");
-    assert!(sent.success());
+    interrupt_once_begun(&child, folder.path(), 0);
     let status = child.wait().expect("an end");
     assert_eq!(status.code(), Some(2));
-    assert_eq!(entries(), 0, "something was left behind");
+    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0, "something was left behind");
 }

@@ -70,3 +70,30 @@ pub fn refused(folder: &Path, args: &[&str]) -> String {
     assert_eq!(stdout(&output), "", "{args:?}");
     stderr(&output).replace(&format!("{}/", folder.display()), "")
 }
+
+/// The binary where the file system takes no files beyond so many blocks of 1 KiB, as a full disk would, for every user.
+#[cfg(unix)]
+pub fn on_a_full_disk(folder: &Path, blocks: u32, args: &[&str]) -> Output {
+    // SIGXFSZ ignored, so that the write fails as it does on a full disk instead of killing the process.
+    let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+    Command::new("/bin/bash")
+        .args(["-c", &script, env!("CARGO_BIN_EXE_rehearsal")])
+        .args(args)
+        .current_dir(folder)
+        .env("NO_COLOR", "1")
+        .output()
+        .expect("bash runs")
+}
+
+/// Sends SIGINT once the folder has more entries than `before`.
+#[cfg(unix)]
+pub fn interrupt_once_begun(child: &std::process::Child, folder: &Path, before: usize) {
+    let begun = std::time::Instant::now();
+    let entries = || std::fs::read_dir(folder).expect("a folder").count();
+    while entries() == before {
+        assert!(begun.elapsed().as_secs() < 60, "nothing was begun");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill");
+    assert!(sent.success());
+}

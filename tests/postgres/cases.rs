@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use postgres::{Client, SimpleQueryMessage};
-use rehearsal::migration::{Migration, Selection};
+use rehearsal::migration::{Migration, Selection, Statement};
 
 use crate::fixtures;
 
@@ -119,34 +119,52 @@ pub fn read(paths: &[PathBuf]) -> Migration {
 
 /// Runs a migration statement by statement, one transaction a file, until the first error.
 pub fn run(client: &mut Client, migration: &Migration) -> Vec<Ran> {
+    run_with(client, migration, |_, _, _| {})
+}
+
+/// The same; `after` sees what the server has made of each statement, a failed one's transaction rolled back.
+pub fn run_with(
+    client: &mut Client,
+    migration: &Migration,
+    mut after: impl FnMut(&mut Client, &Statement, &Ran),
+) -> Vec<Ran> {
     let mut ran = Vec::new();
     for file in 0..migration.files.len() {
         client.batch_execute("BEGIN").expect("a transaction");
         for statement in migration.statements.iter().filter(|s| s.place.file == file) {
-            let result = client.simple_query(&statement.sql);
-            let mut outcome = Ran { index: statement.index, rows: 0, error: None, message: None };
-            match result {
-                Ok(messages) => {
-                    let tags = messages.iter().filter_map(|m| match m {
-                        SimpleQueryMessage::CommandComplete(rows) => Some(*rows),
-                        _ => None,
-                    });
-                    outcome.rows = tags.sum();
-                    ran.push(outcome);
-                }
-                Err(error) => {
-                    let error = error.as_db_error().unwrap_or_else(|| panic!("{error:?}"));
-                    outcome.error = Some(error.code().code().to_owned());
-                    outcome.message = Some(error.message().to_owned());
-                    ran.push(outcome);
-                    client.batch_execute("ROLLBACK").expect("the end of the transaction");
-                    return ran;
-                }
+            let outcome = send(client, statement);
+            let failed = outcome.error.is_some();
+            if failed {
+                client.batch_execute("ROLLBACK").expect("the end of the transaction");
+            }
+            after(client, statement, &outcome);
+            ran.push(outcome);
+            if failed {
+                return ran;
             }
         }
         client.batch_execute("COMMIT").expect("the end of the transaction");
     }
     ran
+}
+
+fn send(client: &mut Client, statement: &Statement) -> Ran {
+    let mut outcome = Ran { index: statement.index, rows: 0, error: None, message: None };
+    match client.simple_query(&statement.sql) {
+        Ok(messages) => {
+            let tags = messages.iter().filter_map(|message| match message {
+                SimpleQueryMessage::CommandComplete(rows) => Some(*rows),
+                _ => None,
+            });
+            outcome.rows = tags.sum();
+        }
+        Err(error) => {
+            let error = error.as_db_error().unwrap_or_else(|| panic!("{error:?}"));
+            outcome.error = Some(error.code().code().to_owned());
+            outcome.message = Some(error.message().to_owned());
+        }
+    }
+    outcome
 }
 
 /// Loads a case's snapshot and runs what comes before it.

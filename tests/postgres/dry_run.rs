@@ -198,6 +198,33 @@ fn roll_backs() {
 }
 
 #[test]
+fn a_table_without_rows_is_rehearsed() {
+    let database = server::database();
+    let schema = std::fs::read_to_string(fixtures::folder("demo").join("schema.sql")).expect("the schema");
+    database.client().batch_execute(&schema).expect("the schema is PostgreSQL's");
+    let folder = tempfile::tempdir().expect("a folder");
+    let args = ["export", "--url", &database.url, "--table", "llama_logs", "--out", "bare"];
+    assert!(fixtures::rehearsal(folder.path(), &args).status.success());
+    for name in ["category", "roots-applied"] {
+        let case = cases::case(name);
+        let paths: Vec<String> = case
+            .after
+            .iter()
+            .chain([&case.name])
+            .map(|n| cases::path(n, "migration.sql").display().to_string())
+            .collect();
+        let mut args = vec!["dry-run", "--on", "bare", "--fail-on", "never"];
+        args.extend(paths.iter().map(String::as_str));
+        let report = fixtures::json(folder.path(), &args, 0);
+        for statement in report["result"]["statements"].as_array().expect("statements") {
+            assert!(["executed", "catalog", "checked"].contains(&statement["verdict"].as_str().expect("a verdict")));
+            let rows = if statement["kind"] == "SELECT" { 1 } else { 0 };
+            assert!(statement["rows_affected"].as_u64().is_none_or(|affected| affected == rows), "{statement}");
+        }
+    }
+}
+
+#[test]
 fn every_case_is_in_a_group() {
     let groups = ["category", "rename", "roots", "batch"];
     let left: Vec<String> =

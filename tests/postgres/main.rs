@@ -25,3 +25,4 @@ mod migrations;
 mod roots;
 mod scenarios;
 mod snapshots;
+mod steps;

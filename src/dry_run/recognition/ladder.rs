@@ -26,6 +26,11 @@ impl Rung {
         self.rule.when.columns.iter().map(String::as_str)
     }
 
+    /// Are there rows that it could write?
+    pub(super) fn has_rows(&self, snapshot: &Snapshot) -> bool {
+        snapshot.tables.iter().any(|table| table.name == self.seen.snapshot_table && table.rows > 0)
+    }
+
     /// Does the other stand in the same ladder?
     pub(super) fn continues(&self, other: &Rung) -> bool {
         self.seen.oid == other.seen.oid && self.column == other.column

@@ -101,14 +101,14 @@ impl Recognition {
         }
     }
 
-    /// Classifies the snapshot's rows by each ladder of two statements or more.
+    /// Classifies the snapshot's rows by each ladder of two statements or more; a table without rows has nothing to classify.
     pub(super) fn ladders(
         &self,
         snapshot: &Snapshot,
         migration: &Migration,
         samples: usize,
     ) -> Result<Vec<LadderReport>> {
-        let ladders = self.ladders.iter().filter(|rungs| rungs.len() > 1);
+        let ladders = self.ladders.iter().filter(|rungs| rungs.len() > 1 && rungs[0].has_rows(snapshot));
         ladders.map(|rungs| ladder::report(rungs, snapshot, migration, samples)).collect()
     }
 }
