@@ -7,7 +7,8 @@
 //! registered under names that begin with `pg_`.
 
 pub(crate) mod numeric;
-mod text;
+mod regex;
+pub(crate) mod text;
 
 use std::error::Error;
 use std::fmt;
@@ -90,7 +91,7 @@ pub(crate) enum Native {
 }
 
 /// The functions by name, room by room.
-const FUNCTIONS: &[&[(&str, Native)]] = &[numeric::FUNCTIONS, text::FUNCTIONS];
+const FUNCTIONS: &[&[(&str, Native)]] = &[numeric::FUNCTIONS, regex::FUNCTIONS, text::FUNCTIONS];
 
 /// Registers every native function with a database.
 ///

@@ -6,56 +6,24 @@
 use super::literal;
 use super::number;
 use super::typed::{Constant, Family, Typed, base, family, number_rank, physical, raise, refuse};
+pub(super) use crate::catalog::pg::Context;
+use crate::catalog::pg::Id;
+use crate::catalog::pg::coercion::converts;
 use crate::catalog::{Catalog, Outcome, Problem, Type};
 use crate::query::quote_literal;
 
-/// How much PostgreSQL converts by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Context {
-    /// In an expression.
-    Implicit,
-    /// Into a column.
-    Assignment,
-    /// By CAST or `::`.
-    Explicit,
-}
-
-/// Does PostgreSQL convert between the two types in this context?
+/// Does PostgreSQL convert between the two types in this context? Nothing is known of an extension's types.
 pub(super) fn exists(from: &Type, to: &Type, context: Context) -> bool {
-    use Context::{Assignment, Explicit, Implicit};
-    let (from, to) = (base(from), base(to));
-    if from == to || from == Type::Unknown {
-        return true;
-    }
-    if let (Some(a), Some(b)) = (number_rank(&from), number_rank(&to)) {
-        // Up the ladder by itself, down only into a column; float4 to float8 is up, numeric to a float too.
-        return a < b || context >= Assignment;
-    }
-    let needed = match (&from, &to) {
-        (Type::Array(a), Type::Array(b)) => return exists(a, b, context),
-        (a, b) if family(a) == Family::Text && family(b) == Family::Text => match (a, b) {
-            (Type::Text | Type::Varchar(_) | Type::Name, Type::Char(_) | Type::Name) => Assignment,
-            (Type::Name, Type::Varchar(_)) => Assignment,
-            _ => Implicit,
-        },
-        (Type::Date, Type::Timestamp(_) | Type::Timestamptz(_)) | (Type::Timestamp(_), Type::Timestamptz(_)) => {
-            Implicit
+    match (Id::of(from), Id::of(to)) {
+        (Some(from), Some(to)) => converts(from, to, context),
+        _ => {
+            let (from, to) = (base(from), base(to));
+            from == to
+                || from == Type::Unknown
+                || (context >= Context::Assignment && family(&to) == Family::Text)
+                || (context >= Context::Explicit && family(&from) == Family::Text)
         }
-        (Type::Time(_), Type::Interval) => Implicit,
-        (Type::Timestamptz(_), Type::Timestamp(_) | Type::Date | Type::Time(_))
-        | (Type::Timestamp(_), Type::Date | Type::Time(_))
-        | (Type::Interval, Type::Time(_)) => Assignment,
-        (Type::Int4, Type::Bool) | (Type::Bool, Type::Int4) => Explicit,
-        (Type::Json, Type::Jsonb) | (Type::Jsonb, Type::Json) => Assignment,
-        (Type::Jsonb, Type::Bool) => Explicit,
-        (Type::Jsonb, to) if family(to) == Family::Number => Explicit,
-        (Type::Record | Type::Void, _) | (_, Type::Record | Type::Void) => return false,
-        // By the text form: out of any type into text by assignment, out of text into any type explicitly.
-        (_, to) if family(to) == Family::Text => Assignment,
-        (from, _) if family(from) == Family::Text => Explicit,
-        _ => return false,
-    };
-    context >= needed
+    }
 }
 
 /// Converts an expression; `column` names the column assigned to, for messages.
@@ -90,7 +58,10 @@ pub(super) fn convert(
 }
 
 fn refusal(from: &Type, to: &Type, context: Context, column: Option<&str>, catalog: &Catalog) -> Problem {
-    let (from, to) = (from.name(catalog), to.name(catalog));
+    if Id::of(from).is_none() || Id::of(to).is_none() {
+        return Problem::unsupported(format!("a cast from {} to {}", from.name(catalog), to.name(catalog)));
+    }
+    let (from, to) = (from.base_name(catalog), to.base_name(catalog));
     match (context, column) {
         (Context::Assignment, Some(column)) => {
             Problem::rejected("42804", format!("column \"{column}\" is of type {to} but expression is of type {from}"))
@@ -110,7 +81,6 @@ fn between(value: &Typed, to: &Type, catalog: &Catalog) -> Outcome<String> {
     if base(from) == target || (family(from) == Family::Text && family(to) == Family::Text) {
         return match (from, to) {
             (Type::Char(_), _) if !matches!(to, Type::Char(_)) => Ok(format!("rtrim({sql}, ' ')")),
-            (_, Type::Char(_)) => Err(Problem::unsupported("a cast to character(n)")),
             _ => Ok(sql.clone()),
         };
     }
@@ -140,6 +110,8 @@ fn between(value: &Typed, to: &Type, catalog: &Catalog) -> Outcome<String> {
 /// PostgreSQL's text form of a value.
 pub(super) fn text_form(sql: &str, from: &Type, catalog: &Catalog) -> Outcome<String> {
     Ok(match from {
+        Type::Char(_) => format!("rtrim({sql}, ' ')"),
+        Type::Bytea => format!("'\\x' || lower(hex({sql}))"),
         ty if family(ty) == Family::Text => sql.to_owned(),
         Type::Bool | Type::Int2 | Type::Int4 | Type::Int8 | Type::Uuid => format!("CAST({sql} AS VARCHAR)"),
         Type::Enum(_) | Type::Json | Type::Jsonb | Type::Opaque(_) | Type::Unknown => sql.to_owned(),
@@ -205,6 +177,7 @@ fn from_text(sql: &str, to: &Type, catalog: &Catalog) -> Outcome<String> {
                 raise("22P02", &message, to)
             )
         }
+        Type::Bytea => format!("unhex(pg_bytea_in({sql}))"),
         Type::Numeric(_) => format!("pg_numeric_in({sql})"),
         Type::Float4 => format!("CAST(pg_float4_in({sql}) AS FLOAT)"),
         Type::Float8 => format!("CAST(pg_float8_in({sql}) AS DOUBLE)"),
@@ -242,6 +215,10 @@ fn limit(sql: String, from: &Type, to: &Type, context: Context) -> String {
             format!(
                 "CASE WHEN length({sql}) > {length} THEN CASE WHEN length(rtrim({sql}, ' ')) > {length} THEN {error} ELSE left({sql}, {length}) END ELSE {sql} END"
             )
+        }
+        Type::Char(length) => {
+            let explicit = if context == Context::Explicit { "t" } else { "f" };
+            format!("pg_char({sql}, '{length}', '{explicit}')")
         }
         Type::Numeric(Some((precision, scale))) => {
             if from == to {

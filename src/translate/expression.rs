@@ -6,6 +6,7 @@ use pg_query::protobuf::{
     a_const::Val,
 };
 
+use super::NameConflict;
 use super::cast::{Context, convert};
 use super::query::Grouping;
 use super::reader::Reader;
@@ -24,13 +25,15 @@ pub(super) struct Site<'s> {
     pub aggregates: bool,
     /// Window functions may be called.
     pub windows: bool,
-    /// The clause, for messages.
+    /// The clause whose condition it is, for messages.
     pub clause: &'static str,
+    /// The clause it stands in, however deep, for messages.
+    pub place: &'static str,
 }
 
 impl<'s> Site<'s> {
     pub fn new(scope: &'s Scope<'s>, clause: &'static str) -> Site<'s> {
-        Site { scope, grouping: None, aggregates: false, windows: false, clause }
+        Site { scope, grouping: None, aggregates: false, windows: false, clause, place: clause }
     }
 
     /// The same place inside an aggregate's arguments.
@@ -93,6 +96,7 @@ impl Reader<'_> {
                     self.orders_text();
                 }
                 if super::number::is_text(&ty) {
+                    let values: Vec<String> = values.iter().map(|value| format!("coalesce({value}, '')")).collect();
                     return Ok(Typed::new(format!("pg_numeric_{word}({})", values.join(", ")), ty));
                 }
                 Ok(Typed::new(format!("{word}({})", values.join(", ")), ty))
@@ -126,7 +130,7 @@ impl Reader<'_> {
             NodeEnum::NamedArgExpr(_) => Err(Problem::unsupported("an argument given by name")),
             NodeEnum::RowExpr(_) => Err(Problem::unsupported("a row constructor here")),
             NodeEnum::SetToDefault(_) => Err(Problem::rejected("42601", "DEFAULT is not allowed in this context")),
-            NodeEnum::ParamRef(_) => Err(Problem::rejected("42P02", "there is no parameter $1")),
+            NodeEnum::ParamRef(parameter) => self.parameter(parameter.number).map_err(|p| p.at(parameter.location)),
             NodeEnum::GroupingFunc(_) => Err(Problem::unsupported("GROUPING()")),
             NodeEnum::CurrentOfExpr(_) => Err(Problem::unsupported("WHERE CURRENT OF")),
             _ => Err(Problem::unsupported("this form of expression")),
@@ -141,7 +145,7 @@ impl Reader<'_> {
             Type::Unknown => Ok(convert(value, &Type::Bool, Context::Implicit, None, self.catalog())?.sql),
             other => Err(Problem::rejected(
                 "42804",
-                format!("argument of {} must be type boolean, not type {}", site.clause, other.name(self.catalog())),
+                format!("argument of {} must be type boolean, not type {}", site.clause, self.shown(&other)),
             )),
         }
     }
@@ -180,7 +184,11 @@ impl Reader<'_> {
             [schema, source, name] => (Some(*schema), Some(*source), *name),
             _ => return Err(Problem::unsupported("a name of four parts")),
         };
-        let found = match site.scope.find(schema, source, name) {
+        let scoped = site.scope.find(schema, source, name);
+        if let Some(value) = self.variable(&words(&column.fields), scoped.as_ref().err())? {
+            return Ok(value);
+        }
+        let found = match scoped {
             // `SELECT t FROM t`: the row as a value.
             Err(_) if source.is_none() && site.scope.sources.iter().any(|s| s.name == name) => {
                 return Err(Problem::unsupported(format!("the row of {name} as a value")));
@@ -199,16 +207,45 @@ impl Reader<'_> {
                     Some(source) if !source.name.is_empty() => format!("{}.{name}", source.name),
                     _ => words(&column.fields).join("."),
                 };
-                let place = match site.clause {
-                    "SELECT" | "HAVING" | "ORDER BY" => {
-                        "must appear in the GROUP BY clause or be used in an aggregate function"
-                    }
-                    _ => "must appear in the GROUP BY clause",
-                };
-                Err(Problem::rejected("42803", format!("column \"{shown}\" {place}")))
+                let message = "must appear in the GROUP BY clause or be used in an aggregate function";
+                Err(Problem::rejected("42803", format!("column \"{shown}\" {message}")))
             }
             Some(grouping) if found.level == 0 => Ok(grouping.value(typed)),
             _ => Ok(typed),
+        }
+    }
+
+    /// The variable that a name means; `missing` is why it is no column, where it isn't.
+    fn variable(&self, path: &[&str], missing: Option<&Problem>) -> Outcome<Option<Typed>> {
+        let Some(variables) = self.variables else { return Ok(None) };
+        if matches!(missing, Some(Problem::Rejected(error)) if error.sqlstate == "42702") {
+            return Ok(None);
+        }
+        let place = match variables.find(path) {
+            Ok(Some(place)) => place,
+            Ok(None) => return Ok(None),
+            Err(problem) => return if missing.is_some() { Err(problem) } else { Ok(None) },
+        };
+        match (missing, variables.conflict) {
+            (None, NameConflict::Column) => return Ok(None),
+            (None, NameConflict::Error) => {
+                let message = format!("column reference \"{}\" is ambiguous", path.join("."));
+                return Err(Problem::rejected("42702", message)
+                    .detail("It could refer to either a PL/pgSQL variable or a table column."));
+            }
+            _ => {}
+        }
+        match variables.value(place) {
+            Some(value) => Ok(Some(value.typed())),
+            None => Err(Problem::unsupported(format!("the record {} as a value", path.join(".")))),
+        }
+    }
+
+    /// `$1`
+    fn parameter(&self, number: i32) -> Outcome<Typed> {
+        match self.variables.and_then(|variables| variables.parameter(number)) {
+            Some(value) => Ok(value.typed()),
+            None => Err(Problem::rejected("42P02", format!("there is no parameter ${number}"))),
         }
     }
 
@@ -280,59 +317,9 @@ impl Reader<'_> {
     pub(super) fn unify(&mut self, values: Vec<Typed>, what: &str) -> Outcome<(Vec<String>, Type)> {
         let types: Vec<Type> = values.iter().map(|v| v.ty.clone()).collect();
         let ty = self.common_type(&types, what)?;
-        let catalog = self.catalog();
-        let values = values
-            .into_iter()
-            .map(|value| {
-                // A type that is the same for all keeps its length; nothing is cut or refused here.
-                if value.ty == ty {
-                    Ok(value.sql)
-                } else {
-                    Ok(convert(value, &ty, Context::Implicit, None, catalog)?.sql)
-                }
-            })
-            .collect::<Outcome<Vec<_>>>()?;
+        let values =
+            values.into_iter().map(|value| Ok(self.unified(value, &ty, what)?.sql)).collect::<Outcome<Vec<_>>>()?;
         Ok((values, ty))
-    }
-
-    /// The type that UNION and its kin choose.
-    pub(super) fn common_type(&mut self, types: &[Type], what: &str) -> Outcome<Type> {
-        let known: Vec<&Type> = types.iter().filter(|ty| **ty != Type::Unknown).collect();
-        let Some((first, rest)) = known.split_first() else { return Ok(Type::Text) };
-        if rest.iter().all(|ty| ty == first) {
-            return Ok((*first).clone());
-        }
-        let mut chosen = super::typed::base(first);
-        for ty in rest {
-            let ty = super::typed::base(ty);
-            if ty == chosen {
-                continue;
-            }
-            let mismatch = || {
-                let (a, b) = (chosen.name(self.catalog()), ty.name(self.catalog()));
-                Problem::rejected("42804", format!("{what} types {a} and {b} cannot be matched"))
-            };
-            if family(&ty) != family(&chosen) || matches!(family(&ty), Family::Other | Family::Enum | Family::Array) {
-                return Err(mismatch());
-            }
-            let up = match (number_rank(&chosen), number_rank(&ty)) {
-                (Some(a), Some(b)) => b > a,
-                _ => match (&chosen, &ty) {
-                    (Type::Text, _) => false,
-                    (_, Type::Text) => true,
-                    (Type::Date, Type::Timestamp(_) | Type::Timestamptz(_))
-                    | (Type::Timestamp(_), Type::Timestamptz(_)) => true,
-                    (Type::Timestamp(_) | Type::Timestamptz(_), Type::Date)
-                    | (Type::Timestamptz(_), Type::Timestamp(_)) => false,
-                    (a, b) if family(a) == Family::Text && family(b) == Family::Text => false,
-                    _ => return Err(mismatch()),
-                },
-            };
-            if up {
-                chosen = ty;
-            }
-        }
-        Ok(chosen)
     }
 
     fn type_cast(&mut self, cast: &protobuf::TypeCast, site: Site<'_>) -> Outcome<Typed> {
@@ -350,19 +337,13 @@ impl Reader<'_> {
             return Ok(Typed::new(format!("CAST([{}] AS {})", elements.join(", "), physical(&ty)), ty));
         }
         let value = self.expression(argument, site)?;
-        if matches!(ty, Type::Timestamptz(_)) != matches!(value.ty, Type::Timestamptz(_))
-            && family(&ty) == Family::Time
-            && (family(&value.ty) == Family::Time)
-        {
-            self.needs_utc("a cast between times with and without time zone")?;
-        }
         if let Type::Opaque(name) = &ty
             && value.ty != Type::Unknown
             && value.ty != ty
         {
             return Err(Problem::unsupported(format!("a cast to {name}")));
         }
-        convert(value, &ty, Context::Explicit, None, self.catalog())
+        self.coerce(value, &ty, Context::Explicit, None)
     }
 
     fn value_function(&mut self, function: &protobuf::SqlValueFunction) -> Outcome<Typed> {
@@ -414,10 +395,13 @@ impl Reader<'_> {
             }
             AExprKind::AexprNullif => {
                 let (a, b) = (self.expression(left, site)?, self.expression(right, site)?);
-                let ty = null_if_type(&a.ty, &b.ty);
-                let value = convert(a.clone(), &ty, Context::Implicit, None, self.catalog())?.sql;
+                // NULLIF has the type of what `=` takes on its left.
+                let value = match self.chosen_operator("=", &a.ty, &b.ty)?.left {
+                    Some(wanted) => self.adapt(a.clone(), wanted)?,
+                    None => a.clone(),
+                };
                 let (a, b) = self.comparable("=", a, b)?;
-                Ok(Typed::new(format!("CASE WHEN {} = {} THEN NULL ELSE {value} END", a.sql, b.sql), ty))
+                Ok(Typed::new(format!("CASE WHEN {} = {} THEN NULL ELSE {} END", a.sql, b.sql, value.sql), value.ty))
             }
             AExprKind::AexprIn => self.in_list(&name, left, right, site),
             AExprKind::AexprOpAny | AExprKind::AexprOpAll => {
@@ -437,7 +421,11 @@ impl Reader<'_> {
                 let negated = kind == AExprKind::AexprNotBetween;
                 Ok(Typed::new(if negated { format!("(NOT {sql})") } else { sql }, Type::Bool))
             }
-            AExprKind::AexprSimilar => Err(Problem::unsupported("SIMILAR TO")),
+            AExprKind::AexprSimilar => {
+                let subject = self.expression(left, site)?;
+                let (pattern, escape) = self.pattern_and_escape(right, site)?;
+                self.similar(subject, pattern, escape, name.starts_with('!'))
+            }
             _ => Err(Problem::unsupported(format!("the operator {name}"))),
         }
     }
@@ -496,6 +484,7 @@ impl Reader<'_> {
             }
         }
         let value = self.expression(operand, site)?;
+        let value = self.operand(name, value)?;
         match (name, number_rank(&value.ty)) {
             ("-", Some(_)) if matches!(value.ty, Type::Numeric(_)) => {
                 Ok(Typed::new(format!("pg_numeric_neg({})", super::number::text(&value)), Type::Numeric(None)))
@@ -508,14 +497,7 @@ impl Reader<'_> {
             }
             ("+", Some(_)) => Ok(value),
             ("-", None) if value.ty == Type::Interval => Ok(Typed::new(format!("(-{})", value.sql), Type::Interval)),
-            ("-" | "+", None) if value.ty == Type::Unknown => {
-                Err(Problem::unsupported(format!("the operator {name} before a literal whose type it leaves open")))
-            }
-            ("-" | "+", None) => {
-                let ty = value.ty.name(self.catalog());
-                Err(Problem::rejected("42883", format!("operator does not exist: {name} {ty}")))
-            }
-            _ => Err(Problem::unsupported(format!("the operator {name}"))),
+            _ => Err(Problem::unsupported(format!("the operator {name} before {}", self.shown(&value.ty)))),
         }
     }
 
@@ -531,21 +513,48 @@ impl Reader<'_> {
             return Ok(Typed::new(if name == "<>" { format!("(NOT {sql})") } else { sql }, Type::Bool));
         }
         let subject = self.expression(left, site)?;
-        let mut pairs = Vec::new();
+        let mut values = Vec::new();
         for item in &list.items {
-            let value = self.expression(item, site)?;
-            pairs.push(self.comparable("=", subject.clone(), value)?);
+            values.push((self.expression(item, site)?, contains_column(item)));
         }
-        let first = pairs.first().map(|(subject, _)| subject.sql.clone()).unwrap_or_default();
-        if pairs.iter().any(|(subject, _)| subject.sql != first) {
-            // Each value is compared in its own way.
-            let terms: Vec<String> = pairs.iter().map(|(a, b)| format!("({} = {})", a.sql, b.sql)).collect();
-            let sql = format!("({})", terms.join(" OR "));
-            return Ok(Typed::new(if name == "<>" { format!("(NOT {sql})") } else { sql }, Type::Bool));
+        self.take_common(&subject, &mut values)?;
+        // Each item is compared on its own; those that leave the subject as it is for all stand in one list.
+        let mut groups: Vec<(String, Vec<String>)> = Vec::new();
+        for (value, _) in values {
+            let (subject, value) = self.comparable("=", subject.clone(), value)?;
+            match groups.iter_mut().find(|(had, _)| *had == subject.sql) {
+                Some((_, list)) => list.push(value.sql),
+                None => groups.push((subject.sql, vec![value.sql])),
+            }
         }
-        let list: Vec<&str> = pairs.iter().map(|(_, value)| value.sql.as_str()).collect();
-        let word = if name == "<>" { "NOT IN" } else { "IN" };
-        Ok(Typed::new(format!("({first} {word} ({}))", list.join(", ")), Type::Bool))
+        let terms: Vec<String> =
+            groups.iter().map(|(subject, list)| format!("({subject} IN ({}))", list.join(", "))).collect();
+        let sql = match terms.as_slice() {
+            [one] => one.clone(),
+            several => format!("({})", several.join(" OR ")),
+        };
+        Ok(Typed::new(if name == "<>" { format!("(NOT {sql})") } else { sql }, Type::Bool))
+    }
+
+    /// Of an IN list, the server takes the items without columns as an array of one type, where they and the subject have one.
+    fn take_common(&mut self, subject: &Typed, values: &mut [(Typed, bool)]) -> Outcome<()> {
+        let mut types = vec![subject.ty.clone()];
+        types.extend(values.iter().filter(|(_, column)| !column).map(|(value, _)| value.ty.clone()));
+        if types.len() < 3 {
+            return Ok(());
+        }
+        let Ok(ty) = self.common_type(&types, "IN") else { return Ok(()) };
+        if types.iter().any(|from| !super::cast::exists(from, &ty, Context::Implicit)) {
+            return Ok(());
+        }
+        let unmodified = super::typed::base(&ty);
+        for (value, _) in values.iter_mut().filter(|(value, column)| !column && value.ty != unmodified) {
+            // Numbers of two kinds are brought together where they are compared.
+            if !(value.ty.is_number() && subject.ty.is_number()) {
+                *value = self.coerce(value.clone(), &unmodified, Context::Implicit, None)?;
+            }
+        }
+        Ok(())
     }
 
     /// `x = ANY(array)`, `x <> ALL(array)`.
@@ -555,16 +564,19 @@ impl Reader<'_> {
         }
         let subject = self.expression(left, site)?;
         let array = self.expression(right, site)?;
-        let array = match &array.ty {
-            Type::Unknown => {
-                let element = if subject.ty == Type::Unknown { Type::Text } else { super::typed::base(&subject.ty) };
-                convert(array, &Type::Array(Box::new(element)), Context::Implicit, None, self.catalog())?
+        let element = match &array.ty {
+            Type::Unknown => Type::Unknown,
+            Type::Array(element) => (**element).clone(),
+            _ => return Err(Problem::rejected("42809", "op ANY/ALL (array) requires array on right side")),
+        };
+        let wanted = self.chosen_operator(name, &subject.ty, &element)?.right;
+        let array = match wanted.to_type() {
+            Some(wanted) if element == Type::Unknown || !element.same_base(&wanted) => {
+                self.coerce(array, &wanted.array(), Context::Implicit, None)?
             }
             _ => array,
         };
-        let Type::Array(element) = &array.ty else {
-            return Err(Problem::rejected("42809", "op ANY/ALL (array) requires array on right side"));
-        };
+        let Type::Array(element) = &array.ty else { return Err(Problem::unsupported("ANY of an array")) };
         let element = (**element).clone();
         let (subject, other) = self.comparable(name, subject, Typed::new("x", element))?;
         let list = match other.sql.as_str() {
@@ -581,10 +593,12 @@ impl Reader<'_> {
     /// `x LIKE p ESCAPE e` reaches us as `x ~~ like_escape(p, e)`.
     fn pattern_and_escape(&mut self, node: &Node, site: Site<'_>) -> Outcome<(Typed, Option<Typed>)> {
         if let Some(NodeEnum::FuncCall(call)) = &node.node
-            && words(&call.funcname).last() == Some(&"like_escape")
-            && let [pattern, escape] = call.args.as_slice()
+            && matches!(words(&call.funcname).last(), Some(&"like_escape" | &"similar_to_escape"))
+            && let [pattern, escape @ ..] = call.args.as_slice()
         {
-            return Ok((self.expression(pattern, site)?, Some(self.expression(escape, site)?)));
+            let pattern = self.expression(pattern, site)?;
+            let escape = escape.first().map(|escape| self.expression(escape, site)).transpose()?;
+            return Ok((pattern, escape));
         }
         Ok((self.expression(node, site)?, None))
     }
@@ -620,6 +634,7 @@ impl Reader<'_> {
         };
         let query = self.query(select, Some(site.scope))?;
         let one = || match query.outputs.as_slice() {
+            [output] if output.ty == Type::Unknown => Ok(Type::Text),
             [output] => Ok(output.ty.clone()),
             _ => Err(Problem::rejected("42601", "subquery must return only one column")),
         };
@@ -700,15 +715,13 @@ fn settle(value: Typed) -> Typed {
     )
 }
 
-/// The type of NULLIF: what its `=` takes on the left.
-fn null_if_type(left: &Type, right: &Type) -> Type {
-    let float = |ty: &Type| matches!(ty, Type::Float4 | Type::Float8);
-    match (left, right) {
-        (Type::Unknown, Type::Unknown) | (Type::Varchar(_) | Type::Name, _) => Type::Text,
-        (Type::Unknown, other) => super::typed::base(other),
-        (a, b) if float(a) != float(b) && number_rank(a).is_some() && number_rank(b).is_some() => Type::Float8,
-        (a, b) if number_rank(a) < number_rank(b) && matches!(b, Type::Numeric(_)) => Type::Numeric(None),
-        _ => left.clone(),
+/// Does an expression read a column of its own query?
+fn contains_column(node: &Node) -> bool {
+    match &node.node {
+        Some(NodeEnum::ColumnRef(_)) => true,
+        Some(NodeEnum::SubLink(link)) => link.testexpr.as_deref().is_some_and(contains_column),
+        Some(node) => crate::catalog::tree::children(node).into_iter().any(contains_column),
+        None => false,
     }
 }
 

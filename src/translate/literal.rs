@@ -5,7 +5,7 @@
 
 use super::typed::{Typed, physical};
 use crate::catalog::{Catalog, Oid, Outcome, Problem, Type};
-use crate::native::Failure;
+use crate::native::{self, Failure};
 use crate::query::quote_literal;
 
 /// Reads a literal. In an explicit cast, a length cuts; elsewhere it refuses.
@@ -29,7 +29,10 @@ fn value(text: &str, ty: &Type, explicit: bool, catalog: &Catalog) -> Outcome<St
     Ok(match ty {
         Type::Unknown | Type::Text | Type::Name | Type::Varchar(None) | Type::Opaque(_) => quote_literal(text),
         Type::Varchar(Some(length)) => quote_literal(&shorten(text, *length as usize, explicit)?),
-        Type::Char(_) => return Err(Problem::unsupported("a literal of type character(n)")),
+        Type::Char(length) => {
+            quote_literal(&native::text::padded(text, *length, explicit).map_err(Failure::into_problem)?)
+        }
+        Type::Bytea => format!("unhex('{}')", native::text::bytes_from_text(text).map_err(Failure::into_problem)?),
         Type::Bool => boolean(text).ok_or_else(invalid)?.to_owned(),
         Type::Int2 | Type::Int4 | Type::Int8 => integer(text, ty, catalog)?,
         Type::Float4 | Type::Float8 => {
@@ -55,7 +58,7 @@ fn value(text: &str, ty: &Type, explicit: bool, catalog: &Catalog) -> Outcome<St
             None => return Err(json_error()),
         },
         Type::Array(element) => array(text, element, explicit, catalog)?,
-        Type::Bytea | Type::Time(_) | Type::Record | Type::Void => {
+        Type::Time(_) | Type::Record | Type::Void => {
             return Err(Problem::unsupported(format!("a literal of type {}", name())));
         }
     })

@@ -146,7 +146,7 @@ impl Reader<'_> {
             let ty = self.common_type(&[l.ty.clone(), r.ty.clone()], name)?;
             for (side, output, list) in [("l", l, &mut a), ("r", r, &mut b)] {
                 let value = Typed::new(format!("{side}.{}", output.column), output.ty.clone());
-                let value = convert(value, &ty, Context::Implicit, None, self.catalog())?;
+                let value = self.unified(value, &ty, name)?;
                 list.push(format!("{} AS {}", value.sql, l.column));
             }
             outputs.push(Output { ty, ..l.clone() });

@@ -22,6 +22,7 @@ mod export_values;
 mod expressions;
 mod growth;
 mod migrations;
+mod pg_catalog;
 mod roots;
 mod scenarios;
 mod snapshots;

@@ -121,10 +121,10 @@ fn only_finite(arguments: &Arguments<'_>) -> Given<String> {
     }
 }
 
-/// GREATEST and LEAST: NULLs are passed over.
+/// GREATEST and LEAST: NULLs, which come as empty texts, are passed over.
 fn extreme(arguments: &Arguments<'_>, greatest: bool) -> Given<String> {
     let mut found: Option<Number> = None;
-    for text in arguments.iter().flatten() {
+    for text in arguments.iter().flatten().filter(|text| !text.is_empty()) {
         let number = Number::read(text)?;
         let better = found.as_ref().is_none_or(|best| {
             let order = number.compare(best);

@@ -32,7 +32,7 @@ fn similar(arguments: &Arguments<'_>) -> Given<bool> {
             let mut chars = escape.chars();
             let first = chars.next();
             if chars.next().is_some() {
-                return Err(Failure::raised("22019", "invalid escape string"));
+                return Err(Failure::raised("22025", "invalid escape string"));
             }
             (text, pattern, first)
         }
@@ -44,12 +44,11 @@ fn similar(arguments: &Arguments<'_>) -> Given<bool> {
     matcher(&from_similar(pattern, escape), Flags::default())?.is_match(text).map(Some)
 }
 
-/// Text, matcher and flags of a call with optional flags.
-fn with_flags<'a>(
-    arguments: &Arguments<'a>,
-    function: &str,
-    may_be_global: bool,
-) -> Result<Option<(&'a str, std::rc::Rc<Matcher>, Flags)>, Failure> {
+/// Text, matcher and flags.
+type Call<'a> = (&'a str, std::rc::Rc<Matcher>, Flags);
+
+/// A call with optional flags.
+fn with_flags<'a>(arguments: &Arguments<'a>, function: &str, may_be_global: bool) -> Result<Option<Call<'a>>, Failure> {
     let (text, pattern, letters) = match arguments {
         [Some(text), Some(pattern)] => (*text, *pattern, ""),
         [Some(text), Some(pattern), Some(letters)] => (*text, *pattern, *letters),
@@ -241,9 +240,9 @@ fn count(arguments: &Arguments<'_>) -> Given<i64> {
 
 /// `regexp_substr(text, pattern [, start [, n]])`
 fn nth(arguments: &Arguments<'_>) -> Given<String> {
-    Ok(nth_match(arguments)?.flatten().map(|(start, end)| {
-        arguments.first().copied().flatten().unwrap_or_default()[start..end].to_owned()
-    }))
+    Ok(nth_match(arguments)?
+        .flatten()
+        .map(|(start, end)| arguments.first().copied().flatten().unwrap_or_default()[start..end].to_owned()))
 }
 
 /// `regexp_instr(text, pattern [, start [, n]])`

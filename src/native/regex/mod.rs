@@ -60,7 +60,8 @@ impl Matcher {
     fn new(source: &str, flags: Flags) -> Result<Matcher, Failure> {
         let pattern = syntax::translate(source, flags)?;
         let refused = |_| Failure::refused(format!("the regular expression '{source}'"));
-        let regex = meta::Regex::new(&pattern.text).map_err(|_| Failure::refused(format!("the regular expression '{source}'")))?;
+        let regex = meta::Regex::new(&pattern.text)
+            .map_err(|_| Failure::refused(format!("the regular expression '{source}'")))?;
         let ends = PikeVM::builder()
             .thompson(thompson::Config::new().which_captures(thompson::WhichCaptures::Implicit))
             .configure(thompson::pikevm::Config::new().match_kind(MatchKind::All))
@@ -148,12 +149,4 @@ fn after(text: &str, (start, end): Span) -> Option<usize> {
         return Some(end);
     }
     text[end..].chars().next().map(|c| end + c.len_utf8())
-}
-
-/// Does a constant pattern match as the server would match it, at all?
-///
-/// # Errors
-/// The server's, for a pattern that isn't one, or a refusal.
-pub(crate) fn judge(pattern: &str) -> Result<(), Failure> {
-    syntax::translate(pattern, Flags::default()).map(|_| ())
 }

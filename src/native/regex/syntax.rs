@@ -26,7 +26,10 @@ impl Flags {
             match letter {
                 'g' if may_be_global => flags.global = true,
                 'g' => {
-                    return Err(Failure::raised("22023", format!("{function}() does not support the \"global\" option")));
+                    return Err(Failure::raised(
+                        "22023",
+                        format!("{function}() does not support the \"global\" option"),
+                    ));
                 }
                 'i' => flags.ignores_case = true,
                 'c' => flags.ignores_case = false,
@@ -150,7 +153,9 @@ type Literal = Option<String>;
 enum Atom {
     Plain(char),
     Set,
-    Group { captures: bool },
+    Group {
+        captures: bool,
+    },
     /// `^`, `\m` and the like: nothing may repeat it.
     Constraint,
 }
@@ -268,7 +273,8 @@ impl Parser<'_> {
         let closing = self.chars[self.at..].iter().position(|c| *c == '}').map(|length| self.at + length);
         let Some(closing) = closing else { return Err(self.invalid("braces {} not balanced")) };
         let inner: String = self.chars[self.at + 1..closing].iter().collect();
-        let number = |text: &str| text.parse::<u32>().ok().filter(|n| *n <= 255 && text.bytes().all(|b| b.is_ascii_digit()));
+        let number =
+            |text: &str| text.parse::<u32>().ok().filter(|n| *n <= 255 && text.bytes().all(|b| b.is_ascii_digit()));
         let invalid = || self.invalid("invalid repetition count(s)");
         let bounds = match inner.split_once(',') {
             None => number(&inner).map(|n| (n, Some(n))),
@@ -447,7 +453,9 @@ impl Parser<'_> {
                         return Err(self.refused("a range that ends in a class"));
                     }
                     Some('\\') => match self.next() {
-                        Some(escaped) if "dswDSW".contains(escaped) => return Err(self.invalid("invalid character range")),
+                        Some(escaped) if "dswDSW".contains(escaped) => {
+                            return Err(self.invalid("invalid character range"));
+                        }
                         Some(escaped) => self.escaped_character(escaped)?,
                         None => return Err(self.invalid("brackets [] not balanced")),
                     },

@@ -16,9 +16,10 @@ pub(super) fn literal(text: &str) -> String {
     }
 }
 
-/// `format(text, arguments…)`
+/// `format(text, arguments…)`: an argument comes behind a `=`, or is `-` for NULL, as the engine calls no function with a NULL.
 pub(super) fn format(arguments: &Arguments<'_>) -> Given<String> {
-    let Some((Some(text), values)) = arguments.split_first() else { return Ok(None) };
+    let Some((Some(text), marked)) = arguments.split_first() else { return Ok(None) };
+    let values: Vec<Option<&str>> = marked.iter().map(|value| value.and_then(|text| text.strip_prefix('='))).collect();
     let mut out = String::new();
     let mut chars = text.chars().peekable();
     let mut last = 0;

@@ -32,7 +32,6 @@ pub(super) const FUNCTIONS: &[(&str, Native)] = &[
     ("pg_octet_length", Native::Whole(|a| Ok(one(a).map(|text| text.len() as i64)))),
     ("pg_quote_ident", Native::Text(|a| Ok(one(a).map(format::identifier)))),
     ("pg_quote_literal", Native::Text(|a| Ok(one(a).map(format::literal)))),
-    ("pg_quote_nullable", Native::Text(|a| Ok(Some(one(a).map_or("NULL".to_owned(), format::literal))))),
     ("pg_format", Native::Text(format::format)),
     ("pg_like", Native::Truth(|a| patterns::like(a, false))),
     ("pg_ilike", Native::Truth(|a| patterns::like(a, true))),
@@ -42,7 +41,6 @@ pub(super) const FUNCTIONS: &[(&str, Native)] = &[
     ("pg_digest", Native::Text(bytes::digest)),
     ("pg_utf8", Native::Text(bytes::as_text)),
     ("pg_char", Native::Text(fixed)),
-    ("pg_varchar", Native::Text(varying)),
 ];
 
 pub(crate) use bytes::from_text as bytes_from_text;
@@ -257,11 +255,13 @@ fn fixed(arguments: &Arguments<'_>) -> Given<String> {
     Ok(Some(cut + &" ".repeat(limit - own)))
 }
 
-/// `pg_varchar(text, length, explicit)`
-fn varying(arguments: &Arguments<'_>) -> Given<String> {
-    let [Some(text), Some(length), Some(explicit)] = arguments else { return Ok(None) };
-    let name = format!("character varying({length})");
-    Ok(Some(shortened(text, number(length)? as usize, *explicit == "t", &name)?))
+/// A text as a value of type character(length).
+///
+/// # Errors
+/// 22001, where more than blanks would be lost.
+pub(crate) fn padded(text: &str, length: u32, explicit: bool) -> Result<String, Failure> {
+    let flag = if explicit { "t" } else { "f" };
+    Ok(fixed(&[Some(text), Some(&length.to_string()), Some(flag)])?.unwrap_or_default())
 }
 
 /// Cut by an explicit cast; elsewhere, only blanks may be lost.

@@ -14,7 +14,7 @@ pub(super) fn like(arguments: &Arguments<'_>, ignores_case: bool) -> Given<bool>
     let mut escapes = escape.chars();
     let (escape, more) = (escapes.next(), escapes.next());
     if more.is_some() {
-        return Err(Failure::raised("22019", "invalid escape string"));
+        return Err(Failure::raised("22025", "invalid escape string"));
     }
     let items = items(&fold(pattern), escape);
     matches(&fold(text), &items).map(Some)

@@ -5,7 +5,6 @@
 use pg_query::NodeEnum;
 use pg_query::protobuf::FuncCall;
 
-use super::OTHER_AGGREGATES;
 use crate::catalog::{Outcome, Problem, Type};
 use crate::query::quote_literal;
 use crate::translate::expression::{Site, required};
@@ -40,21 +39,29 @@ pub(super) fn of_numbers(name: &str, value: &Typed, distinct: bool, tail: &str) 
 
 impl Reader<'_> {
     /// An aggregate over the rows of a group.
-    pub(super) fn aggregate(&mut self, name: &str, call: &FuncCall, site: Site<'_>) -> Outcome<Typed> {
-        let site = Site { clause: "an aggregate function's arguments", ..site };
-        if call.agg_within_group || (OTHER_AGGREGATES.contains(&name) && !SPREADS.contains(&name)) {
+    pub(super) fn aggregate(
+        &mut self,
+        name: &str,
+        call: &FuncCall,
+        args: Vec<Typed>,
+        site: Site<'_>,
+    ) -> Outcome<Typed> {
+        if call.agg_within_group {
             return Err(Problem::unsupported(format!("the aggregate {name}()")));
         }
         let filter = match call.agg_filter.as_deref() {
-            Some(node) => format!(" FILTER (WHERE {})", self.condition(node, Site { clause: "FILTER", ..site })?),
+            Some(node) => {
+                let site = Site { clause: "FILTER", place: "FILTER", ..site };
+                format!(" FILTER (WHERE {})", self.condition(node, site)?)
+            }
             None => String::new(),
         };
         if call.agg_star {
             return Ok(Typed::new(format!("count(*){filter}"), Type::Int8));
         }
-        let args = call.args.iter().map(|arg| self.expression(arg, site)).collect::<Outcome<Vec<_>>>()?;
         let Some(first) = args.first().cloned() else {
-            return Err(Problem::rejected("42883", format!("function {name}() does not exist")));
+            let message = format!("{name}(*) must be used to call a parameterless aggregate function");
+            return Err(Problem::rejected("42809", message));
         };
         let distinct = if call.agg_distinct { "DISTINCT " } else { "" };
         let value = format!("{distinct}{}", number::identity(&first.sql, &first.ty));

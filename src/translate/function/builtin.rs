@@ -1,18 +1,15 @@
 //! Functions that native code computes: what they take, what they give, how they are called.
 //!
-//! Input: a name and typed arguments. Output: the call. Invariants: of several functions of one name that one is taken whose
-//! parameters suit best, by the server's rules; the native function gets every argument as a text and its result is cast to the
-//! type's physical form. Left out: functions of any number or any type of arguments.
+//! Input: a name and arguments in the types of the signature that was chosen. Output: the call. Invariant: the native function gets
+//! every argument as a text, and its result is cast to the type's physical form. Left out: functions of any number or any type of arguments.
 
 use crate::catalog::{Outcome, Type};
-use crate::query::quote_literal;
-use crate::translate::cast::{Context, convert, exists};
+use crate::translate::number;
 use crate::translate::reader::Reader;
 use crate::translate::typed::{Constant, Typed, base, physical};
-use crate::translate::{calendar, number};
 
 /// Name, parameters, result, SQL. A type is one letter (see [`of_letter`]); in the SQL, `{*}` is all arguments as texts, `{0}` the
-/// first one, `{0r}` the same as it is, `{zone}` the session's time zone.
+/// first one, `{0r}` the same as it is.
 type Builtin = (&'static str, &'static str, char, &'static str);
 
 const TEXT: &[Builtin] = &[
@@ -60,7 +57,7 @@ const TEXT: &[Builtin] = &[
     ("to_hex", "l", 't', "pg_to_hex({*}, 'bigint')"),
     ("quote_ident", "t", 't', "pg_quote_ident({*})"),
     ("quote_literal", "t", 't', "pg_quote_literal({*})"),
-    ("quote_nullable", "t", 't', "pg_quote_nullable({*})"),
+    ("quote_nullable", "t", 't', "coalesce(pg_quote_literal({*}), 'NULL')"),
     ("encode", "yt", 't', "pg_encode({*})"),
     ("decode", "tt", 'y', "pg_decode({*})"),
     ("sha224", "y", 'y', "pg_digest({*}, 'sha224')"),
@@ -89,13 +86,8 @@ const TEXT: &[Builtin] = &[
     ("regexp_instr", "ttii", 'i', "pg_regexp_instr({*})"),
 ];
 
-/// Is there a function of this name?
-pub(super) fn knows(name: &str) -> bool {
-    all().any(|(known, ..)| *known == name)
-}
-
 fn all() -> impl Iterator<Item = &'static Builtin> {
-    TEXT.iter().chain(calendar::FUNCTIONS)
+    TEXT.iter()
 }
 
 /// The type that a letter stands for.
@@ -117,11 +109,6 @@ fn of_letter(letter: char) -> Type {
     }
 }
 
-/// Of its category, the type that the server takes where it may choose.
-fn is_preferred(letter: char) -> bool {
-    "tfbzv".contains(letter)
-}
-
 /// The same type, as far as parameters go.
 fn is_exact(given: &Type, letter: char) -> bool {
     let wanted = of_letter(letter);
@@ -133,29 +120,20 @@ impl Reader<'_> {
     pub(super) fn builtin(&mut self, name: &str, args: &[Typed]) -> Outcome<Option<Typed>> {
         let suits = |parameters: &str| {
             parameters.len() == args.len()
-                && args.iter().zip(parameters.chars()).all(|(arg, letter)| {
-                    arg.ty == Type::Unknown || exists(&arg.ty, &of_letter(letter), Context::Implicit)
-                })
+                && args.iter().zip(parameters.chars()).all(|(arg, letter)| is_exact(&arg.ty, letter))
         };
-        let candidates = all().filter(|(known, parameters, ..)| *known == name && suits(parameters)).collect();
-        let Some(builtin) = best(candidates, args) else { return Ok(None) };
-        let (_, parameters, result, template) = builtin;
+        let found = all().find(|(known, parameters, ..)| *known == name && suits(parameters));
+        let Some(builtin) = found else { return Ok(None) };
+        let (_, _, result, template) = builtin;
         let mut texts = Vec::new();
         let mut sql = (*template).to_owned();
-        for (index, (arg, letter)) in args.iter().zip(parameters.chars()).enumerate() {
-            let value = match is_exact(&arg.ty, letter) {
-                true => arg.clone(),
-                false => convert(arg.clone(), &of_letter(letter), Context::Implicit, None, self.catalog())?,
-            };
-            sql = sql.replace(&format!("{{{index}r}}"), &value.sql);
-            let text = as_text(&value, arg);
+        for (index, arg) in args.iter().enumerate() {
+            sql = sql.replace(&format!("{{{index}r}}"), &arg.sql);
+            let text = as_text(arg);
             sql = sql.replace(&format!("{{{index}}}"), &text);
             texts.push(text);
         }
         sql = sql.replace("{*}", &texts.join(", "));
-        if sql.contains("{zone}") {
-            sql = sql.replace("{zone}", &quote_literal(self.zone()));
-        }
         let ty = of_letter(*result);
         let sql = match result {
             't' | 'n' | 'b' | 'a' => sql,
@@ -167,31 +145,12 @@ impl Reader<'_> {
 }
 
 /// An argument as native functions read it.
-pub(in crate::translate) fn as_text(value: &Typed, given: &Typed) -> String {
-    match (&value.ty, &given.constant) {
+pub(in crate::translate) fn as_text(value: &Typed) -> String {
+    match (&value.ty, &value.constant) {
         (Type::Int2 | Type::Int4 | Type::Int8, Some(Constant::Integer(number))) => format!("'{number}'"),
         (Type::Text | Type::Varchar(_), _) => value.sql.clone(),
         (Type::Numeric(_), _) => number::text(value),
         (Type::Bytea, _) => format!("hex({})", value.sql),
         _ => format!("CAST({} AS VARCHAR)", value.sql),
     }
-}
-
-/// The server's choice among functions that suit: most exact matches, then most preferred types, then text for a bare literal.
-fn best(mut candidates: Vec<&'static Builtin>, args: &[Typed]) -> Option<&'static Builtin> {
-    let count = |parameters: &str, holds: &dyn Fn(&Typed, char) -> bool| {
-        args.iter().zip(parameters.chars()).filter(|(arg, letter)| holds(arg, *letter)).count()
-    };
-    let exact = |arg: &Typed, letter: char| is_exact(&arg.ty, letter);
-    let preferred = |arg: &Typed, letter: char| {
-        arg.ty != Type::Unknown && (is_exact(&arg.ty, letter) || is_preferred(letter))
-    };
-    let literal = |arg: &Typed, letter: char| arg.ty == Type::Unknown && letter == 't';
-    let literal_preferred = |arg: &Typed, letter: char| arg.ty == Type::Unknown && is_preferred(letter);
-    let rules: [&dyn Fn(&Typed, char) -> bool; 4] = [&exact, &preferred, &literal, &literal_preferred];
-    for rule in rules {
-        let most = candidates.iter().map(|(_, parameters, ..)| count(parameters, rule)).max()?;
-        candidates.retain(|(_, parameters, ..)| count(parameters, rule) == most);
-    }
-    candidates.first().copied()
 }

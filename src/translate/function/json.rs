@@ -2,25 +2,13 @@
 //!
 //! Input: a call. Output: DuckDB SQL over the document's text.
 
-use pg_query::protobuf::FuncCall;
-
-use crate::catalog::{Outcome, Problem, Type};
-use crate::translate::cast::{Context, convert};
-use crate::translate::expression::Site;
+use crate::catalog::{Outcome, Type};
 use crate::translate::reader::Reader;
 use crate::translate::typed::{Typed, raise};
 
 impl Reader<'_> {
-    pub(super) fn json_function(&mut self, name: &str, call: &FuncCall, site: Site<'_>) -> Outcome<Typed> {
-        let [argument] = call.args.as_slice() else {
-            return Err(Problem::unsupported(format!("the function {name}()")));
-        };
-        let value = self.json_operand(argument, site)?;
-        let value = match value.ty {
-            Type::Unknown => convert(value, &Type::Jsonb, Context::Implicit, None, self.catalog())?,
-            Type::Json | Type::Jsonb => value,
-            _ => return Err(self.no_function(name, &[value])),
-        };
+    pub(super) fn json_function(&mut self, name: &str, args: Vec<Typed>) -> Outcome<Typed> {
+        let [value] = args.as_slice() else { return Err(self.no_function(name, &args)) };
         let v = &value.sql;
         match name {
             "jsonb_typeof" | "json_typeof" => Ok(Typed::new(
@@ -38,7 +26,7 @@ impl Reader<'_> {
                     Type::Int4,
                 ))
             }
-            _ => Err(Problem::unsupported(format!("the function {name}()"))),
+            _ => Err(self.no_function(name, &args)),
         }
     }
 }

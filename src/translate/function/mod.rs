@@ -1,10 +1,12 @@
 //! Functions: those of PostgreSQL that DuckDB can be made to compute with the same result.
 //!
-//! Invariant: a function that isn't listed here, or is called with types that aren't, is refused by name. A function of the
-//! catalog (CREATE FUNCTION) is never run.
+//! Input: a call; the server's tables say which function it means and what its arguments are converted to. Output: DuckDB SQL, by
+//! name and argument types. Invariant: a function that the server has but isn't listed here is refused by name. A function of
+//! the catalog (CREATE FUNCTION) is never run.
 
 mod aggregate;
 mod array;
+mod builtin;
 mod json;
 mod number;
 mod text;
@@ -16,54 +18,21 @@ use pg_query::protobuf::{FuncCall, Node};
 
 use super::Taken;
 use super::cast::{Context, convert};
-use super::expression::{Site, words};
+use super::expression::{Site, required, words};
 use super::reader::Reader;
-use super::typed::{Family, Typed, family, is_integer, refuse};
+use super::resolve::{Given, Resolved, missing_function};
+use super::typed::{Family, Typed, family};
+use crate::catalog::pg::{self, Function, Kind};
 use crate::catalog::{Outcome, Problem, Type};
-
-/// Aggregates known here.
-const AGGREGATES: &[&str] =
-    &["count", "sum", "min", "max", "avg", "bool_and", "bool_or", "every", "string_agg", "array_agg"];
-
-/// Aggregates that aren't, so that a query with one is still seen to be grouped.
-const OTHER_AGGREGATES: &[&str] = &[
-    "json_agg",
-    "jsonb_agg",
-    "json_object_agg",
-    "jsonb_object_agg",
-    "bit_and",
-    "bit_or",
-    "stddev",
-    "variance",
-    "mode",
-    "percentile_cont",
-    "percentile_disc",
-    "var_pop",
-    "var_samp",
-    "stddev_pop",
-    "stddev_samp",
-    "corr",
-    "xmlagg",
-];
-
-const WINDOW_FUNCTIONS: &[&str] = &[
-    "row_number",
-    "rank",
-    "dense_rank",
-    "lag",
-    "lead",
-    "first_value",
-    "last_value",
-    "ntile",
-    "nth_value",
-    "percent_rank",
-    "cume_dist",
-];
 
 /// Is this a call of an aggregate, not used as a window function?
 pub(super) fn is_aggregate(call: &FuncCall) -> bool {
-    let name = words(&call.funcname).last().copied().unwrap_or_default();
-    call.over.is_none() && (AGGREGATES.contains(&name) || OTHER_AGGREGATES.contains(&name))
+    let path = words(&call.funcname);
+    let (Some(name), true) = (path.last(), path.len() < 2 || path[0] == "pg_catalog") else { return false };
+    let listed = pg::tables().functions(name);
+    let is = |kind: Kind| listed.iter().any(|function| function.kind == kind);
+    call.over.is_none()
+        && (is(Kind::Aggregate) || (is(Kind::OrderedSet) && (call.agg_within_group || !is(Kind::Window))))
 }
 
 impl Reader<'_> {
@@ -71,42 +40,149 @@ impl Reader<'_> {
     pub(super) fn call(&mut self, call: &FuncCall, site: Site<'_>) -> Outcome<Typed> {
         let path = words(&call.funcname);
         let name = path.last().copied().unwrap_or_default().to_owned();
-        let named_schema = path.len() > 1 && path[0] != "pg_catalog";
-        if named_schema || self.catalog().functions.iter().any(|f| f.name == name && !is_builtin(&name)) {
+        if self.is_own(&path) {
             return self.own_function(&path.join("."));
         }
-        if call.over.is_some() {
-            return self.window_call(&name, call, site);
+        let inner = match (is_aggregate(call), call.over.is_some()) {
+            (true, _) => Site { place: IN_AGGREGATE, ..site.ungrouped() },
+            (_, true) => Site { windows: false, place: IN_WINDOW, ..site },
+            _ => site,
+        };
+        let given = self.given(&name, call, inner)?;
+        if path.len() > 1 && path[0] != "pg_catalog" {
+            return Err(self.missing_in_schema(&path, &given));
         }
-        if is_aggregate(call) {
-            if !site.aggregates {
-                return Err(Problem::rejected(
-                    "42803",
-                    format!("aggregate functions are not allowed in {}", site.clause),
-                ));
+        if pg::tables().functions(&name).is_empty() && self.is_of_extension(&name) {
+            return self.known_function(&name, given.args);
+        }
+        match self.called(&name, given)? {
+            Resolved::Cast(value, ty) => self.coerce(value, &ty, Context::Explicit, None),
+            Resolved::BuiltIn { function, args, result } => {
+                let unknown = self.no_function(&name, &args);
+                let value = self.built_in(function, args, call, site)?;
+                // What is computed must be what the server's function gives.
+                match result {
+                    Some(result) if !value.ty.same_base(&result) => Err(unknown),
+                    _ => Ok(value),
+                }
             }
-            return self.aggregate(&name, call, site.ungrouped());
         }
-        if WINDOW_FUNCTIONS.contains(&name.as_str()) {
-            return Err(Problem::rejected("42809", format!("window function {name} requires an OVER clause")));
+    }
+
+    /// The arguments of a call, by place and by name.
+    fn given(&mut self, name: &str, call: &FuncCall, site: Site<'_>) -> Outcome<Given> {
+        let json = name.starts_with("jsonb_") || name.starts_with("json_");
+        let mut given = Given { args: Vec::new(), names: Vec::new(), variadic: call.func_variadic };
+        for node in &call.args {
+            let node = match &node.node {
+                Some(NodeEnum::NamedArgExpr(named)) => {
+                    if given.names.contains(&named.name) {
+                        let message = format!("argument name \"{}\" used more than once", named.name);
+                        return Err(Problem::rejected("42601", message).at(named.location));
+                    }
+                    given.names.push(named.name.clone());
+                    required(&named.arg)?
+                }
+                _ if !given.names.is_empty() => {
+                    return Err(Problem::rejected("42601", "positional argument cannot follow named argument"));
+                }
+                _ => node,
+            };
+            given.args.push(if json { self.json_operand(node, site)? } else { self.expression(node, site)? });
         }
-        if call.agg_distinct || call.agg_filter.is_some() || call.func_variadic {
-            return Err(Problem::unsupported(format!("this form of the call of {name}()")));
+        if call.agg_within_group {
+            for node in &call.agg_order {
+                let Some(NodeEnum::SortBy(sort)) = &node.node else { continue };
+                given.args.push(self.expression(required(&sort.node)?, site)?);
+            }
         }
-        if name.starts_with("jsonb_") || name.starts_with("json_") {
-            return self.json_function(&name, call, site);
+        Ok(given)
+    }
+
+    /// A call of one of the server's functions, by what kind of function it is.
+    fn built_in(
+        &mut self,
+        function: &'static Function,
+        args: Vec<Typed>,
+        call: &FuncCall,
+        site: Site<'_>,
+    ) -> Outcome<Typed> {
+        let name = function.name;
+        let misuse = |message: String| Err(Problem::rejected("42809", message));
+        match function.kind {
+            Kind::Window if call.over.is_none() => misuse(format!("window function {name} requires an OVER clause")),
+            Kind::Function | Kind::Procedure => {
+                let specified = [
+                    (call.agg_star, format!("{name}(*)")),
+                    (call.agg_distinct, "DISTINCT".to_owned()),
+                    (call.agg_within_group, "WITHIN GROUP".to_owned()),
+                    (!call.agg_order.is_empty(), "ORDER BY".to_owned()),
+                    (call.agg_filter.is_some(), "FILTER".to_owned()),
+                ];
+                if let Some((_, what)) = specified.iter().find(|(is, _)| *is) {
+                    return misuse(format!("{what} specified, but {name} is not an aggregate function"));
+                }
+                if call.over.is_some() {
+                    let message = "is not a window function nor an aggregate function";
+                    return misuse(format!("OVER specified, but {name} {message}"));
+                }
+                if call.func_variadic {
+                    return Err(Problem::unsupported(format!("{name}() of a VARIADIC array")));
+                }
+                if name.starts_with("jsonb_") || name.starts_with("json_") {
+                    return self.json_function(name, args);
+                }
+                self.known_function(name, args)
+            }
+            Kind::Window => self.window_call(name, call, args, site),
+            Kind::Aggregate | Kind::OrderedSet if call.over.is_some() => self.window_call(name, call, args, site),
+            Kind::Aggregate | Kind::OrderedSet => {
+                if !site.aggregates {
+                    return Err(Problem::rejected("42803", misplaced("aggregate", site.place)));
+                }
+                self.aggregate(name, call, args, Site { place: IN_AGGREGATE, ..site.ungrouped() })
+            }
         }
-        let args = call.args.iter().map(|arg| self.expression(arg, site)).collect::<Outcome<Vec<_>>>()?;
-        self.function(&name, args)
+    }
+
+    /// A function of the database's own goes by this name.
+    fn is_own(&self, path: &[&str]) -> bool {
+        let catalog = self.catalog();
+        let (schema, name) = match path {
+            [name] => (None, *name),
+            [.., schema, name] => (Some(*schema), *name),
+            [] => return false,
+        };
+        catalog.functions.iter().filter(|function| function.name == name).any(|function| match schema {
+            Some(schema) => function.schema == schema,
+            None => catalog.search_path.contains(&function.schema),
+        })
     }
 
     fn own_function(&mut self, name: &str) -> Outcome<Typed> {
-        let last = name.rsplit('.').next().unwrap_or(name);
-        let known = self.catalog().functions.iter().any(|f| f.name == last);
-        Err(match known {
-            true => Problem::unsupported(format!("the function {name}(), which the database defines itself,")),
-            false => Problem::unsupported(format!("the function {name}()")),
-        })
+        Err(Problem::unsupported(format!("the function {name}(), which the database defines itself,")))
+    }
+
+    /// A function of an extension that is there, or may be.
+    fn is_of_extension(&self, name: &str) -> bool {
+        let catalog = self.catalog();
+        let listed = pg::tables().extensions_with_function(name);
+        listed.iter().any(|extension| catalog.partial || catalog.extensions.contains(*extension))
+    }
+
+    /// A call with a schema in which no such function is known.
+    fn missing_in_schema(&self, path: &[&str], given: &Given) -> Problem {
+        let schema = path[path.len() - 2];
+        let types: Vec<String> = given.args.iter().map(|arg| self.shown(&arg.ty)).collect();
+        let call = format!("{}({})", path.join("."), types.join(", "));
+        let catalog = self.catalog();
+        if catalog.partial || self.function_may_exist(path[path.len() - 1]) {
+            return Problem::unsupported(format!("the function {call}"));
+        }
+        match catalog.schemas.contains(schema) {
+            true => missing_function(&call),
+            false => Problem::rejected("3F000", format!("schema \"{schema}\" does not exist")),
+        }
     }
 
     /// An argument converted to text.
@@ -119,65 +195,12 @@ impl Reader<'_> {
         }
     }
 
-    fn integer(&mut self, value: Typed, function: &str) -> Outcome<String> {
-        match &value.ty {
-            Type::Unknown => Ok(convert(value, &Type::Int4, Context::Implicit, None, self.catalog())?.sql),
-            ty if is_integer(ty) => Ok(value.sql),
-            _ => Err(self.no_function(function, &[value])),
-        }
-    }
-
-    fn no_function(&self, name: &str, args: &[Typed]) -> Problem {
-        if args.iter().any(|arg| arg.ty == Type::Unknown) {
-            // Which function a bare literal means is the server's choice among several.
-            return Problem::unsupported(format!("{name}() of a literal whose type it leaves open"));
-        }
-        let types: Vec<String> = args.iter().map(|a| a.ty.name(self.catalog())).collect();
-        Problem::rejected("42883", format!("function {name}({}) does not exist", types.join(", ")))
-            .hint("No function matches the given name and argument types. You might need to add explicit type casts.")
-    }
-
-    fn function(&mut self, name: &str, args: Vec<Typed>) -> Outcome<Typed> {
-        let given: Vec<Typed> = args.iter().map(|arg| Typed::new("", arg.ty.clone())).collect();
-        self.known_function(name, args).map_err(|problem| match problem {
-            // Noticed at one argument, but the server names them all.
-            Problem::Rejected(error) if error.sqlstate == "42883" && error.message.starts_with("function ") => {
-                self.no_function(name, &given)
-            }
-            other => other,
-        })
-    }
-
     fn known_function(&mut self, name: &str, args: Vec<Typed>) -> Outcome<Typed> {
+        if let Some(value) = self.builtin(name, &args)? {
+            return Ok(value);
+        }
         match (name, args.len()) {
-            ("lower" | "upper" | "md5" | "reverse", 1) => {
-                let text = self.text(args.into_iter().next().expect("one argument"), name)?;
-                if name == "upper" {
-                    // Which capital it has depends on the server's locale.
-                    let refuse = refuse("upper() of ß", &Type::Text);
-                    return Ok(Typed::new(
-                        format!("CASE WHEN contains({text}, 'ß') THEN {refuse} ELSE upper({text}) END"),
-                        Type::Text,
-                    ));
-                }
-                Ok(Typed::new(format!("{name}({text})"), Type::Text))
-            }
-            ("initcap", 1) => {
-                let text = self.text(args.into_iter().next().expect("one argument"), name)?;
-                Ok(Typed::new(format!("pg_initcap({text})"), Type::Text))
-            }
-            ("quote_literal" | "quote_ident" | "to_char" | "to_date" | "format" | "encode" | "decode", _) => {
-                Err(Problem::unsupported(format!("the function {name}()")))
-            }
-            ("length" | "char_length" | "character_length", 1) => {
-                let value = args.into_iter().next().expect("one argument");
-                if matches!(value.ty, Type::Char(_) | Type::Bytea) {
-                    return Err(Problem::unsupported(format!("{name}() of {}", value.ty.name(self.catalog()))));
-                }
-                let text = self.text(value, name)?;
-                Ok(Typed::new(format!("CAST(length({text}) AS INTEGER)"), Type::Int4))
-            }
-            ("btrim" | "ltrim" | "rtrim", 1 | 2) => self.trim(name, args),
+            ("format", n) if n > 0 => self.format(args),
             ("concat", _) => self.concat(args),
             ("concat_ws", n) if n > 1 => self.concat_with_separator(args),
             ("now" | "transaction_timestamp" | "statement_timestamp" | "clock_timestamp", 0) => {
@@ -194,9 +217,6 @@ impl Reader<'_> {
             ("date_trunc", 2) => self.date_trunc(args),
             ("extract" | "date_part", 2) => self.extract(name, args),
             (name, _) if number::NAMES.contains(&name) => self.number_function(name, args),
-            ("regexp_replace" | "substring" | "substr" | "regexp_match" | "regexp_matches", _) => {
-                self.part_of_text(name, args)
-            }
             (
                 "array_length" | "cardinality" | "array_append" | "array_to_string" | "string_to_array"
                 | "array_position",
@@ -228,61 +248,28 @@ impl Reader<'_> {
                 }
                 Ok(Typed::new("(row_number() OVER ())", Type::Int8))
             }
-            _ => self.text_function(name, args),
+            _ => Err(self.no_function(name, &args)),
         }
-    }
-
-    fn unknown_function(&self, name: &str, args: &[Typed]) -> Problem {
-        if is_builtin(name) {
-            return self.no_function(name, args);
-        }
-        // What isn't known here may still exist on the server.
-        Problem::unsupported(format!("the function {name}()"))
     }
 }
 
-/// Functions that PostgreSQL has under these names whatever the database defines, as far as they are read here.
-fn is_builtin(name: &str) -> bool {
-    const TEXT: &[&str] = &[
-        "lower",
-        "upper",
-        "md5",
-        "reverse",
-        "length",
-        "btrim",
-        "ltrim",
-        "rtrim",
-        "concat",
-        "concat_ws",
-        "now",
-        "replace",
-        "strpos",
-        "position",
-        "starts_with",
-        "left",
-        "right",
-        "repeat",
-        "lpad",
-        "rpad",
-        "chr",
-        "split_part",
-        "substring",
-        "substr",
-        "regexp_replace",
-        "abs",
-        "round",
-        "floor",
-        "ceil",
-        "mod",
-        "date_trunc",
-        "extract",
-        "date_part",
-        "random",
-        "gen_random_uuid",
-        "array_length",
-        "cardinality",
-    ];
-    TEXT.contains(&name) || AGGREGATES.contains(&name)
+/// Where an aggregate's arguments stand.
+const IN_AGGREGATE: &str = "an aggregate";
+/// Where a window function's arguments stand.
+const IN_WINDOW: &str = "a window function";
+
+/// What the server says of an aggregate or window function where there may be none.
+pub(super) fn misplaced(kind: &str, place: &str) -> String {
+    let place = match place {
+        IN_AGGREGATE if kind == "aggregate" => return "aggregate function calls cannot be nested".to_owned(),
+        IN_AGGREGATE => return "aggregate function calls cannot contain window function calls".to_owned(),
+        IN_WINDOW => return "window function calls cannot be nested".to_owned(),
+        "JOIN/ON" => "JOIN conditions",
+        "DEFAULT" => "DEFAULT expressions",
+        "GENERATED" => "column generation expressions",
+        place => place,
+    };
+    format!("{kind} functions are not allowed in {place}")
 }
 
 /// Does an expression call an aggregate of this query? Subqueries have their own.

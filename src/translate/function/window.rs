@@ -9,16 +9,29 @@ use crate::translate::expression::Site;
 use crate::translate::reader::Reader;
 use crate::translate::typed::Typed;
 
+use super::{IN_AGGREGATE, misplaced};
+
 impl Reader<'_> {
     /// A call with OVER.
-    pub(super) fn window_call(&mut self, name: &str, call: &FuncCall, site: Site<'_>) -> Outcome<Typed> {
+    pub(super) fn window_call(
+        &mut self,
+        name: &str,
+        call: &FuncCall,
+        mut args: Vec<Typed>,
+        site: Site<'_>,
+    ) -> Outcome<Typed> {
         if !site.windows {
-            return Err(Problem::rejected("42P20", format!("window functions are not allowed in {}", site.clause)));
+            let sqlstate = if site.place == IN_AGGREGATE { "42803" } else { "42P20" };
+            return Err(Problem::rejected(sqlstate, misplaced("window", site.place)));
+        }
+        if call.agg_distinct {
+            return Err(Problem::rejected("0A000", "DISTINCT is not implemented for window functions"));
+        }
+        if call.agg_filter.is_some() {
+            return Err(Problem::unsupported("FILTER over a window"));
         }
         let Some(over) = call.over.as_deref() else { return Err(Problem::unsupported("a window")) };
         let window = self.window(over, site)?;
-        let inner = Site { windows: false, ..site };
-        let mut args = call.args.iter().map(|arg| self.expression(arg, inner)).collect::<Outcome<Vec<_>>>()?;
         let value = match (name, args.len()) {
             ("row_number" | "rank" | "dense_rank", 0) => {
                 let order = if name == "row_number" { window.total } else { window.ranked };

@@ -5,7 +5,6 @@
 
 use crate::catalog::{Outcome, Problem, Type};
 use crate::query::quote_literal;
-use crate::translate::cast::{Context, convert};
 use crate::translate::literal;
 use crate::translate::number;
 use crate::translate::reader::Reader;
@@ -19,24 +18,13 @@ impl Reader<'_> {
         left: Typed,
         right: Typed,
     ) -> Outcome<(Typed, Typed)> {
-        let catalog = self.catalog();
-        let (left, right) = match (&left.ty, &right.ty) {
-            (Type::Unknown, Type::Unknown) => (
-                convert(left, &Type::Text, Context::Implicit, None, catalog)?,
-                convert(right, &Type::Text, Context::Implicit, None, catalog)?,
-            ),
-            (Type::Unknown, other) => {
-                let other = unmodified(other);
-                (convert(left, &other, Context::Implicit, None, catalog)?, right)
-            }
-            (other, Type::Unknown) => {
-                let other = unmodified(other);
-                let right = convert(right, &other, Context::Implicit, None, catalog)?;
-                (left, right)
-            }
-            _ => (left, right),
-        };
+        let (left, right, _) = self.operands(name, left, right)?;
         let (a, b) = (base(&left.ty), base(&right.ty));
+        let padded = |ty: &Type| matches!(ty, Type::Char(_)) || *ty == Type::Opaque("bpchar".to_owned());
+        if padded(&a) && padded(&b) {
+            let trim = |value: Typed| Typed::new(format!("rtrim({}, ' ')", value.sql), Type::Text);
+            return Ok((trim(left), trim(right)));
+        }
         let agree = match (&a, &b) {
             (Type::Json, _) | (_, Type::Json) => false,
             (Type::Opaque(_), Type::Opaque(_)) if a == b => {
@@ -62,13 +50,6 @@ impl Reader<'_> {
         }
         if family(&a) == Family::Number {
             return Ok(number::comparable(left, right));
-        }
-        if matches!(a, Type::Char(_)) || matches!(b, Type::Char(_)) {
-            let trim = |value: Typed| Typed::new(format!("rtrim({}, ' ')", value.sql), value.ty);
-            return match (&a, &b) {
-                (Type::Char(_), Type::Char(_)) => Ok((trim(left), trim(right))),
-                _ => Err(Problem::unsupported("a comparison of character(n) with another text")),
-            };
         }
         Ok((left, right))
     }
@@ -122,15 +103,5 @@ impl Reader<'_> {
                 Ok(number::identity(sql, ty))
             }
         }
-    }
-}
-
-/// The type that a literal beside a value takes: without length, so that no length is demanded of it.
-fn unmodified(ty: &Type) -> Type {
-    match ty {
-        Type::Numeric(_) | Type::Varchar(_) => base(ty),
-        Type::Timestamp(_) | Type::Timestamptz(_) | Type::Time(_) => base(ty),
-        Type::Array(element) => Type::Array(Box::new(unmodified(element))),
-        other => other.clone(),
     }
 }

@@ -11,7 +11,7 @@ mod matching;
 
 use super::reader::Reader;
 use super::typed::Typed;
-use crate::catalog::{Outcome, Problem, Type};
+use crate::catalog::Outcome;
 
 const COMPARISONS: &[&str] = &["=", "<>", "!=", "<", ">", "<=", ">="];
 
@@ -21,22 +21,16 @@ impl Reader<'_> {
         if COMPARISONS.contains(&name) {
             return self.compare(name, left, right);
         }
-        match name {
+        let (left, right, result) = self.operands(name, left, right)?;
+        let unknown = self.no_operator(name, &left.ty, &right.ty);
+        let value = match name {
             "+" | "-" | "*" | "/" | "%" => self.arithmetic(name, left, right),
             "||" => self.concatenate(left, right),
             "->" | "->>" | "#>" | "#>>" | "?" | "@>" | "<@" | "&&" => self.document(name, left, right),
             "~" | "~*" | "!~" | "!~*" => self.regular_expression(name, left, right),
-            _ => Err(Problem::unsupported(format!("the operator {name}"))),
-        }
-    }
-
-    pub(super) fn no_operator(&self, name: &str, left: &Type, right: &Type) -> Problem {
-        if [left, right].contains(&&Type::Unknown) && ["+", "-", "*", "/", "%"].contains(&name) {
-            // Which operators a bare literal may stand beside is the server's choice among several.
-            return Problem::unsupported(format!("the operator {name} beside a literal whose type it leaves open"));
-        }
-        let (left, right) = (left.name(self.catalog()), right.name(self.catalog()));
-        Problem::rejected("42883", format!("operator does not exist: {left} {name} {right}"))
-            .hint("No operator matches the given name and argument types. You might need to add explicit type casts.")
+            _ => return Err(unknown),
+        }?;
+        // What is computed must be what the server's operator gives.
+        if value.ty.same_base(&result) { Ok(value) } else { Err(unknown) }
     }
 }
