@@ -73,7 +73,11 @@ impl Run<'_, '_> {
             Some(using) => {
                 let then = Translator { catalog: before, settings: self.settings, tie: Tie::Least };
                 let (value, _) = then.table_expression(table, &using.node, Some(&converted.ty))?;
-                self.store.ensure(table, columns_in(&value))?;
+                let columns = columns_in(&value);
+                if columns.is_empty() && !value.to_uppercase().contains(" OVER ") {
+                    self.compute(std::slice::from_ref(&value))?;
+                }
+                self.store.ensure(table, columns)?;
                 value
             }
         };

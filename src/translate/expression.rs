@@ -265,15 +265,15 @@ impl Reader<'_> {
     }
 
     fn boolean_test(&mut self, test: &protobuf::BooleanTest, site: Site<'_>) -> Outcome<Typed> {
-        let value = self.condition(required(&test.arg)?, Site { clause: "IS TRUE", ..site })?;
-        let word = match BoolTestType::try_from(test.booltesttype) {
-            Ok(BoolTestType::IsTrue) => "IS TRUE",
-            Ok(BoolTestType::IsNotTrue) => "IS NOT TRUE",
-            Ok(BoolTestType::IsFalse) => "IS FALSE",
-            Ok(BoolTestType::IsNotFalse) => "IS NOT FALSE",
-            Ok(BoolTestType::IsUnknown) => "IS NULL",
-            _ => "IS NOT NULL",
+        let (clause, word) = match BoolTestType::try_from(test.booltesttype) {
+            Ok(BoolTestType::IsTrue) => ("IS TRUE", "IS TRUE"),
+            Ok(BoolTestType::IsNotTrue) => ("IS NOT TRUE", "IS NOT TRUE"),
+            Ok(BoolTestType::IsFalse) => ("IS FALSE", "IS FALSE"),
+            Ok(BoolTestType::IsNotFalse) => ("IS NOT FALSE", "IS NOT FALSE"),
+            Ok(BoolTestType::IsUnknown) => ("IS UNKNOWN", "IS NULL"),
+            _ => ("IS NOT UNKNOWN", "IS NOT NULL"),
         };
+        let value = self.condition(required(&test.arg)?, Site { clause, ..site })?;
         Ok(Typed::new(format!("({value} {word})"), Type::Bool))
     }
 
@@ -614,7 +614,7 @@ impl Reader<'_> {
                 "42804",
                 format!(
                     "cannot subscript type {} because it does not support subscripting",
-                    value.ty.name(self.catalog())
+                    value.ty.base_name(self.catalog())
                 ),
             ));
         };

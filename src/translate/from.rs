@@ -372,7 +372,7 @@ impl Reader<'_> {
         for (index, (first, later)) in outputs.iter().zip(&step.outputs).enumerate() {
             let common = self.common_type(&[first.ty.clone(), later.ty.clone()], "UNION")?;
             if super::typed::base(&common) != super::typed::base(&first.ty) {
-                let (had, overall) = (first.ty.name(self.catalog()), common.name(self.catalog()));
+                let (had, overall) = (first.ty.base_name(self.catalog()), common.base_name(self.catalog()));
                 return Err(Problem::rejected(
                     "42804",
                     format!("recursive query \"{name}\" column {} has type {had} in non-recursive term but type {overall} overall", index + 1),

@@ -3,7 +3,7 @@
 //! Input: the text between the quotes and the type that the context demands. Output: a DuckDB constant. A text that isn't a value
 //! of the type is the server's error (22P02 and its kin); a notation that the server reads and this module doesn't is refused.
 
-use super::typed::{Typed, physical};
+use super::typed::{Typed, physical, raise};
 use crate::catalog::{Catalog, Oid, Outcome, Problem, Type};
 use crate::native::{self, Failure};
 use crate::query::quote_literal;
@@ -28,9 +28,10 @@ fn value(text: &str, ty: &Type, explicit: bool, catalog: &Catalog) -> Outcome<St
     };
     Ok(match ty {
         Type::Unknown | Type::Text | Type::Name | Type::Varchar(None) | Type::Opaque(_) => quote_literal(text),
-        Type::Varchar(Some(length)) => quote_literal(&shorten(text, *length as usize, explicit)?),
+        Type::Varchar(Some(length)) => shorten(text, *length as usize, explicit, ty),
         Type::Char(length) => {
-            quote_literal(&native::text::padded(text, *length, explicit).map_err(Failure::into_problem)?)
+            let flag = if explicit { "t" } else { "f" };
+            format!("pg_char({}, '{length}', '{flag}')", quote_literal(text))
         }
         Type::Bytea => format!("unhex('{}')", native::text::bytes_from_text(text).map_err(Failure::into_problem)?),
         Type::Bool => boolean(text).ok_or_else(invalid)?.to_owned(),
@@ -68,14 +69,15 @@ fn json_error() -> Problem {
     Problem::rejected("22P02", "invalid input syntax for type json")
 }
 
-fn shorten(text: &str, length: usize, explicit: bool) -> Outcome<String> {
+/// A text that doesn't fit is an error of the statement's run, not of its reading: the server reads it to its end first.
+fn shorten(text: &str, length: usize, explicit: bool, ty: &Type) -> String {
     if text.chars().count() <= length {
-        return Ok(text.to_owned());
+        return quote_literal(text);
     }
     if explicit || text.chars().skip(length).all(|c| c == ' ') {
-        return Ok(text.chars().take(length).collect());
+        return quote_literal(&text.chars().take(length).collect::<String>());
     }
-    Err(Problem::rejected("22001", format!("value too long for type character varying({length})")))
+    raise("22001", &quote_literal(&format!("value too long for type character varying({length})")), ty)
 }
 
 /// Unambiguous beginnings of true, false, yes, no, on, off, 1, 0.

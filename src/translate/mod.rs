@@ -125,6 +125,8 @@ pub struct Remarks {
     pub caveats: Vec<String>,
     /// Tables read, with the columns read of each.
     pub reads: std::collections::BTreeMap<Oid, std::collections::BTreeSet<AttNum>>,
+    /// Values that are known before any row is read: the server computes them first, and fails even where there are no rows.
+    pub constants: Vec<String>,
     /// Sequences that numbers are taken from.
     pub numbers: std::collections::BTreeMap<Oid, Taken>,
 }
@@ -203,6 +205,8 @@ pub struct InsertPlan {
     pub staging_sql: String,
     /// Columns the statement names (all others get their default).
     pub columns: Vec<AttNum>,
+    /// The rows are those of VALUES, in their order.
+    pub is_listed: bool,
     /// ON CONFLICT.
     pub conflict: Option<Conflict>,
     /// What was found out.
@@ -410,6 +414,14 @@ impl Translator<'_> {
             }
             None => Ok((value.sql, value.ty)),
         }
+    }
+
+    /// A condition over one table's columns, as DuckDB SQL over the bare columns of `t<oid>`; `clause` is what messages call it.
+    ///
+    /// # Errors
+    /// As [`Translator::select`].
+    pub fn table_condition(&self, table: Oid, condition: &Node, clause: &'static str) -> Outcome<String> {
+        Reader::new(self).row_condition(table, condition, clause)
     }
 
     /// The value a column gets where a statement names none: its default, or NULL. Not over any row; may differ at every row

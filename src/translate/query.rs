@@ -283,7 +283,9 @@ impl Reader<'_> {
         let from = self.read_from(&select.from_clause, &mut scope)?;
         let mut clauses = if from.is_empty() { String::new() } else { format!(" FROM {from}") };
         if let Some(condition) = select.where_clause.as_deref() {
-            let condition = self.condition(condition, Site::new(&scope, "WHERE"))?;
+            let condition = self
+                .condition(condition, Site::new(&scope, "WHERE"))
+                .map_err(|problem| self.problem_of_outputs(select, &scope).unwrap_or(problem))?;
             clauses.push_str(&format!(" WHERE {condition}"));
         }
         let targets = self.expand(select, &scope)?;
@@ -326,6 +328,19 @@ impl Reader<'_> {
             Distinct::On(nodes) => self.distinct_on(select, nodes, &whole, &outputs, site("DISTINCT ON"), ordered)?,
         };
         Ok(Query { sql, outputs })
+    }
+
+    /// The server's error in the outputs, which it reads before WHERE: of two errors it reports that one.
+    fn problem_of_outputs(&mut self, select: &SelectStmt, scope: &Scope<'_>) -> Option<Problem> {
+        let targets = match self.expand(select, scope) {
+            Ok(targets) => targets,
+            Err(problem) => return Some(problem),
+        };
+        let site = Site { aggregates: true, windows: true, ..Site::new(scope, "SELECT") };
+        targets.iter().find_map(|(_, target)| match target {
+            Target::Expression(node) => self.expression(node, site).err(),
+            Target::Column(_) => None,
+        })
     }
 
     fn order(&mut self, select: &SelectStmt, outputs: &[Output], values: &[Typed], site: Site<'_>) -> Outcome<Order> {

@@ -107,8 +107,11 @@ impl Session<'_> {
     /// Applies DDL to the catalog.
     fn define(&mut self, node: &NodeEnum) -> Ran<Applied> {
         self.check_body(node)?;
+        self.expect_using_casts(node)?;
         let state = TransactionState { in_block: self.in_block() || self.bodies > 0 };
+        let before = self.catalog.clone();
         if let Some(applied) = self.catalog.apply(node, &state)? {
+            self.bind_what_is_new(&before)?;
             return Ok(applied);
         }
         let query = table_query(node).and_then(|query| query.node);
@@ -185,7 +188,7 @@ impl Session<'_> {
         }
     }
 
-    fn translator(&self, tie: Tie) -> Translator<'_> {
+    pub(super) fn translator(&self, tie: Tie) -> Translator<'_> {
         Translator { catalog: &self.catalog, settings: &self.settings, tie }
     }
 

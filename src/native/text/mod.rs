@@ -255,15 +255,6 @@ fn fixed(arguments: &Arguments<'_>) -> Given<String> {
     Ok(Some(cut + &" ".repeat(limit - own)))
 }
 
-/// A text as a value of type character(length).
-///
-/// # Errors
-/// 22001, where more than blanks would be lost.
-pub(crate) fn padded(text: &str, length: u32, explicit: bool) -> Result<String, Failure> {
-    let flag = if explicit { "t" } else { "f" };
-    Ok(fixed(&[Some(text), Some(&length.to_string()), Some(flag)])?.unwrap_or_default())
-}
-
 /// Cut by an explicit cast; elsewhere, only blanks may be lost.
 fn shortened(text: &str, limit: usize, explicit: bool, name: &str) -> Result<String, Failure> {
     let mut rest = text.chars();

@@ -87,7 +87,7 @@ impl Reader<'_> {
         let sql = format!("({} {name} {})", left.sql, right.sql);
         let instant = |ty: &Type| matches!(ty, Type::Timestamp(_) | Type::Timestamptz(_));
         match (name, &a, &b) {
-            ("+" | "-", Type::Date, b) if is_integer(b) => {
+            ("+" | "-", Type::Date, b) if is_integer(b) && *b != Type::Int8 => {
                 Ok(Typed::new(format!("CAST({} {name} CAST({} AS INTEGER) AS DATE)", left.sql, right.sql), Type::Date))
             }
             ("-", Type::Date, Type::Date) => Ok(Typed::new(format!("CAST({sql} AS INTEGER)"), Type::Int4)),
