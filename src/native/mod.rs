@@ -9,7 +9,9 @@
 mod array;
 mod json;
 mod lists;
-mod text;
+pub(crate) mod numeric;
+mod regex;
+pub(crate) mod text;
 
 pub(crate) use array::elements as array_elements;
 pub(crate) use json::{canonical_text as jsonb_text, check_text as check_json};
@@ -26,6 +28,8 @@ use arrow::datatypes::{DataType, Field};
 use duckdb::Connection;
 use duckdb::vscalar::{ArrowFunctionSignature, VArrowScalar};
 
+use crate::catalog::Problem;
+
 /// Why a function gives no value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Failure {
@@ -39,6 +43,17 @@ impl Failure {
     /// The server's error.
     pub(crate) fn raised(sqlstate: &'static str, message: impl Into<String>) -> Failure {
         Failure::Raised(sqlstate, message.into())
+    }
+
+    /// The same, noticed before any row is read.
+    pub(crate) fn into_problem(self) -> Problem {
+        match self {
+            Failure::Raised(sqlstate, message) => match message.split_once('|') {
+                Some((message, detail)) if sqlstate == "22003" => Problem::rejected(sqlstate, message).detail(detail),
+                _ => Problem::rejected(sqlstate, message),
+            },
+            Failure::Refused(what) => Problem::unsupported(what),
+        }
     }
 
     /// Something whose treatment on the server can't be told.
@@ -79,7 +94,8 @@ pub(crate) enum Native {
 }
 
 /// The functions by name, room by room.
-const FUNCTIONS: &[&[(&str, Native)]] = &[array::FUNCTIONS, json::FUNCTIONS, text::FUNCTIONS];
+const FUNCTIONS: &[&[(&str, Native)]] =
+    &[array::FUNCTIONS, json::FUNCTIONS, numeric::FUNCTIONS, regex::FUNCTIONS, text::FUNCTIONS];
 
 /// Registers every native function with a database.
 ///

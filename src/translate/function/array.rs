@@ -8,6 +8,7 @@ use crate::query::quote_literal;
 use crate::translate::cast::{self, Context, convert};
 use crate::translate::expression::integer_constant;
 use crate::translate::literal;
+use crate::translate::operator::document::element_key;
 use crate::translate::reader::Reader;
 use crate::translate::typed::{Typed, base, is_integer, physical};
 
@@ -141,8 +142,8 @@ impl Reader<'_> {
     /// Are two elements of an array the same to the server? NULLs are.
     fn same_element(&self, array: &Type, a: &str, b: &str) -> String {
         match array {
-            Type::Array(element) if **element == Type::Jsonb => {
-                format!("(pg_jsonb_sort_key({a}) IS NOT DISTINCT FROM pg_jsonb_sort_key({b}))")
+            Type::Array(element) => {
+                format!("({} IS NOT DISTINCT FROM {})", element_key(a, element), element_key(b, element))
             }
             _ => format!("({a} IS NOT DISTINCT FROM {b})"),
         }

@@ -5,6 +5,7 @@
 
 use crate::catalog::{Outcome, Problem, Type};
 use crate::translate::cast::{self, Context, convert};
+use crate::translate::number;
 use crate::translate::reader::Reader;
 use crate::translate::typed::{Family, Typed, family};
 
@@ -130,9 +131,17 @@ impl Reader<'_> {
 
     /// An array whose elements the engine compares as the server compares the array's own.
     pub(in crate::translate) fn array_key(&self, sql: &str, element: &Type) -> String {
-        match element {
-            Type::Jsonb => format!("list_transform({sql}, lambda k: pg_jsonb_sort_key(k))"),
-            _ => sql.to_owned(),
+        match element_key("k", element) {
+            key if key == "k" => sql.to_owned(),
+            key => format!("list_transform({sql}, lambda k: {key})"),
         }
+    }
+}
+
+/// What an element is found by: the same for elements that the server takes for equal.
+pub(in crate::translate) fn element_key(sql: &str, element: &Type) -> String {
+    match element {
+        Type::Jsonb => format!("pg_jsonb_sort_key({sql})"),
+        _ => number::identity(sql, element),
     }
 }

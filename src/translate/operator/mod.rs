@@ -6,7 +6,7 @@
 mod arithmetic;
 mod comparison;
 mod concatenation;
-mod document;
+pub(super) mod document;
 mod matching;
 
 use super::reader::Reader;
