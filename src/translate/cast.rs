@@ -4,7 +4,8 @@
 //! 42846 in a cast). What only a row can violate (a text that is no integer, a value too long) is raised by the row.
 
 use super::literal;
-use super::typed::{Constant, Family, Typed, base, family, is_integer, number_rank, physical, raise, refuse};
+use super::number;
+use super::typed::{Constant, Family, Typed, base, family, number_rank, physical, raise, refuse};
 pub(super) use crate::catalog::pg::Context;
 use crate::catalog::pg::Id;
 use crate::catalog::pg::coercion::converts;
@@ -74,15 +75,14 @@ fn refusal(from: &Type, to: &Type, context: Context, column: Option<&str>, catal
 fn between(value: &Typed, to: &Type, catalog: &Catalog) -> Outcome<String> {
     let (from, sql) = (&value.ty, &value.sql);
     let target = base(to);
+    if let (Some(_), Some(_)) = (number_rank(from), number_rank(to)) {
+        return Ok(number::convert(value, to));
+    }
     if base(from) == target || (family(from) == Family::Text && family(to) == Family::Text) {
         return match (from, to) {
             (Type::Char(_), _) if !matches!(to, Type::Char(_)) => Ok(format!("rtrim({sql}, ' ')")),
-            (_, Type::Char(_)) => Err(Problem::unsupported("a cast to character(n)")),
             _ => Ok(sql.clone()),
         };
-    }
-    if let (Some(_), Some(_)) = (number_rank(from), number_rank(to)) {
-        return Ok(number(sql, from, to));
     }
     match (from, to) {
         (Type::Array(a), Type::Array(b)) => {
@@ -91,54 +91,69 @@ fn between(value: &Typed, to: &Type, catalog: &Catalog) -> Outcome<String> {
         }
         (Type::Bool, Type::Int4) => Ok(format!("CAST({sql} AS INTEGER)")),
         (Type::Int4, Type::Bool) => Ok(format!("({sql} <> 0)")),
-        (Type::Json, Type::Jsonb) => Err(Problem::unsupported("a cast from json to jsonb")),
+        (Type::Json, Type::Jsonb) => Ok(format!("pg_jsonb({sql})")),
         (Type::Jsonb, Type::Json) => Ok(sql.clone()),
-        (Type::Jsonb, Type::Bool) => Ok(format!(
-            "CASE WHEN {sql} IN ('true', 'false') THEN {sql} = 'true' WHEN {sql} IS NOT NULL THEN {} END",
-            raise("22023", "'cannot cast jsonb to type boolean'", to)
-        )),
-        (Type::Jsonb, _) if family(to) == Family::Number => Err(Problem::unsupported("a cast from jsonb to a number")),
+        (Type::Jsonb, Type::Bool) => Ok(format!("pg_jsonb_truth({sql})")),
+        (Type::Jsonb, to) if to.is_integer() => {
+            let name = quote_literal(&to.name(catalog));
+            Ok(format!("CAST(pg_jsonb_whole({sql}, {name}) AS {})", physical(to)))
+        }
+        (Type::Jsonb, _) if family(to) == Family::Number => {
+            let name = quote_literal(&target.name(catalog));
+            let text = Typed::new(format!("pg_jsonb_number({sql}, {name})"), Type::Text);
+            from_text(&text.sql, &target, catalog)
+        }
         (from, to) if family(from) == Family::Time && family(to) == Family::Time => {
             Ok(format!("CAST({sql} AS {})", physical(to)))
         }
+        (Type::Array(_), _) if family(to) == Family::Text => array_text(sql, from, catalog),
         (from, to) if family(to) == Family::Text => text_form(sql, from, catalog),
         (from, to) if family(from) == Family::Text => from_text(sql, to, catalog),
         (from, to) => Err(Problem::unsupported(format!("a cast from {} to {}", from.name(catalog), to.name(catalog)))),
     }
 }
 
-/// Between numbers. PostgreSQL rounds a float to the even neighbour and a numeric away from zero, and refuses what doesn't fit.
-fn number(sql: &str, from: &Type, to: &Type) -> String {
-    let rank = |ty| number_rank(ty).unwrap_or_default();
-    if is_integer(to) && rank(to) < rank(from) {
-        let rounded = match from {
-            Type::Float4 | Type::Float8 => format!("round_even({sql}, 0)"),
-            Type::Numeric(_) => format!("round({sql}, 0)"),
-            _ => sql.to_owned(),
-        };
-        let name = match to {
-            Type::Int2 => "smallint",
-            Type::Int4 => "integer",
-            _ => "bigint",
-        };
-        let cast = format!("TRY_CAST({rounded} AS {})", physical(to));
-        let error = raise("22003", &quote_literal(&format!("{name} out of range")), to);
-        return format!("CASE WHEN {sql} IS NOT NULL AND {cast} IS NULL THEN {error} ELSE {cast} END");
-    }
-    format!("CAST({sql} AS {})", physical(&base(to)))
-}
-
 /// PostgreSQL's text form of a value.
 pub(super) fn text_form(sql: &str, from: &Type, catalog: &Catalog) -> Outcome<String> {
     Ok(match from {
+        Type::Char(_) => format!("rtrim({sql}, ' ')"),
+        Type::Bytea => format!("'\\x' || lower(hex({sql}))"),
         ty if family(ty) == Family::Text => sql.to_owned(),
         Type::Bool | Type::Int2 | Type::Int4 | Type::Int8 | Type::Uuid => format!("CAST({sql} AS VARCHAR)"),
         Type::Enum(_) | Type::Json | Type::Jsonb | Type::Opaque(_) | Type::Unknown => sql.to_owned(),
-        Type::Numeric(Some(_)) => format!("CAST({sql} AS VARCHAR)"),
+        Type::Numeric(_) => number::text(&Typed::new(sql, from.clone())),
+        Type::Float4 => format!("pg_float4_text(CAST({sql} AS VARCHAR))"),
+        Type::Float8 => format!("pg_float8_text(CAST({sql} AS VARCHAR))"),
         // Years beyond four digits and BC are written differently by the engines.
         Type::Date => guarded(sql, "date", "strftime({}, '%Y-%m-%d')"),
         Type::Timestamp(_) => guarded(sql, "timestamp", "CAST({} AS VARCHAR)"),
         other => return Err(Problem::unsupported(format!("the text form of a {}", other.name(catalog)))),
+    })
+}
+
+/// What a value looks like inside an array's text, and wherever else the server writes a value without casting it.
+pub(super) fn output_form(sql: &str, from: &Type, catalog: &Catalog) -> Outcome<String> {
+    match from {
+        Type::Bool => Ok(format!("CASE {sql} WHEN true THEN 't' WHEN false THEN 'f' END")),
+        Type::Array(_) => array_text(sql, from, catalog),
+        _ => text_form(sql, from, catalog),
+    }
+}
+
+/// `{a,"b c",NULL}`
+fn array_text(sql: &str, from: &Type, catalog: &Catalog) -> Outcome<String> {
+    Ok(format!("pg_array_text({})", element_texts(sql, from, catalog)?))
+}
+
+/// An array's elements as texts.
+pub(super) fn element_texts(sql: &str, from: &Type, catalog: &Catalog) -> Outcome<String> {
+    let Type::Array(element) = from else { return Err(Problem::unsupported("the elements of what is no array")) };
+    Ok(match element.as_ref() {
+        Type::Unknown => format!("CAST({sql} AS VARCHAR[])"),
+        element => match output_form("e", element, catalog)? {
+            form if form == "e" => sql.to_owned(),
+            form => format!("list_transform({sql}, lambda e: {form})"),
+        },
     })
 }
 
@@ -194,15 +209,10 @@ fn from_text(sql: &str, to: &Type, catalog: &Catalog) -> Outcome<String> {
                 raise("22P02", &message, to)
             )
         }
-        Type::Numeric(_) => {
-            let form = format!("regexp_full_match({sql}, '\\s*[+-]?([0-9]+\\.?[0-9]*|\\.[0-9]+)\\s*')");
-            let odd = refuse("a numeric in an unusual notation", to);
-            format!(
-                "CASE WHEN {sql} IS NULL THEN NULL WHEN {form} THEN CAST(CASE WHEN {form} THEN trim({sql}) END AS {}) WHEN regexp_matches({sql}, '[0-9]|[iI][nN][fF]|[nN][aA][nN]') THEN {odd} ELSE {} END",
-                physical(to),
-                invalid(to)
-            )
-        }
+        Type::Bytea => format!("unhex(pg_bytea_in({sql}))"),
+        Type::Numeric(_) => format!("pg_numeric_in({sql})"),
+        Type::Float4 => format!("CAST(pg_float4_in({sql}) AS FLOAT)"),
+        Type::Float8 => format!("CAST(pg_float8_in({sql}) AS DOUBLE)"),
         Type::Date | Type::Timestamp(_) => {
             let (form, ty) = match to {
                 Type::Date => ("[0-9]{4}-[0-9]{2}-[0-9]{2}", "DATE"),
@@ -217,6 +227,14 @@ fn from_text(sql: &str, to: &Type, catalog: &Catalog) -> Outcome<String> {
                 raise("22008", &range, to)
             )
         }
+        Type::Json => format!("pg_json_check({sql})"),
+        Type::Jsonb => format!("pg_jsonb({sql})"),
+        Type::Array(element) => match family(element) {
+            Family::Text => format!("pg_array_elements({sql})"),
+            _ => {
+                format!("list_transform(pg_array_elements({sql}), lambda e: {})", from_text("e", element, catalog)?)
+            }
+        },
         _ => return Err(Problem::unsupported(format!("a cast from text to {name}"))),
     })
 }
@@ -238,20 +256,15 @@ fn limit(sql: String, from: &Type, to: &Type, context: Context) -> String {
                 "CASE WHEN length({sql}) > {length} THEN CASE WHEN length(rtrim({sql}, ' ')) > {length} THEN {error} ELSE left({sql}, {length}) END ELSE {sql} END"
             )
         }
+        Type::Char(length) => {
+            let explicit = if context == Context::Explicit { "t" } else { "f" };
+            format!("pg_char({sql}, '{length}', '{explicit}')")
+        }
         Type::Numeric(Some((precision, scale))) => {
             if from == to {
                 return sql;
             }
-            let cast = format!("TRY_CAST({sql} AS {})", physical(to));
-            let room = match i64::from(*precision) - i64::from(*scale) {
-                0 => "1".to_owned(),
-                whole => format!("10^{whole}"),
-            };
-            let message = format!(
-                "numeric field overflow|A field with precision {precision}, scale {scale} must round to an absolute value less than {room}."
-            );
-            let error = raise("22003", &quote_literal(&message), to);
-            format!("CASE WHEN {sql} IS NOT NULL AND {cast} IS NULL THEN {error} ELSE {cast} END")
+            number::fit(&sql, from, to, *precision, *scale)
         }
         Type::Timestamp(Some(precision)) | Type::Timestamptz(Some(precision)) if *precision < 6 => {
             if matches!(from, Type::Timestamp(Some(had)) | Type::Timestamptz(Some(had)) if had <= precision) {

@@ -5,6 +5,7 @@
 
 use super::typed::{Typed, physical, raise};
 use crate::catalog::{Catalog, Oid, Outcome, Problem, Type};
+use crate::native::{self, Failure};
 use crate::query::quote_literal;
 
 /// Reads a literal. In an explicit cast, a length cuts; elsewhere it refuses.
@@ -28,23 +29,18 @@ fn value(text: &str, ty: &Type, explicit: bool, catalog: &Catalog) -> Outcome<St
     Ok(match ty {
         Type::Unknown | Type::Text | Type::Name | Type::Varchar(None) | Type::Opaque(_) => quote_literal(text),
         Type::Varchar(Some(length)) => shorten(text, *length as usize, explicit, ty),
-        Type::Char(_) => return Err(Problem::unsupported("a literal of type character(n)")),
+        Type::Char(length) => {
+            let flag = if explicit { "t" } else { "f" };
+            format!("pg_char({}, '{length}', '{flag}')", quote_literal(text))
+        }
+        Type::Bytea => format!("unhex('{}')", native::text::bytes_from_text(text).map_err(Failure::into_problem)?),
         Type::Bool => boolean(text).ok_or_else(invalid)?.to_owned(),
         Type::Int2 | Type::Int4 | Type::Int8 => integer(text, ty, catalog)?,
         Type::Float4 | Type::Float8 => {
-            let number: f64 = text.trim().parse().map_err(|_| invalid())?;
-            if !number.is_finite() {
-                return Err(Problem::unsupported(format!("the {} value {text}", name())));
-            }
-            format!("CAST({} AS {})", quote_literal(text.trim()), physical(ty))
+            let shown = crate::native::numeric::float(text, *ty == Type::Float4).map_err(Failure::into_problem)?;
+            format!("CAST('{shown}' AS {})", physical(ty))
         }
-        Type::Numeric(_) => match decimal(text, ty) {
-            Some(sql) => sql,
-            None if text.trim().parse::<f64>().is_ok() => {
-                return Err(Problem::unsupported(format!("the {} notation '{text}'", name())));
-            }
-            None => return Err(invalid()),
-        },
+        Type::Numeric(_) => super::number::literal(text, ty)?,
         Type::Uuid => uuid::Uuid::try_parse(text.trim())
             .map(|id| format!("CAST({} AS UUID)", quote_literal(&id.to_string())))
             .map_err(|_| invalid())?,
@@ -52,25 +48,23 @@ fn value(text: &str, ty: &Type, explicit: bool, catalog: &Catalog) -> Outcome<St
         Type::Date | Type::Timestamp(_) | Type::Timestamptz(_) => time(text, ty, catalog)?,
         Type::Interval => interval(text)?,
         Type::Json => {
-            serde_json::from_str::<serde::de::IgnoredAny>(text).map_err(|_| json_error())?;
+            native::check_json(text).map_err(failed)?;
             quote_literal(text)
         }
-        Type::Jsonb => match super::jsonb::canonical(text) {
-            Some(canonical) => quote_literal(&canonical),
-            None if serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() => {
-                return Err(Problem::unsupported(format!("the jsonb notation '{text}'")));
-            }
-            None => return Err(json_error()),
-        },
+        Type::Jsonb => quote_literal(&native::jsonb_text(text).map_err(failed)?),
         Type::Array(element) => array(text, element, explicit, catalog)?,
-        Type::Bytea | Type::Time(_) | Type::Record | Type::Void => {
+        Type::Time(_) | Type::Record | Type::Void => {
             return Err(Problem::unsupported(format!("a literal of type {}", name())));
         }
     })
 }
 
-fn json_error() -> Problem {
-    Problem::rejected("22P02", "invalid input syntax for type json")
+/// What a native function says of a constant.
+fn failed(failure: Failure) -> Problem {
+    match failure {
+        Failure::Raised(sqlstate, message) => Problem::rejected(sqlstate, message),
+        Failure::Refused(what) => Problem::unsupported(what),
+    }
 }
 
 /// A text that doesn't fit is an error of the statement's run, not of its reading: the server reads it to its end first.
@@ -119,23 +113,6 @@ fn integer(text: &str, ty: &Type, catalog: &Catalog) -> Outcome<String> {
             Err(Problem::rejected("22003", format!("value \"{text}\" is out of range for type {}", ty.name(catalog))))
         }
     }
-}
-
-/// A numeric constant as a decimal with the digits it is written with.
-pub(super) fn decimal(text: &str, ty: &Type) -> Option<String> {
-    let trimmed = text.trim();
-    let unsigned = trimmed.strip_prefix(['+', '-']).unwrap_or(trimmed);
-    let mut parts = unsigned.splitn(2, '.');
-    let (whole, fraction) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    let digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
-    if whole.len() + fraction.len() == 0 || !digits(whole) || !digits(fraction) {
-        return None;
-    }
-    let physical = match ty {
-        Type::Numeric(Some(_)) => physical(ty),
-        _ => format!("DECIMAL({},{})", (whole.len() + fraction.len()).clamp(1, 38), fraction.len().min(38)),
-    };
-    Some(format!("CAST({} AS {physical})", quote_literal(trimmed)))
 }
 
 /// Labels of an enum in order, and its name.
@@ -276,48 +253,11 @@ fn interval(text: &str) -> Outcome<String> {
 
 /// `{a,"b c",NULL}`: one dimension, the lower bound 1.
 fn array(text: &str, element: &Type, explicit: bool, catalog: &Catalog) -> Outcome<String> {
-    let malformed = || Problem::rejected("22P02", format!("malformed array literal: \"{text}\""));
-    let inner = text.trim().strip_prefix('{').and_then(|t| t.strip_suffix('}')).ok_or_else(malformed)?;
-    let mut elements: Vec<String> = Vec::new();
-    let mut rest = inner.trim_start();
-    if rest.is_empty() {
-        return Ok(format!("CAST([] AS {}[])", physical(element)));
-    }
-    loop {
-        let (word, quoted, after) = array_element(rest).ok_or_else(malformed)?;
-        elements.push(if !quoted && word.eq_ignore_ascii_case("null") {
-            "NULL".to_owned()
-        } else {
-            value(&word, element, explicit, catalog)?
-        });
-        rest = after.trim_start();
-        match rest.strip_prefix(',') {
-            Some(more) => rest = more.trim_start(),
-            None if rest.is_empty() => break,
-            None => return Err(malformed()),
-        }
-    }
-    Ok(format!("CAST([{}] AS {}[])", elements.join(", "), physical(element)))
-}
-
-fn array_element(text: &str) -> Option<(String, bool, &str)> {
-    let mut word = String::new();
-    if let Some(quoted) = text.strip_prefix('"') {
-        let mut chars = quoted.char_indices();
-        while let Some((at, c)) = chars.next() {
-            match c {
-                '\\' => word.push(chars.next()?.1),
-                '"' => return Some((word, true, &quoted[at + 1..])),
-                c => word.push(c),
-            }
-        }
-        return None;
-    }
-    let end = text.find(',').unwrap_or(text.len());
-    let plain = text[..end].trim_end();
-    if plain.is_empty() || plain.contains(['{', '}', '"', '\\']) {
-        return None;
-    }
-    word.push_str(plain);
-    Some((word, false, &text[end..]))
+    let elements = native::array_elements(text).map_err(failed)?;
+    let values = elements.iter().map(|word| match word {
+        None => Ok("NULL".to_owned()),
+        Some(word) => value(word, element, explicit, catalog),
+    });
+    let values = values.collect::<Outcome<Vec<_>>>()?;
+    Ok(format!("CAST([{}] AS {}[])", values.join(", "), physical(element)))
 }
