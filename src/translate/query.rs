@@ -585,6 +585,9 @@ impl Reader<'_> {
 
     fn star(&mut self, qualifier: &[&str], scope: &Scope<'_>) -> Outcome<Vec<(String, Target)>> {
         let mut found = Vec::new();
+        if self.asks_system && !self.in_exists {
+            return Err(Problem::unsupported("all columns of a system view"));
+        }
         if qualifier.is_empty() {
             if scope.sources.is_empty() {
                 return Err(Problem::rejected("42601", "SELECT * with no tables specified is not valid"));

@@ -11,7 +11,8 @@ pub(super) fn findings(statement: &StatementReport) -> Vec<Finding> {
     let at = at(statement);
     if let Some(error) = &statement.error {
         let rows = error.rows.unwrap_or(1);
-        let message = format!("{at} fails: {} ({}).", error.message, error.sqlstate);
+        let fails = if error.own { "is stopped by its author's own check" } else { "fails" };
+        let message = format!("{at} {fails}: {} ({}).", error.message, error.sqlstate);
         let action =
             error.hint.clone().unwrap_or_else(|| "Correct the statement, or the rows it stumbles over.".to_owned());
         let samples = error.samples.clone();

@@ -18,7 +18,7 @@ use crate::dry_run::report::{StatementReport, Verdict};
 use crate::migration::Statement;
 use crate::plpgsql::parse;
 use crate::plpgsql::run::{Answer, Command, Done, Host, Interpreter, is_interpreted};
-use crate::plpgsql::tree::Level;
+use crate::plpgsql::tree::{Kind, Level};
 use crate::render::count;
 use crate::translate::{Tie, Translator, Variables, WritePlan};
 
@@ -148,6 +148,28 @@ impl Session<'_> {
         match refused {
             Some(Problem::Rejected(error)) => Err(Problem::Rejected(ServerError { position: None, ..error })),
             _ => Ok(()),
+        }
+    }
+
+    /// A function in PL/pgSQL that only returns an expression is as good as the query of it.
+    pub(super) fn note_query(&mut self, node: &NodeEnum) {
+        if !matches!(node, NodeEnum::CreateFunctionStmt(_)) {
+            return;
+        }
+        let Some(function) = self.catalog.functions.last_mut() else { return };
+        let Some(definition) = function.definition.as_mut().filter(|_| function.language == "plpgsql") else { return };
+        let names: Vec<String> = definition.parameters.iter().map(|parameter| parameter.name.clone()).collect();
+        let Some(Ok(body)) = definition.body.as_ref().map(|text| parse::body(text, &names, parse::Kind::Scalar)) else {
+            return;
+        };
+        let block = &body.block;
+        let value = matches!(definition.gives, Gives::Value(_)) && !definition.is_set;
+        if value
+            && block.declarations.is_empty()
+            && block.handlers.is_empty()
+            && let [crate::plpgsql::tree::Statement { kind: Kind::Return(Some(sql)), .. }] = block.body.as_slice()
+        {
+            std::sync::Arc::make_mut(definition).query = Some(Box::new(sql.node.clone()));
         }
     }
 

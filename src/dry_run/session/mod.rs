@@ -3,7 +3,7 @@
 //! Input: a snapshot, statements. Output: a [`StatementReport`] for each, and a state that can be asked. Invariants: what the server
 //! takes back at an error is taken back here, by starting again from the snapshot with the statements that were committed; a
 //! statement that can't be told leaves its tables marked, and every later statement that reads them is named.
-//! Left out: SAVEPOINT, two-phase commit.
+//! Left out: two-phase commit.
 
 mod batch;
 mod body;
@@ -105,6 +105,8 @@ pub struct Session<'s> {
     pub(super) recognition: Recognition,
     /// Which statement made what.
     pub(super) provenance: Provenance,
+    /// Savepoints of the transaction under way, the last one last.
+    savepoints: Vec<transaction::Savepoint>,
     /// Bodies under way.
     bodies: usize,
     /// The error under way is one that the migration raises itself.
@@ -177,6 +179,7 @@ impl<'s> Session<'s> {
             ended: 0,
             recognition: Recognition::default(),
             provenance: Provenance::default(),
+            savepoints: Vec::new(),
             bodies: 0,
             raised: false,
         })

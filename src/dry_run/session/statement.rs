@@ -109,6 +109,7 @@ impl Session<'_> {
         self.check_body(node)?;
         let state = TransactionState { in_block: self.in_block() || self.bodies > 0 };
         if let Some(applied) = self.catalog.apply(node, &state)? {
+            self.note_query(node);
             return Ok(applied);
         }
         let query = table_query(node).and_then(|query| query.node);

@@ -7,6 +7,7 @@ use crate::catalog::{Outcome, Problem, Type};
 use crate::query::quote_literal;
 use crate::translate::literal;
 use crate::translate::reader::Reader;
+use crate::translate::system::is_number;
 use crate::translate::typed::{Family, Typed, base, family, refuse};
 
 impl Reader<'_> {
@@ -21,6 +22,7 @@ impl Reader<'_> {
         let (a, b) = (base(&left.ty), base(&right.ty));
         let agree = match (&a, &b) {
             (Type::Json, _) | (_, Type::Json) => false,
+            (a, b) if is_number(a) && is_number(b) && ["=", "<>"].contains(&name) => true,
             (Type::Opaque(_), Type::Opaque(_)) if a == b => {
                 return Err(Problem::unsupported(format!("a comparison of {}", a.name(self.catalog()))));
             }
