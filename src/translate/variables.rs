@@ -80,6 +80,11 @@ impl Value {
         self.known == Some(None)
     }
 
+    /// Its DuckDB SQL.
+    pub fn sql(&self) -> &str {
+        &self.sql
+    }
+
     /// Its text in DuckDB's form; `None` for NULL.
     pub fn text(&self) -> Option<&str> {
         self.known.as_ref()?.as_deref()

@@ -40,7 +40,7 @@ struct Sums {
 }
 
 /// A session that a body runs on.
-struct Bodied<'a, 's> {
+pub(super) struct Bodied<'a, 's> {
     session: &'a mut Session<'s>,
     statement: &'a Statement,
     report: &'a mut StatementReport,
@@ -48,7 +48,7 @@ struct Bodied<'a, 's> {
 }
 
 /// A point within a body.
-struct Point {
+pub(super) struct Point {
     session: super::points::Point,
     sums: Sums,
 }
@@ -73,6 +73,7 @@ impl Session<'_> {
     /// Runs a statement that runs a body; what it did is undone where it fails.
     pub(super) fn run_body(&mut self, statement: &Statement, report: &mut StatementReport) -> Ran<Verdict> {
         let point = self.set_point();
+        self.raised = false;
         self.bodies += 1;
         let done = self.run_within(statement, report);
         self.bodies -= 1;
@@ -86,7 +87,7 @@ impl Session<'_> {
 
     fn run_within(&mut self, statement: &Statement, report: &mut StatementReport) -> Ran<Verdict> {
         let budget = self.options.step_budget;
-        let mut host = Bodied { session: self, statement, report, sums: Sums::default() };
+        let mut host = Bodied::new(self, statement, report);
         let mut interpreter = Interpreter::new(&mut host, budget);
         let prepared = match &statement.node {
             NodeEnum::DoStmt(block) => interpreter.inline_block(block).map(|()| None),
@@ -98,7 +99,7 @@ impl Session<'_> {
         let prepared = match prepared {
             Ok(prepared) => prepared,
             Err(halt) => {
-                self.raised = raised;
+                self.raised |= raised;
                 return Err(located(halt, statement, failed_at));
             }
         };
@@ -230,6 +231,9 @@ impl Session<'_> {
         let (Some(relation), Some(returning)) = (relation, list) else {
             return Err(Problem::rejected("42601", "INTO used with a command that cannot return data").into());
         };
+        if super::triggers::meets_triggers(command.node, &self.catalog) {
+            return Err(Problem::unsupported("RETURNING on a table with triggers").into());
+        }
         let (plan, other) = self.write_plans(command.node)?;
         let table = execution::table_of(&plan);
         report.table = self.table_name(table);
@@ -349,6 +353,7 @@ impl Host for Bodied<'_, '_> {
 
     fn go_back(&mut self, point: Point) -> Ran<()> {
         self.sums = point.sums;
+        self.session.raised = false;
         self.session.go_back(&point.session)?;
         self.session.release(point.session)
     }
@@ -391,6 +396,25 @@ impl Host for Bodied<'_, '_> {
 
     fn pause(&self) -> Ran<()> {
         Ok(crate::ui::check_interrupt()?)
+    }
+}
+
+impl<'a, 's> Bodied<'a, 's> {
+    pub(super) fn new(
+        session: &'a mut Session<'s>,
+        statement: &'a Statement,
+        report: &'a mut StatementReport,
+    ) -> Bodied<'a, 's> {
+        Bodied { session, statement, report, sums: Sums::default() }
+    }
+
+    /// What was done, in a sentence, beside the figures of the statement itself.
+    pub(super) fn told_of(self, who: &str, rounds: u64) {
+        let mut own = StatementReport::default();
+        self.sums.tell(&mut own, rounds);
+        for note in own.notes {
+            self.report.notes.push(note.replacen("Its body", who, 1));
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod points;
 mod statement;
 mod taint;
 mod transaction;
+mod triggers;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -107,6 +108,8 @@ pub struct Session<'s> {
     pub(super) provenance: Provenance,
     /// Savepoints of the transaction under way, the last one last.
     savepoints: Vec<transaction::Savepoint>,
+    /// Writes under way whose triggers run.
+    nesting: usize,
     /// Bodies under way.
     bodies: usize,
     /// The error under way is one that the migration raises itself.
@@ -180,6 +183,7 @@ impl<'s> Session<'s> {
             recognition: Recognition::default(),
             provenance: Provenance::default(),
             savepoints: Vec::new(),
+            nesting: 0,
             bodies: 0,
             raised: false,
         })

@@ -122,6 +122,8 @@ impl<H: Host> Interpreter<'_, H> {
                 let arguments = self.arguments(&function, &call, frame)?;
                 let value = match self.call(&function, arguments)? {
                     Given::Value(value) => value,
+                    // void is an empty text, and in SQL NULL.
+                    Given::Nothing if function.language == "sql" => Value::null(Type::Text),
                     Given::Nothing => Value::text_of(""),
                     _ => {
                         let words = format!("the row that {}() gives, as a value,", function.name);

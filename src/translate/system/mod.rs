@@ -31,11 +31,11 @@ struct Rows {
 /// # Errors
 /// What the snapshot doesn't list.
 pub(super) fn relation(catalog: &Catalog, schema: Option<&str>, name: &str) -> Outcome<Option<(String, Vec<Output>)>> {
-    let unlisted = match (schema, name) {
-        (None | Some("pg_catalog"), "pg_proc" | "pg_trigger" | "pg_policies" | "pg_extension" | "pg_views") => true,
-        (Some("information_schema"), "routines" | "triggers" | "views") => true,
-        _ => false,
-    };
+    let unlisted = matches!(
+        (schema, name),
+        (None | Some("pg_catalog"), "pg_proc" | "pg_trigger" | "pg_policies" | "pg_extension" | "pg_views")
+            | (Some("information_schema"), "routines" | "triggers" | "views")
+    );
     if unlisted && catalog.partial {
         return Err(Problem::unsupported(format!("the system view {name}, whose objects a snapshot doesn't list,")));
     }
