@@ -134,6 +134,9 @@ pub struct DryRun {
     /// Run another version of the migration as well, and show the rows that end differently
     #[arg(long, value_name = "FILE")]
     pub compare: Option<PathBuf>,
+    /// Compare the schema at the end with that of a snapshot: tables, columns, constraints, indexes and enums that drifted apart
+    #[arg(long, value_name = "SNAP")]
+    pub drift: Option<String>,
     /// What makes a transaction, and what an error ends
     #[arg(long, value_enum, default_value_t, value_name = "MODE")]
     pub transaction: Transactions,
@@ -232,6 +235,9 @@ pub struct Export {
     /// Folder to create; it must not exist
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
+    /// Connections that read at once, all on one snapshot of the server [default: a connection a core, at most 4]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub jobs: Option<u8>,
 }
 
 /// `rehearsal inspect`

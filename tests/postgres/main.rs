@@ -11,19 +11,24 @@ mod server;
 #[path = "../it/support.rs"]
 mod support;
 
+mod beside;
 mod catalog;
 mod classify;
 mod demo;
 mod dry_run;
 mod export;
 mod export_errors;
+mod export_parallel;
 mod export_tls;
 mod export_values;
 mod expressions;
+mod generated;
 mod growth;
+mod history;
 mod migrations;
 mod pg_catalog;
 mod roots;
 mod scenarios;
+mod schemas;
 mod snapshots;
 mod steps;

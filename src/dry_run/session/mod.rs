@@ -6,10 +6,12 @@
 //! Left out: two-phase commit.
 
 mod batch;
+mod binding;
 mod body;
 pub(super) mod claims;
 mod outcome;
 mod points;
+mod sequences;
 mod statement;
 mod taint;
 mod transaction;
