@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use pg_query::NodeEnum;
+use pg_query::protobuf::a_const::Val;
 use pg_query::protobuf::{Node, SelectStmt};
 
 use super::Session;
@@ -187,6 +188,43 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// A question to the system's catalogs about a name that a statement which couldn't be rehearsed speaks of has no answer.
+    fn expect_told(&self, query: &NodeEnum) -> Outcome<()> {
+        let left: Vec<&StatementReport> = self
+            .reports
+            .iter()
+            .filter(|report| report.verdict == Verdict::Unsupported && !report.rolled_back)
+            .collect();
+        if left.is_empty() {
+            return Ok(());
+        }
+        let (mut asks_system, mut names) = (false, Vec::new());
+        let node = Node { node: Some(query.clone()) };
+        tree::walk(&node, &mut |node| match node {
+            NodeEnum::RangeVar(relation) => {
+                asks_system |= relation.relname.starts_with("pg_")
+                    || ["pg_catalog", "information_schema"].contains(&relation.schemaname.as_str());
+            }
+            NodeEnum::AConst(constant) => {
+                if let Some(Val::Sval(text)) = &constant.val {
+                    names.push(text.sval.to_lowercase());
+                }
+            }
+            _ => {}
+        });
+        let spoken = |report: &StatementReport| {
+            let sql = report.sql.to_lowercase();
+            names.iter().any(|name| name.len() > 2 && name != "public" && sql.contains(name))
+        };
+        match left.iter().find(|report| asks_system && spoken(report)) {
+            Some(report) => Err(Problem::unsupported(format!(
+                "a question about what statement {} may have made, which couldn't be rehearsed,",
+                report.index
+            ))),
+            None => Ok(()),
+        }
+    }
+
     fn answer(&mut self, query: &NodeEnum, into: &[Type], most: usize, report: &mut StatementReport) -> Ran<Answer> {
         let settled = match query {
             NodeEnum::SelectStmt(select) => self.settle_select(select, report)?,
@@ -194,6 +232,13 @@ impl Session<'_> {
         };
         let settled = settled.map(|select| NodeEnum::SelectStmt(Box::new(select)));
         let query = settled.as_ref().unwrap_or(query);
+        let settled = match query {
+            NodeEnum::SelectStmt(select) => self.settle_select(select, report)?,
+            _ => None,
+        };
+        let settled = settled.map(|select| NodeEnum::SelectStmt(Box::new(select)));
+        let query = settled.as_ref().unwrap_or(query);
+        self.expect_told(query)?;
         let translator = Translator { catalog: &self.catalog, settings: &self.settings, tie: Tie::Least };
         let plan = translator.select_into(query, into)?;
         let open = !plan.remarks.choices.is_empty() && plan.remarks.volatile.is_empty();

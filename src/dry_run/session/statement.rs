@@ -39,6 +39,7 @@ impl Session<'_> {
             }
             return done;
         }
+        super::triggers::expect_no_truncation(&statement.node, &self.catalog)?;
         let before = self.catalog.clone();
         self.store.begin()?;
         let done = self.dispatch(statement, report, &before);

@@ -25,6 +25,7 @@ const BEFORE: i32 = 1 << 1;
 const INSERT: i32 = 1 << 2;
 const DELETE: i32 = 1 << 3;
 const UPDATE: i32 = 1 << 4;
+const TRUNCATE: i32 = 1 << 5;
 const INSTEAD: i32 = 1 << 6;
 
 /// Statements within statements.
@@ -71,6 +72,21 @@ pub(super) fn meets_triggers(node: &NodeEnum, catalog: &Catalog) -> bool {
     let reached = reached(catalog, table);
     own || (!matches!(node, NodeEnum::InsertStmt(_))
         && catalog.triggers.iter().any(|t| t.table != table && fires(t) && reached.contains(&t.table)))
+}
+
+/// TRUNCATE of a table with a trigger for it isn't run.
+pub(super) fn expect_no_truncation(node: &NodeEnum, catalog: &Catalog) -> Outcome<()> {
+    let NodeEnum::TruncateStmt(truncate) = node else { return Ok(()) };
+    for relation in &truncate.relations {
+        let Some(NodeEnum::RangeVar(relation)) = &relation.node else { continue };
+        let schema = crate::catalog::lookup::schema_of(relation);
+        let Some(table) = catalog.table(schema, &relation.relname) else { continue };
+        let fires = |t: &&crate::catalog::Trigger| t.table == table.oid && t.enabled;
+        if let Some(trigger) = catalog.triggers.iter().filter(fires).find(|t| t.statement.events & TRUNCATE != 0) {
+            return Err(Problem::unsupported(format!("the trigger {}, which fires on TRUNCATE,", trigger.name)));
+        }
+    }
+    Ok(())
 }
 
 /// Tables that the referential actions of a table write.
