@@ -277,7 +277,10 @@ pub fn register_functions(connection: &duckdb::Connection) -> anyhow::Result<()>
 /// # Errors
 /// [`Problem::Unsupported`] for a type whose text can't be told.
 pub fn text_of(sql: &str, ty: &Type, catalog: &Catalog) -> Outcome<String> {
-    cast::output_form(sql, ty, catalog)
+    match ty {
+        Type::Array(_) => cast::output_form(sql, ty, catalog),
+        _ => cast::text_form(sql, ty, catalog),
+    }
 }
 
 /// What a value is grouped by: itself, or a key where equal values may be written differently.
