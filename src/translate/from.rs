@@ -130,7 +130,7 @@ impl Reader<'_> {
             return Err(Problem::unsupported("this form of subquery"));
         };
         let query = if subselect.lateral {
-            let around = Scope { sources: scope.sources.clone(), merged: scope.merged.clone(), outer: scope.outer };
+            let around = scope.clone();
             self.query(select, Some(&around))?
         } else {
             self.query(select, scope.outer)?
@@ -156,7 +156,7 @@ impl Reader<'_> {
             return Err(unsupported());
         }
         let name = words(&call.funcname).last().copied().unwrap_or_default().to_owned();
-        let around = Scope { sources: scope.sources.clone(), merged: scope.merged.clone(), outer: scope.outer };
+        let around = scope.clone();
         let site = Site::new(&around, "functions in FROM");
         let (list_sql, ty) = match (name.as_str(), call.args.as_slice()) {
             ("unnest", [argument]) => {
@@ -247,6 +247,7 @@ impl Reader<'_> {
                     sources: scope.sources[start..].to_vec(),
                     merged: scope.merged.clone(),
                     outer: scope.outer,
+                    hidden: scope.hidden.clone(),
                 };
                 Some(self.condition(quals, Site::new(&sides, "JOIN/ON"))?)
             }

@@ -74,6 +74,8 @@ pub(super) struct Given {
     pub names: Vec<String>,
     /// The last one is marked VARIADIC.
     pub variadic: bool,
+    /// The function as the call names it, for messages.
+    pub shown: String,
 }
 
 impl Reader<'_> {
@@ -244,7 +246,7 @@ impl Reader<'_> {
                 None => self.shown(&arg.ty),
             })
             .collect();
-        let call = format!("{name}({})", types.join(", "));
+        let call = format!("{}({})", given.shown, types.join(", "));
         match failure {
             Failure::Ambiguous => Problem::rejected("42725", format!("function {call} is not unique"))
                 .hint("Could not choose a best candidate function. You might need to add explicit type casts."),

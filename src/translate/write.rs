@@ -6,7 +6,7 @@ use pg_query::protobuf::{
     ReturningClause, SelectStmt, UpdateStmt,
 };
 
-use super::cast::{Context, convert};
+use super::cast::Context;
 use super::expression::{Site, required};
 use super::query::Query;
 use super::reader::Reader;
@@ -234,14 +234,7 @@ impl Reader<'_> {
         {
             return Err(Problem::unsupported(format!("an assignment to a column of type {name}")));
         }
-        if matches!(column.ty, Type::Timestamptz(_)) != matches!(value.ty, Type::Timestamptz(_))
-            && matches!(value.ty, Type::Timestamp(_) | Type::Timestamptz(_) | Type::Date)
-            && matches!(column.ty, Type::Timestamp(_) | Type::Timestamptz(_) | Type::Date)
-            && (matches!(column.ty, Type::Timestamptz(_)) || matches!(value.ty, Type::Timestamptz(_)))
-        {
-            self.needs_utc("an assignment between times with and without time zone")?;
-        }
-        let value = convert(value, &column.ty, Context::Assignment, Some(&column.name), self.catalog())?;
+        let value = self.coerce(value, &column.ty, Context::Assignment, Some(&column.name))?;
         Ok(format!("CAST({} AS {})", value.sql, physical(&column.ty)))
     }
 
@@ -273,7 +266,7 @@ impl Reader<'_> {
         };
         let scope = Scope::default();
         let value = self.expression(&default.node, Site::new(&scope, "DEFAULT"))?;
-        self.store(value, column)
+        self.store(value, column).map_err(of_default)
     }
 
     /// Adds the new values of generated columns that depend on written ones.
@@ -289,7 +282,7 @@ impl Reader<'_> {
             });
             let expression = column.generated.as_ref().expect("a generated column");
             let value = self.expression(&expression.node, Site::new(&scope, "GENERATED"))?;
-            list.push(format!("{} AS n{}", self.store(value, column)?, column.attnum));
+            list.push(format!("{} AS n{}", self.store(value, column).map_err(of_default)?, column.attnum));
         }
         columns.extend(table.columns.iter().filter(|c| c.generated.is_some()).map(|c| c.attnum));
         *staging_sql = format!(
@@ -378,7 +371,9 @@ impl Reader<'_> {
         {
             return self.inserted_values(select, table, columns, all, refuse_generated);
         }
-        let query: Query = self.query_in_order(select, None, true)?;
+        // The table's own columns can't be read here, but the server knows them when it misses one.
+        let around = Scope { hidden: row_scope(table, column_name).sources, ..Scope::default() };
+        let query: Query = self.query_in_order(select, Some(&around), true)?;
         fit(columns, query.outputs.len(), all)?;
         let mut list = Vec::new();
         for (column, output) in columns.iter().zip(&query.outputs) {
@@ -400,7 +395,7 @@ impl Reader<'_> {
         all: bool,
         refuse_generated: impl Fn(&Column) -> Outcome<()>,
     ) -> Outcome<String> {
-        let scope = Scope::default();
+        let scope = Scope { hidden: row_scope(table, column_name).sources, ..Scope::default() };
         let mut rows = Vec::new();
         let mut width = None;
         for row in &select.values_lists {
@@ -515,9 +510,9 @@ impl Reader<'_> {
             table: None,
             alias: alias.to_owned(),
         };
-        // Unqualified names are the table's; `excluded` must be said.
+        // Both offer the same names, so that one without the table's is ambiguous.
         let sources = vec![source(alias.unwrap_or(&table.name), "old", "c"), source("excluded", "new", "n")];
-        let scope = Scope { sources, merged: columns("old", "c"), outer: None };
+        let scope = Scope { sources, ..Scope::default() };
         let assigned = self.assignments(&clause.target_list, table, &scope)?;
         let condition = match clause.where_clause.as_deref() {
             Some(node) => Some(self.condition(node, Site::new(&scope, "WHERE"))?),
@@ -629,7 +624,7 @@ fn row_scope(table: &Table, place: impl Fn(AttNum) -> String) -> Scope<'static> 
         table: None,
         alias: table_name(table.oid),
     };
-    Scope { sources: vec![source], merged: Vec::new(), outer: None }
+    Scope { sources: vec![source], ..Scope::default() }
 }
 
 /// Cuts the column list to the values given; more values than columns are refused.
@@ -666,6 +661,17 @@ fn bare_literal(select: &SelectStmt, index: usize) -> Option<Typed> {
         _ if constant.isnull => Some(Typed::null()),
         Some(pg_query::protobuf::a_const::Val::Sval(text)) => Some(Typed::string(&text.sval)),
         _ => None,
+    }
+}
+
+/// The server words a mismatch of a default in its own way.
+fn of_default(problem: Problem) -> Problem {
+    match problem {
+        Problem::Rejected(mut error) if error.sqlstate == "42804" => {
+            error.message = error.message.replace(" but expression is of type ", " but default expression is of type ");
+            Problem::Rejected(error)
+        }
+        problem => problem,
     }
 }
 

@@ -23,6 +23,8 @@ mod expressions;
 mod growth;
 mod migrations;
 mod pg_catalog;
+mod refusals;
+mod resolution;
 mod roots;
 mod scenarios;
 mod snapshots;

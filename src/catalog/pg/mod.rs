@@ -244,6 +244,16 @@ impl Tables {
         self.functions.get(name).map_or(&[], Vec::as_slice)
     }
 
+    /// Names of all operators.
+    pub fn operator_names(&self) -> impl Iterator<Item = &'static str> {
+        self.operators.keys().copied()
+    }
+
+    /// Names of all functions.
+    pub fn function_names(&self) -> impl Iterator<Item = &'static str> {
+        self.functions.keys().copied()
+    }
+
     /// An extension whose functions and operators are listed.
     pub fn knows_extension(&self, name: &str) -> bool {
         name == "plpgsql" || self.extensions.contains(name)

@@ -71,7 +71,8 @@ impl Reader<'_> {
     /// The arguments of a call, by place and by name.
     fn given(&mut self, name: &str, call: &FuncCall, site: Site<'_>) -> Outcome<Given> {
         let json = name.starts_with("jsonb_") || name.starts_with("json_");
-        let mut given = Given { args: Vec::new(), names: Vec::new(), variadic: call.func_variadic };
+        let shown = words(&call.funcname).join(".");
+        let mut given = Given { args: Vec::new(), names: Vec::new(), variadic: call.func_variadic, shown };
         for node in &call.args {
             let node = match &node.node {
                 Some(NodeEnum::NamedArgExpr(named)) => {
@@ -135,6 +136,9 @@ impl Reader<'_> {
             }
             Kind::Window => self.window_call(name, call, args, site),
             Kind::Aggregate | Kind::OrderedSet if call.over.is_some() => self.window_call(name, call, args, site),
+            Kind::OrderedSet if !call.agg_within_group => {
+                misuse(format!("WITHIN GROUP is required for ordered-set aggregate {name}"))
+            }
             Kind::Aggregate | Kind::OrderedSet => {
                 if !site.aggregates {
                     return Err(Problem::rejected("42803", misplaced("aggregate", site.place)));
