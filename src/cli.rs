@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::dry_run::session::{DEFAULT_ROW_BUDGET, Transactions};
+use crate::dry_run::session::{DEFAULT_ROW_BUDGET, DEFAULT_STEP_BUDGET, Transactions};
 use crate::render::Format;
 use crate::report::Severity;
 use crate::roots::Variant;
@@ -140,6 +140,9 @@ pub struct DryRun {
     /// Rows that a recursive query may make before it is stopped
     #[arg(long, default_value_t = DEFAULT_ROW_BUDGET, value_name = "N")]
     pub row_budget: u64,
+    /// Statements and rounds of loops that a DO block or function may run before it is stopped
+    #[arg(long, default_value_t = DEFAULT_STEP_BUDGET, value_name = "N")]
+    pub step_budget: u64,
     /// The first migration to run, of several
     #[arg(long, value_name = "NAME")]
     pub from: Option<String>,

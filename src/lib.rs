@@ -52,6 +52,7 @@ pub mod inspect;
 pub mod job_graph;
 pub mod migration;
 mod native;
+pub mod plpgsql;
 pub mod query;
 pub mod render;
 pub mod report;

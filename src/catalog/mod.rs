@@ -345,7 +345,7 @@ impl Default for Numbers {
     }
 }
 
-/// A function or procedure: recorded, never run.
+/// A function or procedure.
 #[derive(Debug, Clone)]
 pub struct Function {
     /// Its schema.
@@ -354,9 +354,62 @@ pub struct Function {
     pub name: String,
     /// `sql`, `plpgsql` …
     pub language: String,
+    /// What it takes, gives and does; absent where a type of it isn't known.
+    pub definition: Option<std::sync::Arc<Definition>>,
 }
 
-/// A trigger: recorded, never run.
+/// What a function takes, gives and does.
+#[derive(Debug, Clone)]
+pub struct Definition {
+    /// Its parameters in order, those it only gives included.
+    pub parameters: Vec<Parameter>,
+    /// What it gives.
+    pub gives: Gives,
+    /// A set of rows.
+    pub is_set: bool,
+    /// A procedure.
+    pub is_procedure: bool,
+    /// Gives NULL without being run where an argument is NULL.
+    pub is_strict: bool,
+    /// VOLATILE, what a function is that isn't said to be anything else.
+    pub is_volatile: bool,
+    /// Its text; absent where it isn't given as one (BEGIN ATOMIC, C).
+    pub body: Option<String>,
+}
+
+/// A parameter of a function.
+#[derive(Debug, Clone)]
+pub struct Parameter {
+    /// Its name; empty where it has none.
+    pub name: String,
+    /// Its type.
+    pub ty: Type,
+    /// The caller gives it.
+    pub is_input: bool,
+    /// The caller gets it.
+    pub is_output: bool,
+    /// VARIADIC
+    pub is_variadic: bool,
+    /// Its value where the caller gives none.
+    pub default: Option<Box<Node>>,
+}
+
+/// What a function gives.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Gives {
+    /// Nothing.
+    Nothing,
+    /// A value.
+    Value(Type),
+    /// A row of these columns.
+    Row(Vec<(String, Type)>),
+    /// A row whose columns the caller says.
+    Record,
+    /// It is for triggers.
+    Trigger,
+}
+
+/// A trigger.
 #[derive(Debug, Clone)]
 pub struct Trigger {
     /// Its table.
@@ -365,6 +418,10 @@ pub struct Trigger {
     pub name: String,
     /// The statement that made it.
     pub sql: String,
+    /// The same as the parser read it.
+    pub statement: std::sync::Arc<pg_query::protobuf::CreateTrigStmt>,
+    /// ALTER TABLE … DISABLE TRIGGER hasn't taken it out.
+    pub enabled: bool,
 }
 
 /// A row security policy: recorded, never enforced.

@@ -64,6 +64,7 @@ fn options(context: &Context, args: &cli::DryRun, migration: &Migration, tables:
         session: session::Options {
             transactions: args.transaction,
             row_budget: args.row_budget,
+            step_budget: args.step_budget,
             samples: context.global.samples,
             progress: None,
         },

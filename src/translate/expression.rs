@@ -6,6 +6,7 @@ use pg_query::protobuf::{
     a_const::Val,
 };
 
+use super::NameConflict;
 use super::cast::{Context, convert};
 use super::query::Grouping;
 use super::reader::Reader;
@@ -125,7 +126,7 @@ impl Reader<'_> {
             NodeEnum::NamedArgExpr(_) => Err(Problem::unsupported("an argument given by name")),
             NodeEnum::RowExpr(_) => Err(Problem::unsupported("a row constructor here")),
             NodeEnum::SetToDefault(_) => Err(Problem::rejected("42601", "DEFAULT is not allowed in this context")),
-            NodeEnum::ParamRef(_) => Err(Problem::rejected("42P02", "there is no parameter $1")),
+            NodeEnum::ParamRef(parameter) => self.parameter(parameter.number).map_err(|p| p.at(parameter.location)),
             NodeEnum::GroupingFunc(_) => Err(Problem::unsupported("GROUPING()")),
             NodeEnum::CurrentOfExpr(_) => Err(Problem::unsupported("WHERE CURRENT OF")),
             _ => Err(Problem::unsupported("this form of expression")),
@@ -186,7 +187,11 @@ impl Reader<'_> {
                 return Err(Problem::rejected("42601", message));
             }
         };
-        let found = match site.scope.find(schema, source, name) {
+        let scoped = site.scope.find(schema, source, name);
+        if let Some(value) = self.variable(&words(&column.fields), scoped.as_ref().err())? {
+            return Ok(value);
+        }
+        let found = match scoped {
             // `SELECT t FROM t`: the row as a value.
             Err(_) if source.is_none() && site.scope.sources.iter().any(|s| s.name == name) => {
                 return Err(Problem::unsupported(format!("the row of {name} as a value")));
@@ -239,6 +244,40 @@ impl Reader<'_> {
                     .hint(format!("Perhaps you meant to reference the table alias \"{}\".", source.name))
             }
             None => scope.missing(Some(name), "", false),
+        }
+    }
+
+    /// The variable that a name means; `missing` is why it is no column, where it isn't.
+    fn variable(&self, path: &[&str], missing: Option<&Problem>) -> Outcome<Option<Typed>> {
+        let Some(variables) = self.variables else { return Ok(None) };
+        if matches!(missing, Some(Problem::Rejected(error)) if error.sqlstate == "42702") {
+            return Ok(None);
+        }
+        let place = match variables.find(path) {
+            Ok(Some(place)) => place,
+            Ok(None) => return Ok(None),
+            Err(problem) => return if missing.is_some() { Err(problem) } else { Ok(None) },
+        };
+        match (missing, variables.conflict) {
+            (None, NameConflict::Column) => return Ok(None),
+            (None, NameConflict::Error) => {
+                let message = format!("column reference \"{}\" is ambiguous", path.join("."));
+                return Err(Problem::rejected("42702", message)
+                    .detail("It could refer to either a PL/pgSQL variable or a table column."));
+            }
+            _ => {}
+        }
+        match variables.value(place) {
+            Some(value) => Ok(Some(value.typed())),
+            None => Err(Problem::unsupported(format!("the record {} as a value", path.join(".")))),
+        }
+    }
+
+    /// `$1`
+    fn parameter(&self, number: i32) -> Outcome<Typed> {
+        match self.variables.and_then(|variables| variables.parameter(number)) {
+            Some(value) => Ok(value.typed()),
+            None => Err(Problem::rejected("42P02", format!("there is no parameter ${number}"))),
         }
     }
 

@@ -112,7 +112,7 @@ impl Reader<'_> {
         // A view's query sees none of the names around it.
         let named = std::mem::take(&mut self.named);
         self.view_depth += 1;
-        let query = self.query(select, None);
+        let query = self.without_variables(|reader| reader.query(select, None));
         self.view_depth -= 1;
         self.named = named;
         let query = query?;

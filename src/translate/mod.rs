@@ -25,14 +25,16 @@ mod resolve;
 mod scope;
 mod system;
 mod typed;
+mod variables;
 mod write;
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::Node;
+use pg_query::protobuf::{Node, RangeVar};
 
 use crate::catalog::{AttNum, Catalog, Oid, Outcome, Problem, Type};
 use reader::Reader;
 use typed::Typed;
+pub use variables::{Level, NameConflict, Named, Place, Value, Variable, Variables};
 
 /// What a translation depends on beside the catalog.
 #[derive(Debug, Clone)]
@@ -43,6 +45,8 @@ pub struct Settings {
     pub time_zone: Option<String>,
     /// The database's collation where it isn't C or POSIX: orders of text are flagged.
     pub collation: Option<String>,
+    /// Variables that the statement can see; none outside of PL/pgSQL.
+    pub variables: Variables,
 }
 
 /// Which of several equally good rows to take where PostgreSQL leaves it to its plan. A statement whose rows are the same either
@@ -291,6 +295,40 @@ impl Translator<'_> {
             outputs: from::settled(query.outputs),
             remarks: reader.remarks,
         })
+    }
+
+    /// A query whose columns go into variables of these types, one after the other; columns beyond them stay as they are.
+    ///
+    /// # Errors
+    /// As [`Translator::select`].
+    pub fn select_into(&self, node: &NodeEnum, targets: &[Type]) -> Outcome<SelectPlan> {
+        self.cast_outputs(self.select(node)?, targets)
+    }
+
+    fn cast_outputs(&self, mut plan: SelectPlan, targets: &[Type]) -> Outcome<SelectPlan> {
+        let mut list = Vec::new();
+        for (at, output) in plan.outputs.iter_mut().enumerate() {
+            let value = Typed::new(format!("q.{}", output.column), output.ty.clone());
+            let value = match targets.get(at) {
+                Some(target) if *target != value.ty => variables::coerce(value, target, self.catalog)?,
+                _ => value,
+            };
+            list.push(format!("{} AS {}", value.sql, output.column));
+            output.ty = value.ty;
+        }
+        if !targets.is_empty() && !list.is_empty() {
+            plan.sql = format!("SELECT {} FROM ({}) AS q", list.join(", "), plan.sql);
+        }
+        Ok(plan)
+    }
+
+    /// What RETURNING gives for rows of a table whose `_r` is in the table `rows`.
+    ///
+    /// # Errors
+    /// As [`Translator::select`].
+    pub fn returning(&self, relation: &RangeVar, list: &[Node], rows: &str, targets: &[Type]) -> Outcome<SelectPlan> {
+        let plan = Reader::new(self).returned_rows(relation, list, rows)?;
+        self.cast_outputs(plan, targets)
     }
 
     /// INSERT, UPDATE, DELETE.

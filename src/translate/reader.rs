@@ -2,7 +2,7 @@
 
 use crate::catalog::{AttNum, Catalog, Oid, Outcome, Problem};
 
-use super::{Output, Remarks, Settings, Step, Tie, Translator, WritePlan};
+use super::{Output, Remarks, Settings, Step, Tie, Translator, Variables, WritePlan};
 
 /// One statement being read.
 pub(super) struct Reader<'a> {
@@ -16,6 +16,8 @@ pub(super) struct Reader<'a> {
     pub named: Vec<Named>,
     /// Depth of views being read, so that one that reads itself ends.
     pub view_depth: usize,
+    /// What isn't a column may be one of these.
+    pub variables: Option<&'a Variables>,
 }
 
 /// A common table expression that later queries may read.
@@ -37,7 +39,16 @@ impl<'a> Reader<'a> {
             writes: Vec::new(),
             named: Vec::new(),
             view_depth: 0,
+            variables: Some(&translator.settings.variables).filter(|variables| !variables.is_empty()),
         }
+    }
+
+    /// Reads something of the schema's own, a default or a view, which sees none of the statement's variables.
+    pub fn without_variables<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> T {
+        let variables = self.variables.take();
+        let value = read(self);
+        self.variables = variables;
+        value
     }
 
     pub fn catalog(&self) -> &'a Catalog {

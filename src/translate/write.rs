@@ -76,6 +76,37 @@ impl Reader<'_> {
         Ok((table, super::from::settled(query.outputs)))
     }
 
+    /// RETURNING over rows of a table.
+    pub(super) fn returned_rows(
+        &mut self,
+        relation: &RangeVar,
+        list: &[Node],
+        rows: &str,
+    ) -> Outcome<super::SelectPlan> {
+        let select = SelectStmt {
+            target_list: list.to_vec(),
+            from_clause: vec![Node { node: Some(NodeEnum::RangeVar(relation.clone())) }],
+            op: pg_query::protobuf::SetOperation::SetopNone as i32,
+            limit_option: pg_query::protobuf::LimitOption::Default as i32,
+            ..Default::default()
+        };
+        let table = table_name(self.target(relation)?);
+        let query = self.query(&select, None)?;
+        // The one place where the relation is read.
+        let alias = format!("FROM {table} AS ");
+        let sql =
+            query.sql.replacen(&alias, &format!("FROM (SELECT * FROM {table} SEMI JOIN {rows} USING (_r)) AS "), 1);
+        if sql == query.sql {
+            return Err(Problem::unsupported("RETURNING of this form"));
+        }
+        Ok(super::SelectPlan {
+            steps: std::mem::take(&mut self.steps),
+            sql,
+            outputs: super::from::settled(query.outputs),
+            remarks: std::mem::take(&mut self.remarks),
+        })
+    }
+
     /// The rows that UPDATE and DELETE choose from: their table, then what FROM or USING joins to it.
     fn written_rows(&mut self, relation: Option<&RangeVar>, joined: &[Node]) -> Outcome<Written> {
         let relation = relation.ok_or_else(|| Problem::unsupported("a statement that writes no table"))?;
@@ -265,7 +296,7 @@ impl Reader<'_> {
             return Ok(format!("CAST(NULL AS {})", physical(&column.ty)));
         };
         let scope = Scope::default();
-        let value = self.expression(&default.node, Site::new(&scope, "DEFAULT"))?;
+        let value = self.without_variables(|reader| reader.expression(&default.node, Site::new(&scope, "DEFAULT")))?;
         self.store(value, column).map_err(of_default)
     }
 
@@ -281,7 +312,8 @@ impl Reader<'_> {
                 if columns.contains(&attnum) { format!("g.n{attnum}") } else { format!("o.{}", column_name(attnum)) }
             });
             let expression = column.generated.as_ref().expect("a generated column");
-            let value = self.expression(&expression.node, Site::new(&scope, "GENERATED"))?;
+            let value =
+                self.without_variables(|reader| reader.expression(&expression.node, Site::new(&scope, "GENERATED")))?;
             list.push(format!("{} AS n{}", self.store(value, column).map_err(of_default)?, column.attnum));
         }
         columns.extend(table.columns.iter().filter(|c| c.generated.is_some()).map(|c| c.attnum));
@@ -469,7 +501,8 @@ impl Reader<'_> {
         for column in generated {
             let scope = row_scope(table, |attnum| format!("g.n{attnum}"));
             let expression = column.generated.as_ref().expect("a generated column");
-            let value = self.expression(&expression.node, Site::new(&scope, "GENERATED"))?;
+            let value =
+                self.without_variables(|reader| reader.expression(&expression.node, Site::new(&scope, "GENERATED")))?;
             list.push(format!("{} AS n{}", self.store(value, column)?, column.attnum));
         }
         Ok(format!("SELECT {} FROM ({inner}) AS g", list.join(", ")))
@@ -600,7 +633,7 @@ impl Reader<'_> {
     pub(super) fn row_expression(&mut self, table: Oid, node: &Node, clause: &'static str) -> Outcome<Typed> {
         let table = self.table(table)?.clone();
         let scope = row_scope(&table, column_name);
-        self.expression(node, Site::new(&scope, clause))
+        self.without_variables(|reader| reader.expression(node, Site::new(&scope, clause)))
     }
 }
 

@@ -57,7 +57,12 @@ fn split(expression: &str) -> (&str, &str) {
 }
 
 fn ask_us(connection: &Connection, catalog: &Catalog, expression: &str) -> Answer {
-    let settings = Settings { now: "2026-02-09 18:04:11.524".to_owned(), time_zone: None, collation: None };
+    let settings = Settings {
+        now: "2026-02-09 18:04:11.524".to_owned(),
+        time_zone: None,
+        collation: None,
+        variables: Default::default(),
+    };
     let translator = Translator { catalog, settings: &settings, tie: Tie::Least };
     let (value, tail) = split(expression);
     let Ok(parsed) = pg_query::parse(&format!("SELECT {value} AS v{tail}"), 0) else {

@@ -356,3 +356,8 @@ fn traps() {
 fn writes() {
     check_all("writes.txt", 60);
 }
+
+#[test]
+fn procedures() {
+    check_all("procedures.txt", 8);
+}

@@ -179,27 +179,6 @@ impl Change {
         tables.chain(views).chain(enums).chain(sequences.map(|s| Object::Sequence(s.oid))).collect()
     }
 
-    fn drop_functions(&mut self, statement: &DropStmt, tag: &'static str) -> Outcome<&'static str> {
-        for node in &statement.objects {
-            let (schema, name) = qualified_list(node)?;
-            let is = |function: &crate::catalog::Function| {
-                function.name == name && schema.as_ref().is_none_or(|schema| *schema == function.schema)
-            };
-            if self.catalog.functions.iter().any(is) {
-                // Overloads aren't told apart: one of the name is as good as another where none is run.
-                let place = self.catalog.functions.iter().position(is).unwrap_or_default();
-                self.catalog.functions.remove(place);
-            } else if statement.missing_ok {
-                self.note(format!("function {name} does not exist, skipping"));
-            } else if self.catalog.partial {
-                self.note(format!("the snapshot doesn't list functions: {name} is taken as existing"));
-            } else {
-                return Err(Problem::rejected("42883", format!("could not find a function named \"{name}\"")));
-            }
-        }
-        Ok(tag)
-    }
-
     /// Triggers and policies: the name stands behind its table's.
     fn drop_of_table(&mut self, statement: &DropStmt, what: &str, tag: &'static str) -> Outcome<&'static str> {
         for node in &statement.objects {

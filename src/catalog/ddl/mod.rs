@@ -17,6 +17,7 @@ mod keys;
 mod records;
 mod relocations;
 mod renames;
+mod routines;
 mod sequences;
 mod tables;
 mod views;

@@ -6,13 +6,12 @@
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    self, CommentStmt, CreateFunctionStmt, CreateTrigStmt, Node, ObjectType, RangeVar, VariableSetKind,
-    VariableSetStmt, a_const::Val,
+    self, CommentStmt, CreateTrigStmt, Node, ObjectType, RangeVar, VariableSetKind, VariableSetStmt, a_const::Val,
 };
 
-use super::{Change, object_type, qualified, qualified_list};
+use super::{Change, object_type, qualified_list};
 use crate::catalog::lookup::schema_of;
-use crate::catalog::{Function, Oid, Outcome, Policy, Problem, RelationKind, Trigger, tree};
+use crate::catalog::{Oid, Outcome, Policy, Problem, RelationKind, Trigger, tree};
 
 impl Change {
     /// Records a statement; returns its command tag.
@@ -82,25 +81,10 @@ impl Change {
         }
     }
 
-    fn create_function(&mut self, statement: &CreateFunctionStmt) -> Outcome<String> {
-        let (schema, name) = qualified(&statement.funcname)?;
-        let schema = self.catalog.creation_schema(schema.as_deref())?;
-        let language = statement.options.iter().find_map(|node| match &node.node {
-            Some(NodeEnum::DefElem(option)) if option.defname == "language" => {
-                option.arg.as_deref().and_then(tree::string)
-            }
-            _ => None,
-        });
-        let language = language.unwrap_or_else(|| "sql".to_owned());
-        // Overloads aren't told apart, so a function that is replaced may also be another one of its name.
-        self.catalog.functions.retain(|f| !(statement.replace && f.schema == schema && f.name == name));
-        self.catalog.functions.push(Function { schema, name, language });
-        Ok(if statement.is_procedure { "CREATE PROCEDURE" } else { "CREATE FUNCTION" }.to_owned())
-    }
-
     fn create_trigger(&mut self, node: &NodeEnum, statement: &CreateTrigStmt) -> Outcome<&'static str> {
         let table = self.touch(statement.relation.as_ref())?;
-        let name = &statement.trigname;
+        let name = &statement.trigname.clone();
+        self.expect_trigger_function(statement)?;
         let is = |trigger: &Trigger| trigger.table == table && trigger.name == *name;
         if self.catalog.triggers.iter().any(is) {
             if !statement.replace {
@@ -111,8 +95,8 @@ impl Change {
             self.catalog.triggers.retain(|trigger| !is(trigger));
         }
         let sql = node.deparse(Default::default()).unwrap_or_default();
-        self.catalog.triggers.push(Trigger { table, name: name.clone(), sql });
-        self.note(format!("the trigger {name} is recorded: it doesn't run here"));
+        let statement = std::sync::Arc::new(statement.clone());
+        self.catalog.triggers.push(Trigger { table, name: name.clone(), sql, statement, enabled: true });
         Ok("CREATE TRIGGER")
     }
 

@@ -6,8 +6,12 @@ use serde_json::{Map, Value};
 
 use super::Run;
 use crate::dry_run::engine::Ran;
+use crate::plpgsql::run::Answer;
 use crate::query::quote_literal;
-use crate::translate::SelectPlan;
+use crate::translate::{SelectPlan, Value as Held};
+
+/// As many rows as there are.
+const ALL: usize = u32::MAX as usize;
 
 /// A query's answer.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -46,6 +50,45 @@ impl Run<'_, '_> {
             }
         }
         Ok(selected)
+    }
+
+    /// The rows of a query as values, at most so many, and their number; with none wanted all are made and counted.
+    pub(in crate::dry_run) fn answer(&mut self, plan: &SelectPlan, most: usize) -> Ran<Answer> {
+        self.load(&plan.remarks)?;
+        self.note(&plan.remarks);
+        let made = self.run_steps(&plan.steps)?;
+        self.temporary.extend(made);
+        let list: Vec<String> =
+            plan.outputs.iter().map(|o| format!("typeof(q.{0}), CAST(q.{0} AS VARCHAR)", o.column)).collect();
+        let list = if list.is_empty() { "1".to_owned() } else { list.join(", ") };
+        let limit = if most == 0 || most > ALL { String::new() } else { format!(" LIMIT {most}") };
+        let sql = format!("SELECT {list} FROM ({}) AS q{limit}", plan.sql);
+        // Rows of a table have an order; one row has none.
+        let in_order = !plan.remarks.reads.is_empty() || !plan.steps.is_empty();
+        if in_order {
+            self.store.engine.run("SET preserve_insertion_order = true")?;
+        }
+        let rows = self.store.engine.rows(&sql, |row| {
+            let mut values = Vec::new();
+            if most > 0 {
+                for (at, output) in plan.outputs.iter().enumerate() {
+                    let held_as: String = row.get(2 * at)?;
+                    values.push(Held::read(output.ty.clone(), &held_as, row.get(2 * at + 1)?));
+                }
+            }
+            Ok(values)
+        });
+        if in_order {
+            self.store.engine.run("SET preserve_insertion_order = false")?;
+        }
+        let mut rows = rows?;
+        let total = rows.len() as u64;
+        if most == 0 {
+            rows.clear();
+        }
+        self.store.take_numbers(&plan.remarks.numbers, total);
+        let columns = plan.outputs.iter().map(|o| (o.name.clone(), o.ty.clone())).collect();
+        Ok(Answer { columns, rows, total })
     }
 
     fn fetch(&mut self, plan: &SelectPlan, limit: usize) -> Ran<Selected> {

@@ -70,7 +70,7 @@ fn line(location: &Location) -> (&str, usize) {
 }
 
 /// `1 row`, `2 rows`
-fn plural(number: u64, thing: &str) -> String {
+pub(super) fn plural(number: u64, thing: &str) -> String {
     if number == 1 { format!("1 {thing}") } else { format!("{} {thing}s", count(number)) }
 }
 

@@ -22,7 +22,7 @@ use crate::snapshot::Snapshot;
 use ladder::Rung;
 
 /// What has been recognised so far.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Recognition {
     /// Runs of UPDATEs of one column, each with the table they write.
     ladders: Vec<Vec<Rung>>,
@@ -78,6 +78,16 @@ impl Recognition {
                 }
             }
             NodeEnum::InsertStmt(insert) => self.note_rows(insert.relation.as_ref(), catalog),
+            NodeEnum::DeleteStmt(delete) => self.note_rows(delete.relation.as_ref(), catalog),
+            _ => {}
+        }
+    }
+
+    /// Notes that a statement's table isn't the snapshot's any more.
+    pub(super) fn note_written(&mut self, statement: &Statement, catalog: &Catalog) {
+        match &statement.node {
+            NodeEnum::InsertStmt(insert) => self.note_rows(insert.relation.as_ref(), catalog),
+            NodeEnum::UpdateStmt(update) => self.note_rows(update.relation.as_ref(), catalog),
             NodeEnum::DeleteStmt(delete) => self.note_rows(delete.relation.as_ref(), catalog),
             _ => {}
         }

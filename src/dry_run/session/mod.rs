@@ -6,8 +6,10 @@
 //! Left out: SAVEPOINT, two-phase commit.
 
 mod batch;
+mod body;
 pub(super) mod claims;
 mod outcome;
+mod points;
 mod statement;
 mod taint;
 mod transaction;
@@ -30,9 +32,10 @@ use crate::catalog::{Catalog, Oid, Outcome, Problem};
 use crate::migration::{Migration, Statement};
 use crate::snapshot::Snapshot;
 use crate::snapshot::manifest::Source;
-use crate::translate::Settings;
+use crate::translate::{Settings, Variables};
 use crate::ui::hinted;
 use batch::Batched;
+pub use body::DEFAULT_STEP_BUDGET;
 pub(super) use statement::shown;
 use transaction::Block;
 pub use transaction::Transactions;
@@ -44,6 +47,8 @@ pub struct Options {
     pub transactions: Transactions,
     /// Rows a recursive query may make.
     pub row_budget: u64,
+    /// Statements and rounds of loops that a body in PL/pgSQL may run.
+    pub step_budget: u64,
     /// Sample rows.
     pub samples: usize,
     /// Moves on by one at each statement of the migration, the roll-back and the version compared with.
@@ -52,7 +57,13 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { transactions: Transactions::PerFile, row_budget: DEFAULT_ROW_BUDGET, samples: 5, progress: None }
+        Options {
+            transactions: Transactions::PerFile,
+            row_budget: DEFAULT_ROW_BUDGET,
+            step_budget: DEFAULT_STEP_BUDGET,
+            samples: 5,
+            progress: None,
+        }
     }
 }
 
@@ -94,6 +105,10 @@ pub struct Session<'s> {
     pub(super) recognition: Recognition,
     /// Which statement made what.
     pub(super) provenance: Provenance,
+    /// Bodies under way.
+    bodies: usize,
+    /// The error under way is one that the migration raises itself.
+    raised: bool,
 }
 
 /// A lock that a statement takes; its transaction keeps it.
@@ -138,6 +153,7 @@ impl<'s> Session<'s> {
         let settings = Settings {
             now: manifest.captured_at.trim_end_matches('Z').replace('T', " "),
             time_zone: time_zone.filter(|zone| !["UTC", "Etc/UTC", "GMT"].contains(&zone.as_str())),
+            variables: Variables::default(),
             collation: collation.filter(|name| !["C", "POSIX", "C.UTF-8", "C.utf8"].contains(&name.as_str())),
         };
         Ok(Session {
@@ -161,6 +177,8 @@ impl<'s> Session<'s> {
             ended: 0,
             recognition: Recognition::default(),
             provenance: Provenance::default(),
+            bodies: 0,
+            raised: false,
         })
     }
 

@@ -89,7 +89,7 @@ impl Session<'_> {
     }
 
     /// What the server says is missing may have been made by a statement that couldn't be rehearsed.
-    fn doubt(&self, error: &ServerError) -> Option<Unsupported> {
+    pub(super) fn doubt(&self, error: &ServerError) -> Option<Unsupported> {
         if !["42P01", "42703", "42704", "42883"].contains(&error.sqlstate) {
             return None;
         }
@@ -102,7 +102,7 @@ impl Session<'_> {
     }
 
     /// A constraint on rows that can't be told is neither kept nor broken.
-    fn unsure(&self, error: &ServerError) -> Option<Unsupported> {
+    pub(super) fn unsure(&self, error: &ServerError) -> Option<Unsupported> {
         let words = [Some(error.message.as_str()), error.detail.as_deref()];
         let named: Vec<&str> =
             words.into_iter().flatten().flat_map(|text| text.split('"').skip(1).step_by(2)).collect();

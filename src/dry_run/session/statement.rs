@@ -20,12 +20,25 @@ type Both<P> = (P, Option<P>);
 impl Session<'_> {
     /// Runs a statement other than BEGIN and its kin, all or nothing.
     pub(super) fn execute(&mut self, statement: &Statement, report: &mut StatementReport) -> Ran<Verdict> {
+        match super::body::runs_body(statement, &self.catalog) {
+            true => self.run_body(statement, report),
+            false => self.execute_plain(statement, report),
+        }
+    }
+
+    /// Runs a statement that is no body and calls none.
+    pub(super) fn execute_plain(&mut self, statement: &Statement, report: &mut StatementReport) -> Ran<Verdict> {
         let before = self.catalog.clone();
         self.store.begin()?;
         let done = self.dispatch(statement, report, &before);
         if done.is_ok() {
             self.store.commit()?;
-            self.recognition.observe(statement, &before);
+            // What a body writes depends on its variables.
+            if self.bodies == 0 {
+                self.recognition.observe(statement, &before);
+            } else {
+                self.recognition.note_written(statement, &before);
+            }
             self.provenance.observe(statement, &before, &self.catalog);
         } else {
             self.catalog = before;
@@ -36,7 +49,7 @@ impl Session<'_> {
     }
 
     /// Sequences stand where the statement has left them, whether it succeeded or not.
-    fn advance_sequences(&mut self) {
+    pub(super) fn advance_sequences(&mut self) {
         for (sequence, taken) in self.store.taken_numbers() {
             let Some(sequence) = self.catalog.sequences.get_mut(&sequence) else { continue };
             sequence.numbers = sequence.numbers.zip(taken).map(|(numbers, taken)| {
@@ -93,7 +106,8 @@ impl Session<'_> {
 
     /// Applies DDL to the catalog.
     fn define(&mut self, node: &NodeEnum) -> Ran<Applied> {
-        let state = TransactionState { in_block: self.in_block() };
+        self.check_body(node)?;
+        let state = TransactionState { in_block: self.in_block() || self.bodies > 0 };
         if let Some(applied) = self.catalog.apply(node, &state)? {
             return Ok(applied);
         }

@@ -5,18 +5,22 @@
 //! that wrote the value last). Invariants: the snapshot is only read; a column that was never loaded was never written; every
 //! change between [`Store::begin`] and [`Store::roll_back`] is undone. Left out: what statements mean.
 
+mod undo;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, anyhow};
 use serde_json::Value;
 
-use super::engine::{Engine, Halt, Ran};
 use crate::catalog::{AttNum, Catalog, Column, Oid, Problem, Type};
+use crate::dry_run::engine::{Engine, Halt, Ran};
 use crate::query::quote_literal;
 use crate::snapshot::manifest::{Manifest, Table as SnapshotTable};
 use crate::snapshot::types::PgType;
 use crate::snapshot::{OpenTable, Snapshot};
 use crate::translate::{Taken, column_name, physical_type, table_name};
+pub(in crate::dry_run) use undo::Point;
+use undo::Undo;
 
 /// From this share of a table's rows on, a new copy is written faster than its rows are updated in place: measured at a million
 /// rows, updating 72 % of a column in place took 250 ms, a copy of seven columns 100 ms.
@@ -38,9 +42,9 @@ struct Physical {
 }
 
 /// The physical tables.
-pub(super) struct Store<'s> {
+pub(in crate::dry_run) struct Store<'s> {
     /// Where they lie.
-    pub(super) engine: Engine<'s>,
+    pub(in crate::dry_run) engine: Engine<'s>,
     snapshot: &'s Snapshot,
     /// The catalog as the snapshot has it: which type a column has in the files.
     base: Catalog,
@@ -53,26 +57,33 @@ pub(super) struct Store<'s> {
     /// Numbers taken from sequences since they were last asked for; `None` where it isn't known how many. No roll-back gives
     /// them back.
     taken: BTreeMap<Oid, Option<u64>>,
+    /// What leads back to points within a transaction.
+    undo: Undo,
 }
 
 /// NULLs of a column, and its most frequent values with their rows.
-pub(super) type Values = (u64, Vec<(Value, u64)>);
+pub(in crate::dry_run) type Values = (u64, Vec<(Value, u64)>);
 
 /// Rows to write: a temporary table with `_r` and `n<attnum>`.
-pub(super) struct Change<'a> {
+pub(in crate::dry_run) struct Change<'a> {
     /// The temporary table.
-    pub(super) stage: &'a str,
+    pub(in crate::dry_run) stage: &'a str,
     /// Rows in it.
-    pub(super) rows: u64,
+    pub(in crate::dry_run) rows: u64,
     /// The columns written.
-    pub(super) columns: &'a [AttNum],
+    pub(in crate::dry_run) columns: &'a [AttNum],
     /// Sets the column's last writer to this statement.
-    pub(super) writer: Option<usize>,
+    pub(in crate::dry_run) writer: Option<usize>,
 }
 
 impl<'s> Store<'s> {
     /// Nothing loaded yet.
-    pub(super) fn new(engine: Engine<'s>, snapshot: &'s Snapshot, base: Catalog, outlook: &str) -> Store<'s> {
+    pub(in crate::dry_run) fn new(
+        engine: Engine<'s>,
+        snapshot: &'s Snapshot,
+        base: Catalog,
+        outlook: &str,
+    ) -> Store<'s> {
         let outlook = outlook.to_lowercase();
         Store {
             engine,
@@ -83,38 +94,44 @@ impl<'s> Store<'s> {
             outlook,
             values: BTreeMap::new(),
             taken: BTreeMap::new(),
+            undo: Undo::default(),
         }
     }
 
     /// Begins a statement: until [`Store::commit`], everything can be taken back.
-    pub(super) fn begin(&mut self) -> Ran<()> {
+    pub(in crate::dry_run) fn begin(&mut self) -> Ran<()> {
         self.saved = self.tables.clone();
+        self.undo.note_statement();
         self.engine.run("BEGIN TRANSACTION")
     }
 
     /// Keeps what the statement did.
-    pub(super) fn commit(&mut self) -> Ran<()> {
+    pub(in crate::dry_run) fn commit(&mut self) -> Ran<()> {
         self.engine.run("COMMIT")
     }
 
     /// Takes back what the statement did.
-    pub(super) fn roll_back(&mut self) -> Ran<()> {
+    pub(in crate::dry_run) fn roll_back(&mut self) -> Ran<()> {
         self.tables = std::mem::take(&mut self.saved);
         self.values.clear();
+        self.undo.forget_statement();
         self.engine.run("ROLLBACK")?;
         // A query that failed has left it on; settings aren't part of a transaction.
         self.engine.run("SET preserve_insertion_order = false")
     }
 
     /// Forgets everything: the state is the snapshot's again.
-    pub(super) fn reset(&mut self) -> Result<()> {
+    pub(in crate::dry_run) fn reset(&mut self) -> Result<()> {
         self.tables.clear();
         self.values.clear();
+        if let Err(Halt::Broken(error)) = self.forget_points() {
+            return Err(error);
+        }
         self.engine.clear()
     }
 
     /// Notes numbers taken by a statement that makes so many rows.
-    pub(super) fn take_numbers(&mut self, numbers: &BTreeMap<Oid, Taken>, rows: u64) {
+    pub(in crate::dry_run) fn take_numbers(&mut self, numbers: &BTreeMap<Oid, Taken>, rows: u64) {
         for (&sequence, taken) in numbers {
             let more = match taken {
                 Taken::EachRow => Some(rows),
@@ -127,12 +144,12 @@ impl<'s> Store<'s> {
     }
 
     /// Numbers taken since this was last asked.
-    pub(super) fn taken_numbers(&mut self) -> BTreeMap<Oid, Option<u64>> {
+    pub(in crate::dry_run) fn taken_numbers(&mut self) -> BTreeMap<Oid, Option<u64>> {
         std::mem::take(&mut self.taken)
     }
 
     /// The columns are there, loaded from the snapshot where they weren't yet.
-    pub(super) fn ensure(&mut self, table: Oid, columns: impl IntoIterator<Item = AttNum>) -> Ran<()> {
+    pub(in crate::dry_run) fn ensure(&mut self, table: Oid, columns: impl IntoIterator<Item = AttNum>) -> Ran<()> {
         let wanted: BTreeSet<AttNum> = columns.into_iter().collect();
         let Some(physical) = self.tables.get(&table) else { return self.load(table, wanted) };
         let missing: Vec<AttNum> = wanted.difference(&physical.columns).copied().collect();
@@ -143,6 +160,7 @@ impl<'s> Store<'s> {
             return Err(Halt::Broken(anyhow!("columns {missing:?} of table {table} were never made")));
         }
         let name = table_name(table);
+        self.will_replace(table)?;
         let source = self.source_sql(table, &missing)?;
         let added: Vec<String> = missing.iter().map(|&c| format!("s.{}", column_name(c))).collect();
         self.engine.run(&format!(
@@ -154,7 +172,7 @@ impl<'s> Store<'s> {
     }
 
     /// The table is there with all its columns.
-    pub(super) fn ensure_all(&mut self, catalog: &Catalog, table: Oid) -> Ran<()> {
+    pub(in crate::dry_run) fn ensure_all(&mut self, catalog: &Catalog, table: Oid) -> Ran<()> {
         let columns: Vec<AttNum> = columns_of(catalog, table).iter().map(|c| c.attnum).collect();
         self.ensure(table, columns)
     }
@@ -168,6 +186,7 @@ impl<'s> Store<'s> {
         wanted.extend(key_columns(&self.base, table));
         let columns: Vec<AttNum> = wanted.iter().copied().collect();
         let source = self.source_sql(table, &columns)?;
+        self.will_make(table);
         self.engine.run(&format!("CREATE TABLE {} AS {source}", table_name(table)))?;
         let next_row = self.open_table(table)?.rows;
         let physical = Physical { from_snapshot: true, columns: wanted, writers: BTreeSet::new(), next_row };
@@ -192,7 +211,7 @@ impl<'s> Store<'s> {
     }
 
     /// A query for `_r` and these columns of the snapshot's rows, in their physical types.
-    pub(super) fn source_sql(&self, table: Oid, columns: &[AttNum]) -> Ran<String> {
+    pub(in crate::dry_run) fn source_sql(&self, table: Oid, columns: &[AttNum]) -> Ran<String> {
         let manifest = self.described(table)?;
         let enums = self.manifest()?.enum_labels();
         let open = self.open_table(table)?;
@@ -223,7 +242,7 @@ impl<'s> Store<'s> {
     }
 
     /// NULLs and most frequent values of a column.
-    pub(super) fn values(&mut self, table: Oid, attnum: AttNum, top: usize) -> Ran<Values> {
+    pub(in crate::dry_run) fn values(&mut self, table: Oid, attnum: AttNum, top: usize) -> Ran<Values> {
         if let Some(known) = self.values.get(&(table, attnum)) {
             return Ok(known.clone());
         }
@@ -252,12 +271,16 @@ impl<'s> Store<'s> {
     }
 
     /// Makes an empty table with all columns of the catalog.
-    pub(super) fn create(&mut self, catalog: &Catalog, table: Oid) -> Ran<()> {
+    pub(in crate::dry_run) fn create(&mut self, catalog: &Catalog, table: Oid) -> Ran<()> {
         let mut columns = String::new();
         for column in columns_of(catalog, table) {
             columns.push_str(&format!(", {} {}", column_name(column.attnum), physical_type(&column.ty)?));
         }
         self.forget_values(table, None);
+        match self.tables.contains_key(&table) {
+            true => self.will_replace(table)?,
+            false => self.will_make(table),
+        }
         self.engine.run(&format!("CREATE OR REPLACE TABLE {} (_r BIGINT{columns})", table_name(table)))?;
         let columns = columns_of(catalog, table).iter().map(|c| c.attnum).collect();
         self.tables.insert(table, Physical { columns, ..Physical::default() });
@@ -265,27 +288,40 @@ impl<'s> Store<'s> {
     }
 
     /// Drops a table.
-    pub(super) fn drop_table(&mut self, table: Oid) -> Ran<()> {
+    pub(in crate::dry_run) fn drop_table(&mut self, table: Oid) -> Ran<()> {
+        if self.tables.contains_key(&table) {
+            self.will_replace(table)?;
+        }
         self.tables.remove(&table);
         self.engine.run(&format!("DROP TABLE IF EXISTS {}", table_name(table)))
     }
 
     /// Drops a column.
-    pub(super) fn drop_column(&mut self, table: Oid, attnum: AttNum) -> Ran<()> {
-        let Some(physical) = self.tables.get_mut(&table) else { return Ok(()) };
+    pub(in crate::dry_run) fn drop_column(&mut self, table: Oid, attnum: AttNum) -> Ran<()> {
+        if !self.tables.contains_key(&table) {
+            return Ok(());
+        }
+        self.will_replace(table)?;
         let name = table_name(table);
-        if physical.columns.remove(&attnum) {
+        if self.physical(table).columns.remove(&attnum) {
             self.engine.run(&format!("ALTER TABLE {name} DROP COLUMN {}", column_name(attnum)))?;
         }
-        if physical.writers.remove(&attnum) {
+        if self.physical(table).writers.remove(&attnum) {
             self.engine.run(&format!("ALTER TABLE {name} DROP COLUMN w{attnum}"))?;
         }
         Ok(())
     }
 
     /// Adds a column of NULLs, or of a constant or volatile default.
-    pub(super) fn add_column(&mut self, table: Oid, attnum: AttNum, ty: &Type, default: Option<&str>) -> Ran<()> {
+    pub(in crate::dry_run) fn add_column(
+        &mut self,
+        table: Oid,
+        attnum: AttNum,
+        ty: &Type,
+        default: Option<&str>,
+    ) -> Ran<()> {
         self.ensure(table, [])?;
+        self.will_add(table, column_name(attnum));
         let default = default.map(|sql| format!(" DEFAULT ({sql})")).unwrap_or_default();
         let (name, ty) = (table_name(table), physical_type(ty)?);
         self.engine.run(&format!("ALTER TABLE {name} ADD COLUMN {} {ty}{default}", column_name(attnum)))?;
@@ -294,8 +330,9 @@ impl<'s> Store<'s> {
     }
 
     /// Gives a column another type and other values: `value` is SQL over the table.
-    pub(super) fn replace_column(&mut self, table: Oid, attnum: AttNum, ty: &Type, value: &str) -> Ran<()> {
+    pub(in crate::dry_run) fn replace_column(&mut self, table: Oid, attnum: AttNum, ty: &Type, value: &str) -> Ran<()> {
         self.forget_values(table, Some(&[attnum]));
+        self.will_replace(table)?;
         let (name, column, ty) = (table_name(table), column_name(attnum), physical_type(ty)?);
         self.engine.run(&format!(
             "CREATE OR REPLACE TABLE {name} AS SELECT * REPLACE (CAST({value} AS {ty}) AS {column}) FROM {name}"
@@ -303,7 +340,7 @@ impl<'s> Store<'s> {
     }
 
     /// Rows of a table.
-    pub(super) fn row_count(&mut self, table: Oid) -> Ran<u64> {
+    pub(in crate::dry_run) fn row_count(&mut self, table: Oid) -> Ran<u64> {
         if !self.tables.contains_key(&table)
             && let Ok(open) = self.open_table(table)
         {
@@ -313,27 +350,27 @@ impl<'s> Store<'s> {
     }
 
     /// Rows of a table in the snapshot.
-    pub(super) fn rows_in_snapshot(&self, table: Oid) -> Option<u64> {
+    pub(in crate::dry_run) fn rows_in_snapshot(&self, table: Oid) -> Option<u64> {
         self.open_table(table).ok().map(|open| open.rows)
     }
 
     /// Has the table been read or written yet?
-    pub(super) fn is_loaded(&self, table: Oid) -> bool {
+    pub(in crate::dry_run) fn is_loaded(&self, table: Oid) -> bool {
         self.tables.contains_key(&table)
     }
 
     /// Columns that are loaded.
-    pub(super) fn loaded(&self, table: Oid) -> Vec<AttNum> {
+    pub(in crate::dry_run) fn loaded(&self, table: Oid) -> Vec<AttNum> {
         self.tables.get(&table).map_or_else(Vec::new, |t| t.columns.iter().copied().collect())
     }
 
     /// Does a column know its last writers?
-    pub(super) fn has_writers(&self, table: Oid, attnum: AttNum) -> bool {
+    pub(in crate::dry_run) fn has_writers(&self, table: Oid, attnum: AttNum) -> bool {
         self.tables.get(&table).is_some_and(|t| t.writers.contains(&attnum))
     }
 
     /// Numbers new rows: the first number, with `rows` of them taken.
-    pub(super) fn take_row_numbers(&mut self, table: Oid, rows: u64) -> u64 {
+    pub(in crate::dry_run) fn take_row_numbers(&mut self, table: Oid, rows: u64) -> u64 {
         let physical = self.physical(table);
         let first = physical.next_row;
         physical.next_row += rows;
@@ -341,7 +378,7 @@ impl<'s> Store<'s> {
     }
 
     /// Writes new values into rows that exist.
-    pub(super) fn update(&mut self, table: Oid, change: &Change<'_>) -> Ran<()> {
+    pub(in crate::dry_run) fn update(&mut self, table: Oid, change: &Change<'_>) -> Ran<()> {
         if change.rows == 0 || change.columns.is_empty() {
             return Ok(());
         }
@@ -350,10 +387,12 @@ impl<'s> Store<'s> {
         if change.writer.is_some() {
             for &attnum in change.columns {
                 if self.physical(table).writers.insert(attnum) {
+                    self.will_add(table, format!("w{attnum}"));
                     self.engine.run(&format!("ALTER TABLE {name} ADD COLUMN w{attnum} INTEGER"))?;
                 }
             }
         }
+        self.will_update(table, change.stage, change.columns, change.writer.is_some())?;
         let rows = self.engine.count(&format!("SELECT count(*) FROM {name}"))?;
         let loaded = self.physical(table).columns.len();
         let stage = change.stage;
@@ -379,8 +418,9 @@ impl<'s> Store<'s> {
     }
 
     /// Appends staged rows, which have `_r` and a value for every column.
-    pub(super) fn insert(&mut self, catalog: &Catalog, table: Oid, stage: &str) -> Ran<()> {
+    pub(in crate::dry_run) fn insert(&mut self, catalog: &Catalog, table: Oid, stage: &str) -> Ran<()> {
         self.forget_values(table, None);
+        self.will_insert(table, stage)?;
         let columns = columns_of(catalog, table);
         let into: String = columns.iter().map(|c| format!(", {}", column_name(c.attnum))).collect();
         let from: String = columns.iter().map(|c| format!(", n{}", c.attnum)).collect();
@@ -388,26 +428,27 @@ impl<'s> Store<'s> {
     }
 
     /// Deletes the rows whose `_r` is in the stage.
-    pub(super) fn delete(&mut self, table: Oid, stage: &str) -> Ran<()> {
+    pub(in crate::dry_run) fn delete(&mut self, table: Oid, stage: &str) -> Ran<()> {
         self.forget_values(table, None);
+        self.will_delete(table, stage)?;
         self.engine.run(&format!("DELETE FROM {} WHERE _r IN (SELECT _r FROM {stage})", table_name(table)))
     }
 }
 
 /// Columns of a table, none where it is unknown.
-pub(super) fn columns_of(catalog: &Catalog, table: Oid) -> &[Column] {
+pub(in crate::dry_run) fn columns_of(catalog: &Catalog, table: Oid) -> &[Column] {
     catalog.tables.get(&table).map_or(&[], |t| t.columns.as_slice())
 }
 
 /// A column by number.
-pub(super) fn column(catalog: &Catalog, table: Oid, attnum: AttNum) -> Ran<&Column> {
+pub(in crate::dry_run) fn column(catalog: &Catalog, table: Oid, attnum: AttNum) -> Ran<&Column> {
     columns_of(catalog, table).iter().find(|c| c.attnum == attnum).ok_or_else(|| {
         Problem::unsupported(format!("column {attnum} of table {table}, which isn't in the catalog")).into()
     })
 }
 
 /// Columns of the primary key, or of the first unique key on columns that are never NULL: what names a row to a person.
-pub(super) fn key_columns(catalog: &Catalog, table: Oid) -> Vec<AttNum> {
+pub(in crate::dry_run) fn key_columns(catalog: &Catalog, table: Oid) -> Vec<AttNum> {
     use crate::catalog::{ConstraintKind, IndexTarget};
     let not_null = |attnum: &AttNum| columns_of(catalog, table).iter().any(|c| c.attnum == *attnum && c.not_null);
     let primary = catalog.constraints.values().filter(|c| c.table == table).find_map(|c| match c.kind {
@@ -434,7 +475,7 @@ pub(super) fn key_columns(catalog: &Catalog, table: Oid) -> Vec<AttNum> {
 }
 
 /// The columns `c<n>` that an SQL text over one table reads.
-pub(super) fn columns_in(sql: &str) -> BTreeSet<AttNum> {
+pub(in crate::dry_run) fn columns_in(sql: &str) -> BTreeSet<AttNum> {
     let mut found = BTreeSet::new();
     let mut quoted = false;
     let mut word = String::new();

@@ -1,0 +1,345 @@
+//! Functions and procedures: what they take and give, and which one a name and its arguments mean.
+//!
+//! Input: CREATE and DROP of FUNCTION, PROCEDURE and ROUTINE. Output: [`Function`]s, told apart by the types of what they take.
+//! Invariant: a function of which a type isn't known is kept by its name alone. Left out: what the body means.
+
+use std::sync::Arc;
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{
+    CreateFunctionStmt, CreateTrigStmt, DropStmt, FunctionParameter, FunctionParameterMode, ObjectWithArgs, TypeName,
+};
+
+use super::{Change, is_cascade, qualified};
+use crate::catalog::{Catalog, Definition, Function, Gives, Outcome, Parameter, Problem, Type, tree};
+
+impl Function {
+    /// Types of what the caller gives.
+    pub fn inputs(&self) -> Option<Vec<Type>> {
+        let definition = self.definition.as_ref()?;
+        Some(definition.inputs().map(|parameter| parameter.ty.clone()).collect())
+    }
+}
+
+impl Definition {
+    /// What the caller gives.
+    pub fn inputs(&self) -> impl Iterator<Item = &Parameter> {
+        self.parameters.iter().filter(|parameter| parameter.is_input)
+    }
+
+    /// What it gives beside or instead of a value.
+    pub fn outputs(&self) -> impl Iterator<Item = &Parameter> {
+        self.parameters.iter().filter(|parameter| parameter.is_output)
+    }
+}
+
+impl Catalog {
+    /// Functions of a name that the search path finds.
+    pub fn functions_named<'c>(&'c self, schema: Option<&'c str>, name: &'c str) -> impl Iterator<Item = &'c Function> {
+        self.functions.iter().filter(move |function| {
+            function.name == name
+                && match schema {
+                    Some(schema) => function.schema == schema,
+                    None => self.search_schemas().any(|path| path == function.schema),
+                }
+        })
+    }
+}
+
+impl Change {
+    pub(super) fn create_function(&mut self, statement: &CreateFunctionStmt) -> Outcome<String> {
+        let (schema, name) = qualified(&statement.funcname)?;
+        let schema = self.catalog.creation_schema(schema.as_deref())?;
+        let option = |wanted: &str| {
+            statement.options.iter().find_map(|node| match &node.node {
+                Some(NodeEnum::DefElem(option)) if option.defname == wanted => option.arg.as_deref(),
+                _ => None,
+            })
+        };
+        let language = option("language").and_then(tree::string).unwrap_or_else(|| "sql".to_owned()).to_lowercase();
+        let definition = match definition(statement, &self.catalog) {
+            Ok(definition) => Some(Arc::new(definition)),
+            Err(Problem::Unsupported(_)) => None,
+            Err(problem) => return Err(problem),
+        };
+        let new = Function { schema, name, language, definition };
+        let same = |old: &Function| {
+            old.schema == new.schema && old.name == new.name && (old.inputs() == new.inputs() || old.inputs().is_none())
+        };
+        if let Some(old) = self.catalog.functions.iter().position(same) {
+            if !statement.replace {
+                let message = format!("function \"{}\" already exists with same argument types", new.name);
+                return Err(Problem::rejected("42723", message));
+            }
+            let (before, now) = (self.catalog.functions[old].definition.clone(), new.definition.clone());
+            if let (Some(before), Some(now)) = (before, now)
+                && (before.is_set != now.is_set || before.gives != now.gives)
+                && !now.is_procedure
+            {
+                return Err(Problem::rejected("42P13", "cannot change return type of existing function")
+                    .hint(format!("Use DROP FUNCTION {} first.", described(&new, &self.catalog))));
+            }
+            self.catalog.functions.remove(old);
+        }
+        self.catalog.functions.push(new);
+        Ok(if statement.is_procedure { "CREATE PROCEDURE" } else { "CREATE FUNCTION" }.to_owned())
+    }
+
+    pub(super) fn drop_functions(&mut self, statement: &DropStmt, tag: &'static str) -> Outcome<&'static str> {
+        for node in &statement.objects {
+            let Some(NodeEnum::ObjectWithArgs(object)) = &node.node else {
+                return Err(Problem::unsupported(format!("{tag} of this form")));
+            };
+            let (schema, name) = qualified(&object.objname)?;
+            let is = |function: &Function| {
+                function.name == name && schema.as_ref().is_none_or(|schema| *schema == function.schema)
+            };
+            let wanted = argument_types(object, &self.catalog);
+            let exact: Vec<usize> = (0..self.catalog.functions.len())
+                .filter(|&at| {
+                    let function = &self.catalog.functions[at];
+                    is(function)
+                        && (object.args_unspecified
+                            || wanted.is_none()
+                            || function.definition.is_none()
+                            || function.inputs() == wanted)
+                })
+                .collect();
+            let what = if tag == "DROP PROCEDURE" { "procedure" } else { "function" };
+            match exact.as_slice() {
+                [one] => {
+                    self.drop_triggers_of(*one, statement)?;
+                    self.catalog.functions.remove(*one);
+                }
+                [] if statement.missing_ok => self.note(format!("function {name} does not exist, skipping")),
+                [] if self.catalog.partial => {
+                    self.note(format!("the snapshot doesn't list functions: {name} is taken as existing"));
+                }
+                [] if object.args_unspecified => {
+                    return Err(Problem::rejected("42883", format!("could not find a {what} named \"{name}\"")));
+                }
+                [] => {
+                    let types: Vec<String> =
+                        wanted.unwrap_or_default().iter().map(|ty| ty.base_name(&self.catalog)).collect();
+                    let message = format!("{what} {name}({}) does not exist", types.join(", "));
+                    return Err(Problem::rejected("42883", message));
+                }
+                _ if object.args_unspecified => {
+                    return Err(Problem::rejected("42725", format!("{what} name \"{name}\" is not unique"))
+                        .hint("Specify the argument list to select the function unambiguously."));
+                }
+                [first, ..] => {
+                    self.catalog.functions.remove(*first);
+                }
+            }
+        }
+        Ok(tag)
+    }
+
+    /// Triggers that run a function go with it, or forbid that it goes.
+    fn drop_triggers_of(&mut self, function: usize, statement: &DropStmt) -> Outcome<()> {
+        let function = self.catalog.functions[function].clone();
+        let runs = |trigger: &crate::catalog::Trigger| {
+            let names = tree::strings(&trigger.statement.funcname);
+            names.last() == Some(&function.name)
+                && (names.len() == 1 || names.first() == Some(&function.schema))
+                && function.definition.as_ref().is_none_or(|d| d.gives == Gives::Trigger)
+        };
+        let Some(trigger) = self.catalog.triggers.iter().find(|trigger| runs(trigger)) else { return Ok(()) };
+        if is_cascade(statement.behavior) {
+            self.catalog.triggers.retain(|trigger| !runs(trigger));
+            return Ok(());
+        }
+        let shown = described(&function, &self.catalog);
+        let table = self.catalog.tables.get(&trigger.table).map_or("", |table| table.name.as_str());
+        Err(Problem::rejected("2BP01", format!("cannot drop function {shown} because other objects depend on it"))
+            .detail(format!("trigger {} on table {table} depends on function {shown}", trigger.name))
+            .hint("Use DROP ... CASCADE to drop the dependent objects too."))
+    }
+
+    /// A trigger's function must exist, and be one for triggers.
+    pub(super) fn expect_trigger_function(&self, statement: &CreateTrigStmt) -> Outcome<()> {
+        let (schema, name) = qualified(&statement.funcname)?;
+        let mut found = self.catalog.functions_named(schema.as_deref(), &name).peekable();
+        let of_system =
+            schema.as_deref() == Some("pg_catalog") || name.starts_with("suppress_") || name.starts_with("tsvector_");
+        if found.peek().is_none() && !self.catalog.partial && !of_system {
+            return Err(Problem::rejected("42883", format!("function {name}() does not exist")));
+        }
+        let fits = |function: &Function| function.definition.as_ref().is_none_or(|d| d.inputs().next().is_none());
+        let candidates: Vec<&Function> = found.filter(|function| fits(function)).collect();
+        if candidates.is_empty() && !self.catalog.partial && !of_system {
+            return Err(Problem::rejected("42883", format!("function {name}() does not exist")));
+        }
+        if let Some(function) = candidates.first()
+            && function.definition.as_ref().is_some_and(|d| d.gives != Gives::Trigger)
+        {
+            return Err(Problem::rejected("42P17", format!("function {name} must return type trigger")));
+        }
+        Ok(())
+    }
+}
+
+/// `f(integer,text)`
+fn described(function: &Function, catalog: &Catalog) -> String {
+    let types: Vec<String> = function.inputs().unwrap_or_default().iter().map(|ty| ty.base_name(catalog)).collect();
+    format!("{}({})", function.name, types.join(","))
+}
+
+fn argument_types(object: &ObjectWithArgs, catalog: &Catalog) -> Option<Vec<Type>> {
+    let mut types = Vec::new();
+    for node in &object.objargs {
+        let Some(NodeEnum::TypeName(name)) = &node.node else { return None };
+        types.push(without_modifiers(Type::from_name(name, catalog).ok()?));
+    }
+    Some(types)
+}
+
+fn definition(statement: &CreateFunctionStmt, catalog: &Catalog) -> Outcome<Definition> {
+    let mut parameters = Vec::new();
+    for node in &statement.parameters {
+        let Some(NodeEnum::FunctionParameter(given)) = &node.node else { continue };
+        parameters.push(parameter(given, catalog)?);
+    }
+    let outputs: Vec<(String, Type)> =
+        parameters.iter().filter(|p| p.is_output).map(|p| (p.name.clone(), p.ty.clone())).collect();
+    let (mut gives, mut is_set) = match &statement.return_type {
+        Some(name) => (given(name, catalog)?, name.setof),
+        None => (Gives::Nothing, false),
+    };
+    let is_table = statement.parameters.iter().any(|node| {
+        matches!(&node.node, Some(NodeEnum::FunctionParameter(p)) if p.mode == FunctionParameterMode::FuncParamTable as i32)
+    });
+    is_set |= is_table;
+    match outputs.as_slice() {
+        [] => {}
+        [(_, ty)] if !is_table && !statement.is_procedure => gives = Gives::Value(ty.clone()),
+        _ => gives = Gives::Row(outputs),
+    }
+    let mut made = Definition {
+        parameters,
+        gives,
+        is_set,
+        is_procedure: statement.is_procedure,
+        is_strict: false,
+        is_volatile: true,
+        body: None,
+    };
+    for node in &statement.options {
+        let Some(NodeEnum::DefElem(option)) = &node.node else { continue };
+        match (option.defname.as_str(), option.arg.as_deref().and_then(|arg| arg.node.as_ref())) {
+            ("as", Some(NodeEnum::List(list))) => {
+                let texts = tree::strings(&list.items);
+                made.body = texts.into_iter().next();
+            }
+            ("volatility", Some(NodeEnum::String(word))) => made.is_volatile = word.sval == "volatile",
+            ("strict", Some(NodeEnum::Boolean(value))) => made.is_strict = value.boolval,
+            _ => {}
+        }
+    }
+    Ok(made)
+}
+
+fn parameter(given: &FunctionParameter, catalog: &Catalog) -> Outcome<Parameter> {
+    let name = given.arg_type.as_ref().ok_or_else(|| Problem::unsupported("a parameter without a type"))?;
+    let mode = FunctionParameterMode::try_from(given.mode).unwrap_or_default();
+    use FunctionParameterMode as Mode;
+    Ok(Parameter {
+        name: given.name.clone(),
+        ty: without_modifiers(Type::from_name(name, catalog)?),
+        is_input: !matches!(mode, Mode::FuncParamOut | Mode::FuncParamTable),
+        is_output: matches!(mode, Mode::FuncParamOut | Mode::FuncParamTable | Mode::FuncParamInout),
+        is_variadic: mode == Mode::FuncParamVariadic,
+        default: given.defexpr.clone(),
+    })
+}
+
+/// Lengths and precisions of a function's types are ignored.
+fn without_modifiers(ty: Type) -> Type {
+    match ty {
+        Type::Varchar(_) => Type::Varchar(None),
+        Type::Numeric(_) => Type::Numeric(None),
+        Type::Time(_) => Type::Time(None),
+        Type::Timestamp(_) => Type::Timestamp(None),
+        Type::Timestamptz(_) => Type::Timestamptz(None),
+        Type::Array(element) => Type::Array(Box::new(without_modifiers(*element))),
+        other => other,
+    }
+}
+
+fn given(name: &TypeName, catalog: &Catalog) -> Outcome<Gives> {
+    let plain = TypeName { setof: false, ..name.clone() };
+    let names = tree::strings(&name.names);
+    match names.last().map(String::as_str) {
+        Some("trigger") => return Ok(Gives::Trigger),
+        Some("event_trigger") => return Err(Problem::unsupported("an event trigger")),
+        _ => {}
+    }
+    match Type::from_name(&plain, catalog) {
+        Ok(Type::Void) => Ok(Gives::Nothing),
+        Ok(Type::Record) => Ok(Gives::Record),
+        Ok(ty) => Ok(Gives::Value(without_modifiers(ty))),
+        Err(problem) => {
+            let (schema, base) = match names.as_slice() {
+                [base] => (None, base.as_str()),
+                [schema, base] => (Some(schema.as_str()), base.as_str()),
+                _ => return Err(problem),
+            };
+            match catalog.table(schema, base).filter(|_| name.array_bounds.is_empty()) {
+                Some(table) => Ok(Gives::Row(table.columns.iter().map(|c| (c.name.clone(), c.ty.clone())).collect())),
+                None => Err(problem),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::TransactionState;
+
+    fn check(sql: &str, expected: &str) {
+        let mut catalog = Catalog::empty();
+        let mut said = "done".to_owned();
+        for statement in pg_query::parse(sql, 0).expect(sql).protobuf.stmts {
+            let node = *statement.stmt.expect("a statement");
+            if let Err(problem) = catalog.apply(&node.node.expect("a node"), &TransactionState::default()) {
+                said = problem.to_string();
+            }
+        }
+        let names: Vec<String> = catalog.functions.iter().map(|f| described(f, &catalog)).collect();
+        assert_eq!(format!("{}: {said}", names.join(" ")), expected, "{sql}");
+    }
+
+    #[test]
+    fn functions_are_told_apart_by_what_they_take() {
+        let f = "CREATE FUNCTION f(a int) RETURNS int LANGUAGE sql AS 'SELECT 1'";
+        let g = "CREATE FUNCTION f(a text, OUT b int) LANGUAGE sql AS 'SELECT 1'";
+        check(&format!("{f}; {g}"), "f(integer) f(text): done");
+        check(&format!("{f}; {f}"), "f(integer): function \"f\" already exists with same argument types (42723)");
+        check(&format!("{f}; {g}; DROP FUNCTION f"), "f(integer) f(text): function name \"f\" is not unique (42725)");
+        check(&format!("{f}; {g}; DROP FUNCTION f(text)"), "f(integer): done");
+        check(&format!("{f}; DROP FUNCTION f(bigint)"), "f(integer): function f(bigint) does not exist (42883)");
+        check("DROP FUNCTION f", ": could not find a function named \"f\" (42883)");
+        check(
+            &format!("{f}; CREATE OR REPLACE FUNCTION f(a int) RETURNS text LANGUAGE sql AS 'SELECT 1'"),
+            "f(integer): cannot change return type of existing function (42P13)",
+        );
+    }
+
+    #[test]
+    fn a_function_stays_while_a_trigger_runs_it() {
+        let setup = "CREATE TABLE t (a int); CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; \
+            CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()";
+        check(
+            &format!("{setup}; DROP FUNCTION f()"),
+            "f(): cannot drop function f() because other objects depend on it (2BP01)",
+        );
+        check(&format!("{setup}; DROP FUNCTION f() CASCADE"), ": done");
+        check(&format!("{setup}; DROP TABLE t; DROP FUNCTION f()"), ": done");
+        check(
+            "CREATE TABLE t (a int); CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()",
+            ": function f() does not exist (42883)",
+        );
+    }
+}
