@@ -199,6 +199,10 @@ impl Reader<'_> {
             Err(Problem::Rejected(error)) if error.sqlstate == "42P01" => {
                 return Err(self.missing_source(source.unwrap_or_default(), site.scope));
             }
+            // Every table has these, whatever its own columns are.
+            Err(_) if ["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"].contains(&name) => {
+                return Err(Problem::unsupported(format!("the system column {name}")));
+            }
             found => found?,
         };
         self.reads(found.column.origin);

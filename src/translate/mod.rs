@@ -10,6 +10,7 @@
 //!
 //! Left out: what is done with the rows (staging, constraints, counting).
 
+mod bind;
 mod cast;
 mod expression;
 mod from;
@@ -32,6 +33,7 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{Node, RangeVar};
 
 use crate::catalog::{AttNum, Catalog, Oid, Outcome, Problem, Type};
+pub use bind::Purpose;
 use reader::Reader;
 use typed::Typed;
 pub use variables::{Level, NameConflict, Named, Place, Value, Variable, Variables};

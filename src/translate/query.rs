@@ -135,6 +135,9 @@ impl Reader<'_> {
         let (mut a, mut b) = (Vec::new(), Vec::new());
         for (l, r) in left.outputs.iter().zip(&right.outputs) {
             let ty = self.common_type(&[l.ty.clone(), r.ty.clone()], name)?;
+            if ty == Type::Json && word != "UNION ALL" {
+                return Err(Problem::rejected("42883", "could not identify an equality operator for type json"));
+            }
             for (side, output, list) in [("l", l, &mut a), ("r", r, &mut b)] {
                 let value = Typed::new(format!("{side}.{}", output.column), output.ty.clone());
                 let value = self.unified(value, &ty, name)?;
@@ -281,6 +284,7 @@ impl Reader<'_> {
             let condition = self.condition(condition, Site::new(&scope, "WHERE"))?;
             clauses.push_str(&format!(" WHERE {condition}"));
         }
+        expect_locked(select, &scope)?;
         let targets = self.expand(select, &scope)?;
         let grouping = self.grouping(select, &scope, &targets)?;
         let site =
@@ -640,7 +644,7 @@ impl Reader<'_> {
         if over.frame_options & NON_DEFAULT != 0 {
             return Err(Problem::unsupported("a window frame"));
         }
-        let inner = Site { windows: false, ..site };
+        let inner = Site { windows: false, place: "window definitions", ..site };
         let mut partition = Vec::new();
         for node in &over.partition_clause {
             partition.push(self.expression(node, inner)?.sql);
@@ -730,6 +734,27 @@ fn distinct(select: &SelectStmt) -> Distinct<'_> {
         [Node { node: None }] => Distinct::All,
         nodes => Distinct::On(nodes),
     }
+}
+
+/// FOR UPDATE OF names what FROM has.
+fn expect_locked(select: &SelectStmt, scope: &Scope<'_>) -> Outcome<()> {
+    for node in &select.locking_clause {
+        let Some(NodeEnum::LockingClause(clause)) = &node.node else { continue };
+        for relation in &clause.locked_rels {
+            let Some(NodeEnum::RangeVar(relation)) = &relation.node else { continue };
+            if !scope.sources.iter().any(|source| source.name == relation.relname) {
+                let word = match pg_query::protobuf::LockClauseStrength::try_from(clause.strength) {
+                    Ok(pg_query::protobuf::LockClauseStrength::LcsForkeyshare) => "FOR KEY SHARE",
+                    Ok(pg_query::protobuf::LockClauseStrength::LcsForshare) => "FOR SHARE",
+                    Ok(pg_query::protobuf::LockClauseStrength::LcsFornokeyupdate) => "FOR NO KEY UPDATE",
+                    _ => "FOR UPDATE",
+                };
+                let message = format!("relation \"{}\" in {word} clause not found in FROM clause", relation.relname);
+                return Err(Problem::rejected("42P01", message).at(relation.location));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// `s3.c5`

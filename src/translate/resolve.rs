@@ -157,6 +157,7 @@ impl Reader<'_> {
             Failure::Ambiguous => Problem::rejected("42725", format!("operator is not unique: {operands}"))
                 .hint("Could not choose a best candidate operator. You might need to add explicit type casts."),
             Failure::Undetermined => undetermined(),
+            Failure::NoArray(id) => no_array(id),
             Failure::Missing if self.operator_may_exist(name, left.map(|(_, id)| id), right.1) => {
                 Problem::unsupported(format!("the operator {operands}"))
             }
@@ -251,6 +252,7 @@ impl Reader<'_> {
             Failure::Ambiguous => Problem::rejected("42725", format!("function {call} is not unique"))
                 .hint("Could not choose a best candidate function. You might need to add explicit type casts."),
             Failure::Undetermined => undetermined(),
+            Failure::NoArray(id) => no_array(id),
             Failure::Missing if self.function_may_exist(name) => Problem::unsupported(format!("the function {call}")),
             Failure::Missing => missing_function(&call),
         }
@@ -261,14 +263,17 @@ impl Reader<'_> {
         let (catalog, tables) = (self.catalog(), pg::tables());
         let bare = name.rsplit('.').next().unwrap_or(name);
         let built_in = !tables.functions(bare).is_empty();
-        let unlisted = catalog.extensions.iter().any(|name| !tables.knows_extension(name));
-        LATER.contains(&bare)
-            || catalog.functions.iter().any(|function| function.name == bare)
-            || tables
-                .extensions_with_function(bare)
-                .iter()
-                .any(|extension| catalog.partial || catalog.extensions.contains(*extension))
-            || ((catalog.partial || unlisted) && !built_in)
+        if LATER.contains(&bare) || catalog.functions.iter().any(|function| function.name == bare) {
+            return true;
+        }
+        if built_in {
+            // What extensions add under a name of the server's own takes their own types, which aren't resolved here.
+            return false;
+        }
+        let is_there = |extension: &str| catalog.partial || catalog.extensions.contains(extension);
+        catalog.partial
+            || catalog.extensions.iter().any(|name| !tables.knows_extension(name))
+            || tables.extensions_with_function(bare).iter().any(|extension| is_there(extension))
     }
 
     /// The type that UNION and its kin choose; one that all share keeps its length.
@@ -321,6 +326,11 @@ impl Reader<'_> {
 pub(super) fn missing_function(call: &str) -> Problem {
     Problem::rejected("42883", format!("function {call} does not exist"))
         .hint("No function matches the given name and argument types. You might need to add explicit type casts.")
+}
+
+fn no_array(element: Id) -> Problem {
+    let shown = pg::tables().row(element).map_or("an enum", |row| row.shown);
+    Problem::rejected("42704", format!("could not find array type for data type {shown}"))
 }
 
 fn undetermined() -> Problem {

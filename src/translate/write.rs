@@ -295,8 +295,12 @@ impl Reader<'_> {
         let Some(default) = &column.default else {
             return Ok(format!("CAST(NULL AS {})", physical(&column.ty)));
         };
+        if super::expression::contains_column(&default.node) {
+            return Err(Problem::rejected("0A000", "cannot use column reference in DEFAULT expression"));
+        }
         let scope = Scope::default();
-        let value = self.without_variables(|reader| reader.expression(&default.node, Site::new(&scope, "DEFAULT")))?;
+        let site = Site::new(&scope, "DEFAULT expressions");
+        let value = self.without_variables(|reader| reader.expression(&default.node, site))?;
         self.store(value, column).map_err(of_default)
     }
 
@@ -312,8 +316,9 @@ impl Reader<'_> {
                 if columns.contains(&attnum) { format!("g.n{attnum}") } else { format!("o.{}", column_name(attnum)) }
             });
             let expression = column.generated.as_ref().expect("a generated column");
-            let value =
-                self.without_variables(|reader| reader.expression(&expression.node, Site::new(&scope, "GENERATED")))?;
+            let value = self.without_variables(|reader| {
+                reader.expression(&expression.node, Site::new(&scope, "column generation expressions"))
+            })?;
             list.push(format!("{} AS n{}", self.store(value, column).map_err(of_default)?, column.attnum));
         }
         columns.extend(table.columns.iter().filter(|c| c.generated.is_some()).map(|c| c.attnum));
@@ -501,8 +506,9 @@ impl Reader<'_> {
         for column in generated {
             let scope = row_scope(table, |attnum| format!("g.n{attnum}"));
             let expression = column.generated.as_ref().expect("a generated column");
-            let value =
-                self.without_variables(|reader| reader.expression(&expression.node, Site::new(&scope, "GENERATED")))?;
+            let value = self.without_variables(|reader| {
+                reader.expression(&expression.node, Site::new(&scope, "column generation expressions"))
+            })?;
             list.push(format!("{} AS n{}", self.store(value, column)?, column.attnum));
         }
         Ok(format!("SELECT {} FROM ({inner}) AS g", list.join(", ")))
@@ -510,18 +516,17 @@ impl Reader<'_> {
 
     fn conflict(&mut self, clause: &OnConflictClause, table: &Table, alias: Option<&str>) -> Outcome<Conflict> {
         let does_update = clause.action == OnConflictAction::OnconflictUpdate as i32;
-        let arbiters = match clause.infer.as_deref() {
-            Some(infer) => self.arbiters(infer, table)?,
-            None if does_update => {
-                return Err(Problem::rejected(
-                    "42601",
-                    "ON CONFLICT DO UPDATE requires inference specification or constraint name",
-                ));
-            }
-            None => self.unique_indexes(table, None)?,
+        if clause.infer.is_none() && does_update {
+            let message = "ON CONFLICT DO UPDATE requires inference specification or constraint name";
+            return Err(Problem::rejected("42601", message));
+        }
+        // The keys are chosen when all has been read.
+        let arbiters = |reader: &mut Self| match clause.infer.as_deref() {
+            Some(infer) => reader.arbiters(infer, table),
+            None => reader.unique_indexes(table, None),
         };
         if !does_update {
-            return Ok(Conflict { arbiters, update: None });
+            return Ok(Conflict { arbiters: arbiters(self)?, update: None });
         }
         let columns = |prefix: &str, letter: &str| -> Vec<SourceColumn> {
             table
@@ -555,6 +560,7 @@ impl Reader<'_> {
             return Err(Problem::unsupported("ON CONFLICT DO UPDATE on a table with generated columns"));
         }
         let (columns, values) = assigned.into_iter().unzip();
+        let arbiters = arbiters(self)?;
         Ok(Conflict { arbiters, update: Some(ConflictUpdate { columns, values, condition }) })
     }
 
@@ -579,7 +585,11 @@ impl Reader<'_> {
             }
             match table.columns.iter().find(|c| c.name == element.name) {
                 Some(column) => wanted.push(column.attnum),
-                None => return Err(crate::catalog::lookup::missing_column(table, &element.name)),
+                // Named as in a query: the server looks for it among the table's columns.
+                None => {
+                    let missing = row_scope(table, column_name).find(None, None, &element.name).err();
+                    return Err(missing.unwrap_or_else(|| Problem::unsupported("this target of ON CONFLICT")));
+                }
             }
         }
         if infer.where_clause.is_some() {
@@ -634,6 +644,20 @@ impl Reader<'_> {
         let table = self.table(table)?.clone();
         let scope = row_scope(&table, column_name);
         self.without_variables(|reader| reader.expression(node, Site::new(&scope, clause)))
+    }
+
+    /// A condition over the columns of one row of a table: the clause is what must be boolean, the place what it may contain.
+    pub(super) fn row_condition(
+        &mut self,
+        table: Oid,
+        node: &Node,
+        clause: &'static str,
+        place: &'static str,
+    ) -> Outcome<()> {
+        let table = self.table(table)?.clone();
+        let scope = row_scope(&table, column_name);
+        let site = Site { place, ..Site::new(&scope, clause) };
+        self.without_variables(|reader| reader.condition(node, site)).map(|_| ())
     }
 }
 
@@ -698,7 +722,7 @@ fn bare_literal(select: &SelectStmt, index: usize) -> Option<Typed> {
 }
 
 /// The server words a mismatch of a default in its own way.
-fn of_default(problem: Problem) -> Problem {
+pub(super) fn of_default(problem: Problem) -> Problem {
     match problem {
         Problem::Rejected(mut error) if error.sqlstate == "42804" => {
             error.message = error.message.replace(" but expression is of type ", " but default expression is of type ");

@@ -36,6 +36,7 @@ fn error(failure: Failure) -> String {
         Failure::Missing => "42883",
         Failure::Ambiguous => "42725",
         Failure::Undetermined => "42804",
+        Failure::NoArray(_) => "42704",
     }
     .to_owned()
 }
@@ -70,6 +71,10 @@ fn compare(client: &mut Client, ours: &BTreeMap<String, Result<String, String>>)
     let mut wrong = Vec::new();
     for (expression, ours) in ours {
         let theirs = &theirs[expression];
+        // A prefix that only the other operators may be.
+        if theirs == "42601" {
+            continue;
+        }
         let is_code = theirs.len() == 5 && theirs.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
         let agree = match ours {
             Ok(ty) if is_code => !["42883", "42725", "42804"].contains(&theirs.as_str()) && !ty.is_empty(),

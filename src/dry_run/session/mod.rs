@@ -6,6 +6,7 @@
 //! Left out: SAVEPOINT, two-phase commit.
 
 mod batch;
+mod bindings;
 mod body;
 pub(super) mod claims;
 mod outcome;

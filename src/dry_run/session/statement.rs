@@ -99,6 +99,7 @@ impl Session<'_> {
             }
             node => {
                 let applied = self.define(node)?;
+                self.bind(node, &applied, before)?;
                 self.carry_out(&applied, report, before)
             }
         }

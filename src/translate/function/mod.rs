@@ -305,8 +305,6 @@ pub(super) fn misplaced(kind: &str, place: &str) -> String {
         IN_AGGREGATE => return "aggregate function calls cannot contain window function calls".to_owned(),
         IN_WINDOW => return "window function calls cannot be nested".to_owned(),
         "JOIN/ON" => "JOIN conditions",
-        "DEFAULT" => "DEFAULT expressions",
-        "GENERATED" => "column generation expressions",
         place => place,
     };
     format!("{kind} functions are not allowed in {place}")
