@@ -15,16 +15,18 @@
 // A benchmark prints what it measures; it is no part of the product.
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::expect_used, clippy::unwrap_used)]
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{ExitCode, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-#[path = "../tests/postgres/server.rs"]
+#[path = "shared/mod.rs"]
 #[allow(dead_code)]
-mod server;
+mod shared;
+
+use shared::{load, peak_mib, rehearsal, root, server};
 
 const ALBUMS: u64 = 111_800;
 const MIGRATIONS: [&str; 2] = ["category", "roots-applied"];
@@ -64,18 +66,8 @@ fn parse() -> Result<(u64, usize)> {
     Ok((albums, runs))
 }
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
 fn migration(name: &str) -> PathBuf {
     root().join("fixtures/migrations").join(name).join("migration.sql")
-}
-
-fn rehearsal(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_rehearsal"));
-    command.args(arguments);
-    command
 }
 
 fn compare(albums: u64, runs: usize) -> Result<()> {
@@ -90,7 +82,7 @@ fn compare(albums: u64, runs: usize) -> Result<()> {
     }
     let server = server::Server::start(&server::Options { settings: &[("max_wal_size", "4GB")], ..Default::default() });
     let database = server.database();
-    let rows = load(&database, Path::new(snapshot))?;
+    let rows = load(&database, Path::new(snapshot), &INDEXES)?;
     println!("{rows} rows, {} indexes with the primary key", INDEXES.len() + 1);
     println!();
     println!("{:<28} {:>12} {:>10}", "", "wall ms", "peak MiB");
@@ -119,40 +111,6 @@ fn compare(albums: u64, runs: usize) -> Result<()> {
     Ok(())
 }
 
-/// Loads the snapshot's rows into the demo's table; returns how many.
-fn load(database: &server::Database, snapshot: &Path) -> Result<i64> {
-    let schema = std::fs::read_to_string(root().join("fixtures/demo/schema.sql"))?;
-    let table: Vec<&str> = schema.split(';').filter(|s| !s.contains("CREATE INDEX")).collect();
-    let mut client = database.client();
-    client.batch_execute(&table.join(";"))?;
-    let csv = snapshot.with_extension("csv");
-    let connection = duckdb::Connection::open_in_memory()?;
-    let file = snapshot.join("llama_logs.parquet");
-    let list = |name: &str| {
-        format!(
-            "CASE WHEN {name} IS NOT NULL THEN '{{' || array_to_string(list_transform({name}, lambda x: '\"' || x || '\"'), ',') || '}}' END AS {name}"
-        )
-    };
-    connection.execute_batch(&format!(
-        "SET autoinstall_known_extensions = false; \
-         COPY (SELECT * REPLACE ({}, {}) FROM read_parquet('{}')) TO '{}' (FORMAT csv, HEADER)",
-        list("sources"),
-        list("fields_enriched"),
-        file.display(),
-        csv.display()
-    ))?;
-    let mut copy = client.copy_in("COPY llama_logs FROM STDIN (FORMAT csv, HEADER)")?;
-    std::io::copy(&mut std::fs::File::open(&csv)?, &mut copy)?;
-    copy.flush()?;
-    copy.finish()?;
-    for index in INDEXES {
-        client.batch_execute(index)?;
-    }
-    client.batch_execute("VACUUM ANALYZE llama_logs")?;
-    client.batch_execute("CHECKPOINT")?;
-    Ok(client.query_one("SELECT count(*) FROM llama_logs", &[])?.get(0))
-}
-
 /// One rehearsal: milliseconds and mebibytes.
 fn dry_run(snapshot: &str) -> Result<(f64, f64)> {
     let paths = MIGRATIONS.map(migration);
@@ -176,10 +134,4 @@ fn dry_run(snapshot: &str) -> Result<(f64, f64)> {
         bail!("the rehearsal failed");
     }
     Ok((begun.elapsed().as_secs_f64() * 1000.0, peak))
-}
-
-fn peak_mib(process: u32) -> Option<f64> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM"))?;
-    Some(line.split_whitespace().nth(1)?.parse::<f64>().ok()? / 1024.0)
 }

@@ -232,6 +232,9 @@ pub struct Export {
     /// Folder to create; it must not exist
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
+    /// Connections that read at once, all on one snapshot of the server [default: a connection a core, at most 4]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub jobs: Option<u8>,
 }
 
 /// `rehearsal inspect`

@@ -92,6 +92,8 @@ queries! {
     EXPORT_END = "postgres/export/end";
     /// Enums of some relations.
     EXPORT_ENUMS = "postgres/export/enums";
+    /// Files of a relation, and how they can be read.
+    EXPORT_EXTENT = "postgres/export/extent";
     /// Indexes of a relation.
     EXPORT_INDEXES = "postgres/export/indexes";
     /// Doesn't queue behind a migration.
@@ -110,6 +112,8 @@ queries! {
     EXPORT_SERVER = "postgres/export/server";
     /// Settings that the transaction's answers depend on.
     EXPORT_SETTINGS = "postgres/export/settings";
+    /// Names the snapshot for other connections.
+    EXPORT_SHARE_SNAPSHOT = "postgres/export/share_snapshot";
     /// Bytes of a relation.
     EXPORT_SIZES = "postgres/export/sizes";
     /// The recursive backfill as it was applied.

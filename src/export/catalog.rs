@@ -58,6 +58,8 @@ pub struct Described {
     pub types: Vec<PgType>,
     /// `"schema"."name"`
     pub qualified: String,
+    /// `pg_class.oid`
+    pub oid: u32,
 }
 
 /// A table's name as the user wrote it.
@@ -271,6 +273,8 @@ pub struct ServerFacts {
     pub captured_at: String,
     /// The role that reads.
     pub role: String,
+    /// `server_version_num`, e.g. 150018.
+    pub version_number: i32,
 }
 
 /// Asks who the server is; the first such question of a transaction takes its snapshot.
@@ -289,11 +293,15 @@ pub fn server(session: &Session, location: &str) -> Result<ServerFacts> {
             time_zone: row.try_get("time_zone")?,
             in_recovery: row.try_get("in_recovery")?,
         };
-        let facts = ServerFacts { server, captured_at: row.try_get("captured_at")?, role: row.try_get("role")? };
-        Ok((facts, row.try_get::<_, i32>("version_number")?))
+        Ok(ServerFacts {
+            server,
+            captured_at: row.try_get("captured_at")?,
+            role: row.try_get("role")?,
+            version_number: row.try_get("version_number")?,
+        })
     })?;
-    let (facts, number) = rows.into_iter().next().context("the server doesn't know its own database")?;
-    if number < OLDEST_SERVER {
+    let facts = rows.into_iter().next().context("the server doesn't know its own database")?;
+    if facts.version_number < OLDEST_SERVER {
         bail!("the server is PostgreSQL {}; exports are from version 12 on", facts.server.version);
     }
     Ok(facts)
@@ -339,6 +347,7 @@ pub fn describe(session: &Session, relations: &[Found]) -> Result<(Vec<Described
             table: table(session, relation, oid, columns)?,
             types,
             qualified: relation.qualified(),
+            oid,
         });
     }
     if !refused.is_empty() {

@@ -7,6 +7,8 @@
 use std::future::Future;
 use std::io;
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Error, Result, anyhow};
@@ -36,34 +38,53 @@ pub struct Session {
     reactor: Reactor,
 }
 
+/// Tells the connections of an export that one of them has failed.
+#[derive(Clone, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// Ends every wait.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    fn check(&self) -> Result<()> {
+        ui::check_interrupt()?;
+        if self.0.load(Ordering::SeqCst) { Err(anyhow!("another connection of the export has failed")) } else { Ok(()) }
+    }
+}
+
 /// The driver's event loop. A name lookup that hangs must not keep the process from ending.
-struct Reactor(Option<Runtime>);
+struct Reactor {
+    runtime: Option<Runtime>,
+    stop: Stop,
+}
 
 impl Drop for Reactor {
     fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
+        if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
     }
 }
 
 impl Reactor {
-    fn start() -> Result<Reactor> {
+    fn start(stop: Stop) -> Result<Reactor> {
         // One thread reads and decrypts while another decodes.
         let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("connection").enable_all().build();
-        Ok(Reactor(Some(runtime.context("starting the connection's thread")?)))
+        Ok(Reactor { runtime: Some(runtime.context("starting the connection's thread")?), stop })
     }
 
     fn runtime(&self) -> &Runtime {
-        self.0.as_ref().expect("it is taken on drop only")
+        self.runtime.as_ref().expect("it is taken on drop only")
     }
 
-    /// Drives `work` to its end, or to the user's Ctrl-C.
+    /// Drives `work` to its end, to the user's Ctrl-C or to another connection's failure.
     fn drive<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         self.runtime().block_on(async {
             let mut work = pin!(work);
             loop {
-                ui::check_interrupt()?;
+                self.stop.check()?;
                 if let Ok(done) = timeout(TICK, work.as_mut()).await {
                     return done;
                 }
@@ -77,8 +98,8 @@ impl Session {
     ///
     /// # Errors
     /// Unknown host, refused connection, wrong password, unknown database, TLS: each with the way out.
-    pub fn connect(target: &Target) -> Result<Session> {
-        let reactor = Reactor::start()?;
+    pub fn connect(target: &Target, stop: Stop) -> Result<Session> {
+        let reactor = Reactor::start(stop)?;
         let tls = target.security.connector()?;
         // The driver's own limit ends with the TCP handshake; a server that takes the connection and says nothing needs one too.
         let hosts = u32::try_from(target.config.get_hosts().len().max(1)).unwrap_or(u32::MAX);
@@ -143,7 +164,7 @@ impl Session {
             while let Some(piece) = stream.next().await {
                 take(&piece.map_err(|error| self.explain(&error))?)?;
                 // A stream that never pauses never lets the clock tick.
-                ui::check_interrupt()?;
+                self.reactor.stop.check()?;
             }
             Ok(())
         })

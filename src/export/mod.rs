@@ -2,12 +2,14 @@
 //!
 //! Input: a connection string and table names. Output: a snapshot folder, and a report of what is in it. The rooms in reading
 //! order: [`target`] reads the connection string, [`tls`] and [`connection`] open the session, [`catalog`] finds and describes
-//! the tables, [`copy`], [`values`] and [`numeric`] decode rows.
+//! the tables, [`parts`] cuts them, [`crew`] reads the parts over several connections, [`copy`], [`values`] and [`numeric`] decode
+//! rows.
 //!
 //! Invariants:
 //!
-//! - One REPEATABLE READ, READ ONLY transaction reads everything. The tables are locked (ACCESS SHARE, as any SELECT does) before
-//!   its snapshot is taken: no migration can change their shape in between, and none has to wait for more than the COPY.
+//! - One snapshot of the server is read, in REPEATABLE READ, READ ONLY transactions that share it. The tables are locked (ACCESS
+//!   SHARE, as any SELECT does) before it is taken: no migration can change their shape in between, and none has to wait for more
+//!   than the COPY.
 //! - All settings are local to that transaction: behind a pooler, nothing stays with the server's connection.
 //! - The rows written are as many as `count(*)` says in the same snapshot; else there is no export.
 //! - On any failure, and on Ctrl-C, nothing is left behind.
@@ -16,33 +18,30 @@
 pub mod catalog;
 pub mod connection;
 pub mod copy;
+pub mod crew;
 pub mod numeric;
+pub mod parts;
 pub mod target;
 pub mod tls;
 pub mod values;
 
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow, bail};
-use arrow::record_batch::RecordBatch;
-use indicatif::ProgressBar;
+use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::query::{self, quote_identifier};
+use crate::query;
 use crate::report::{Block, Cell, Finding, Report, SnapshotRef, Table, View};
 use crate::snapshot::manifest::{self, Manifest, RelationSizes, Source};
-use crate::snapshot::writer::{SnapshotWriter, TableWriter, refuse_existing};
+use crate::snapshot::writer::{SnapshotWriter, refuse_existing};
 use crate::ui::Ui;
 use catalog::Described;
-use connection::Session;
-use copy::Decoder;
+use connection::{Session, Stop};
+use crew::{Crew, Relation, Shared};
+use parts::Parts;
 use target::Target;
-
-/// Batches that may wait to be written: decoding goes on while one is compressed.
-const BATCHES_IN_FLIGHT: usize = 2;
 
 /// What to export.
 pub struct Options {
@@ -54,6 +53,8 @@ pub struct Options {
     pub tables: Vec<String>,
     /// The folder to create.
     pub out: PathBuf,
+    /// Connections that may read at once.
+    pub jobs: usize,
 }
 
 /// What was exported.
@@ -75,6 +76,10 @@ pub struct ExportReport {
     pub file_bytes: u64,
     /// Time from connecting to the finished snapshot.
     pub elapsed_ms: u64,
+    /// Connections that read.
+    pub connections: u64,
+    /// Why there weren't more, or why a table was read over one: whole sentences.
+    pub notes: Vec<String>,
 }
 
 /// One table of an export.
@@ -102,17 +107,28 @@ pub fn export(options: &Options, ui: &Ui) -> Result<ExportReport> {
     let started = Instant::now();
     refuse_existing(&options.out)?;
     let target = Target::parse(&options.url, options.password.as_deref())?;
-    let session = Session::connect(&target)?;
+    let stop = Stop::default();
+    let session = Session::connect(&target, stop.clone())?;
     let (found, lockable) = look_up(&session, options, &target)?;
-    let facts = begin(&session, &lockable, &target.location)?;
+    let (facts, shared) = begin(&session, &lockable, &target.location, options.jobs > 1)?;
     let (described, enums) = catalog::describe(&session, &found)?;
     let writer = SnapshotWriter::create(&options.out)?;
+    let parts =
+        described.iter().map(|d| parts::split(&session, d, facts.version_number)).collect::<Result<Vec<Parts>>>()?;
+    let mut crew = Crew::new(session, stop);
+    let most = parts.iter().map(|parts| parts.statements.len()).max().unwrap_or(1);
+    let alone = crew.grow(options.jobs.min(most), &shared, &target, &lockable)?;
+    let mut notes: Vec<String> =
+        alone.into_iter().map(|reason| format!("Fewer connections read than asked for: {reason}.")).collect();
     let mut tables = Vec::new();
-    for (index, described) in described.into_iter().enumerate() {
-        let file = file_name(&described.table.name, index);
+    for (index, (described, parts)) in described.into_iter().zip(&parts).enumerate() {
         let name = described.table.name.clone();
-        tables
-            .push(export_table(&session, &writer, described, &file, ui).with_context(|| format!("exporting {name}"))?);
+        if let Some(reason) = parts.whole_because.as_ref().filter(|_| options.jobs > 1) {
+            notes.push(format!("The table {name} was read over one connection: {reason}."));
+        }
+        let file = file_name(&name, index);
+        let exported = export_table(&crew, &writer, described, parts, &file, ui);
+        tables.push(exported.with_context(|| format!("exporting {name}"))?);
     }
     let manifest = Manifest {
         format_version: manifest::FORMAT_VERSION,
@@ -124,8 +140,11 @@ pub fn export(options: &Options, ui: &Ui) -> Result<ExportReport> {
         tables,
     };
     let manifest = writer.publish(manifest)?;
-    let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    Ok(ExportReport::new(options.out.display().to_string(), manifest, facts.server, elapsed_ms))
+    let mut report = ExportReport::new(options.out.display().to_string(), manifest, facts.server);
+    report.elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    report.connections = crew.size() as u64;
+    report.notes = notes;
+    Ok(report)
 }
 
 /// Finds the tables and which of them can be locked, in a transaction that ends before the export's own begins: a snapshot must
@@ -144,94 +163,60 @@ fn look_up(session: &Session, options: &Options, target: &Target) -> Result<(Vec
     Ok((found, lockable))
 }
 
-/// Opens the transaction: locks first, then the snapshot, then the settings.
-fn begin(session: &Session, lockable: &[String], location: &str) -> Result<catalog::ServerFacts> {
-    session.run(query::EXPORT_BEGIN.text)?;
-    session.run(query::EXPORT_LOCK_TIMEOUT.text)?;
-    if !lockable.is_empty() {
-        session.run(&format!("LOCK TABLE {} IN ACCESS SHARE MODE", lockable.join(", ")))?;
+/// Opens the transaction: locks first, then the snapshot, then the settings. The snapshot is shared at once or never.
+fn begin(
+    session: &Session,
+    lockable: &[String],
+    location: &str,
+    share: bool,
+) -> Result<(catalog::ServerFacts, Shared)> {
+    let open = || -> Result<()> {
+        session.run(query::EXPORT_BEGIN.text)?;
+        session.run(query::EXPORT_LOCK_TIMEOUT.text)?;
+        if !lockable.is_empty() {
+            session.run(&format!("LOCK TABLE {} IN ACCESS SHARE MODE", lockable.join(", ")))?;
+        }
+        Ok(())
+    };
+    open()?;
+    let shared = if share { Shared::by(session) } else { Shared::Not("one connection was asked for".to_owned()) };
+    if share && matches!(shared, Shared::Not(_)) {
+        session.run(query::EXPORT_END.text)?;
+        open()?;
     }
     let mut facts = catalog::server(session, location)?;
     session.fetch(&query::EXPORT_SETTINGS, &[], |_| Ok(()))?;
     facts.server.lsn = catalog::lsn(session)?;
-    Ok(facts)
+    Ok((facts, shared))
 }
 
-/// Counts a table, then streams it into its Parquet file.
+/// Counts a table and writes its rows to its Parquet file.
 fn export_table(
-    session: &Session,
+    crew: &Crew,
     snapshot: &SnapshotWriter,
     described: Described,
+    parts: &Parts,
     file: &str,
     ui: &Ui,
 ) -> Result<manifest::Table> {
-    let Described { mut table, types, qualified } = described;
-    let spinner = ui.spinner(&format!("counting the rows of {}", table.name));
-    let counted = session.number(&format!("SELECT count(*) FROM {qualified}"));
-    spinner.finish_and_clear();
-    let counted = counted?;
-    let columns: Vec<String> = table.columns.iter().map(|c| quote_identifier(&c.name)).collect();
-    let sql = format!("COPY (SELECT {} FROM {qualified}) TO STDOUT (FORMAT binary)", columns.join(", "));
-    let writer = snapshot.table_file(file, &table.columns, &types)?;
-    let mut decoder = Decoder::new(writer.schema(), &types);
-    let bar = ui.bar(counted, "rows", &table.name);
-    let written = stream(session, &sql, &mut decoder, writer, &bar);
+    let Described { mut table, types, qualified, .. } = described;
+    let count = format!("SELECT count(*) FROM {qualified}");
+    let relation = Relation { statements: &parts.statements, count: &count, types: &types };
+    let mut writer = snapshot.table_file(file, &table.columns, &types)?.into_groups()?;
+    let bar = ui.bar(parts.estimated_rows, "rows", &table.name);
+    let read = crew.read(&relation, &mut writer, &bar);
     bar.finish_and_clear();
-    let data_file = written?.finish()?;
-    if data_file.rows != counted {
-        bail!("the server counts {counted} rows and sends {}", data_file.rows);
+    let read = read?;
+    let data_file = writer.finish()?;
+    if data_file.rows != read.counted {
+        bail!("the server counts {} rows and sends {}", read.counted, data_file.rows);
     }
-    for (column, extent) in table.columns.iter_mut().zip(decoder.numeric_extents()) {
+    for (column, extent) in table.columns.iter_mut().zip(read.numeric_extents) {
         column.numeric_extent = extent;
     }
     table.rows = data_file.rows;
     table.files = vec![data_file];
     Ok(table)
-}
-
-/// Decodes on this thread and writes on another. A failure to write is the one reported: it is why reading stops.
-fn stream(
-    session: &Session,
-    sql: &str,
-    decoder: &mut Decoder,
-    mut writer: TableWriter,
-    bar: &ProgressBar,
-) -> Result<TableWriter> {
-    let (sender, receiver): (SyncSender<RecordBatch>, Receiver<RecordBatch>) = sync_channel(BATCHES_IN_FLIGHT);
-    std::thread::scope(|scope| {
-        let writing = scope.spawn(move || -> Result<TableWriter> {
-            for batch in receiver {
-                writer.write(&batch)?;
-            }
-            Ok(writer)
-        });
-        let read = read(session, sql, decoder, &sender, bar);
-        drop(sender);
-        let written = writing.join().map_err(|_| anyhow!("the thread that writes has panicked"))??;
-        read.map(|()| written)
-    })
-}
-
-fn read(
-    session: &Session,
-    sql: &str,
-    decoder: &mut Decoder,
-    batches: &SyncSender<RecordBatch>,
-    bar: &ProgressBar,
-) -> Result<()> {
-    let send = |decoder: &mut Decoder| -> Result<()> {
-        if let Some(batch) = decoder.take_batch()? {
-            batches.send(batch).context("the rows can't be written")?;
-            bar.set_position(decoder.rows());
-        }
-        Ok(())
-    };
-    session.copy(sql, |piece| {
-        decoder.push(piece)?;
-        if decoder.is_full() { send(decoder) } else { Ok(()) }
-    })?;
-    decoder.check_end()?;
-    send(decoder)
 }
 
 /// A file name that no file system and no glob trips over. The number keeps two odd names apart.
@@ -245,7 +230,7 @@ fn file_name(table: &str, index: usize) -> String {
 }
 
 impl ExportReport {
-    fn new(path: String, manifest: Manifest, server: manifest::Server, elapsed_ms: u64) -> ExportReport {
+    fn new(path: String, manifest: Manifest, server: manifest::Server) -> ExportReport {
         let tables: Vec<ExportedTable> = manifest
             .tables
             .iter()
@@ -266,7 +251,9 @@ impl ExportReport {
             rows: tables.iter().map(|t| t.rows).sum(),
             file_bytes: tables.iter().map(|t| t.file_bytes).sum(),
             tables,
-            elapsed_ms,
+            elapsed_ms: 0,
+            connections: 1,
+            notes: Vec::new(),
         }
     }
 
@@ -320,6 +307,7 @@ impl Report for ExportReport {
             ("server snapshot", server.snapshot.as_str().into()),
             ("LSN", server.lsn.clone().map_or_else(|| "not readable by this role".into(), Cell::Text)),
             ("snapshot id", self.id.as_str().into()),
+            ("connections", self.connections.into()),
         ];
         let mut tables = Table::new("Tables", &["table", "rows", "columns", "Parquet", "on the server"]);
         for table in &self.tables {
@@ -331,15 +319,11 @@ impl Report for ExportReport {
                 table.server_bytes.map_or(Cell::Empty, |s| Cell::Bytes(s.total_bytes)),
             ]);
         }
-        View {
-            title: format!("Export {}", self.id),
-            headline: vec![headline],
-            blocks: vec![
-                Block::Facts(facts.into_iter().map(|(label, cell)| (label.to_owned(), cell)).collect()),
-                Block::Table(tables),
-                Block::Note(format!("Look at it with `rehearsal inspect {}`.", self.path)),
-            ],
-        }
+        let facts = facts.into_iter().map(|(label, cell)| (label.to_owned(), cell)).collect();
+        let mut blocks = vec![Block::Facts(facts), Block::Table(tables)];
+        blocks.extend(self.notes.iter().cloned().map(Block::Note));
+        blocks.push(Block::Note(format!("Look at it with `rehearsal inspect {}`.", self.path)));
+        View { title: format!("Export {}", self.id), headline: vec![headline], blocks }
     }
 }
 

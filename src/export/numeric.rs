@@ -142,6 +142,16 @@ pub fn widen(extent: &mut NumericExtent, value: &Numeric<'_>) {
     extent.scale = extent.scale.max(after);
 }
 
+/// What two sets of values need together.
+pub fn joined(a: Option<NumericExtent>, b: Option<NumericExtent>) -> Option<NumericExtent> {
+    let (Some(a), Some(b)) = (a, b) else { return a.or(b) };
+    Some(NumericExtent {
+        integer_digits: a.integer_digits.max(b.integer_digits),
+        scale: a.scale.max(b.scale),
+        special_values: a.special_values + b.special_values,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,7 @@
 //! removes everything it wrote. Left out: where the rows come from.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Read, Write};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,6 +17,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use sha2::{Digest, Sha256};
 
+use super::groups::{GroupedWriter, HashedFile};
 use super::manifest::{self, Column, DataFile, Manifest, hex};
 use super::types::PgType;
 use crate::staging::Staged;
@@ -24,7 +25,7 @@ use crate::staging::Staged;
 /// Rows a row group holds: small enough to read in parallel and to bound memory, large enough to compress.
 pub const ROW_GROUP_ROWS: usize = 122_880;
 /// Bytes a row group holds, where its rows are large.
-const ROW_GROUP_BYTES: usize = 128 << 20;
+pub(super) const ROW_GROUP_BYTES: usize = 128 << 20;
 
 /// Refuses a `target` where something is already.
 ///
@@ -73,8 +74,8 @@ impl SnapshotWriter {
             .set_statistics_enabled(EnabledStatistics::Chunk)
             .set_created_by(format!("rehearsal {}", env!("CARGO_PKG_VERSION")))
             .build();
-        let writer = ArrowWriter::try_new(BufWriter::with_capacity(1 << 20, file), schema.clone(), Some(properties))?;
-        Ok(TableWriter { path: path.to_owned(), full, shown: self.shown(path), schema, writer, rows: 0 })
+        let writer = ArrowWriter::try_new(HashedFile::new(file), schema.clone(), Some(properties))?;
+        Ok(TableWriter { path: path.to_owned(), shown: self.shown(path), schema, writer, rows: 0 })
     }
 
     /// Writes the manifest, syncs the folder and gives it its name.
@@ -106,10 +107,9 @@ impl SnapshotWriter {
 /// One Parquet file in the making.
 pub struct TableWriter {
     path: String,
-    full: PathBuf,
     shown: String,
     schema: SchemaRef,
-    writer: ArrowWriter<BufWriter<File>>,
+    writer: ArrowWriter<HashedFile>,
     rows: u64,
 }
 
@@ -134,18 +134,22 @@ impl TableWriter {
         Ok(())
     }
 
+    /// The same file for row groups that are encoded elsewhere; nothing may have been written to it yet.
+    ///
+    /// # Errors
+    /// None in practice: nothing is left to be flushed.
+    pub fn into_groups(self) -> Result<GroupedWriter> {
+        let (writer, factory) = self.writer.into_serialized_writer()?;
+        let (path, shown, schema, rows) = (self.path, self.shown, self.schema, self.rows);
+        Ok(GroupedWriter { path, shown, schema, writer, factory: Arc::new(factory), rows })
+    }
+
     /// Writes the footer, syncs the file and returns its manifest entry.
     ///
     /// # Errors
-    /// When writing or reading back fails.
+    /// When writing fails.
     pub fn finish(self) -> Result<DataFile> {
-        let finish = || -> Result<(String, u64)> {
-            let mut buffered = self.writer.into_inner()?;
-            buffered.flush()?;
-            let file = buffered.into_inner().map_err(|e| e.into_error())?;
-            file.sync_all()?;
-            hash_file(&self.full)
-        };
+        let finish = || -> Result<(String, u64)> { self.writer.into_inner()?.finish() };
         let (sha256, size_bytes) = finish().with_context(|| format!("writing {}", self.shown))?;
         Ok(DataFile { path: self.path, rows: self.rows, size_bytes, sha256 })
     }

@@ -251,7 +251,7 @@ fn a_connection_cut_in_the_middle() {
     let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
         WHERE application_name = 'rehearsal' AND datname = current_database()";
     let ended: i64 = database.client().query_one(cut, &[]).expect("a count").get(0);
-    assert_eq!(ended, 1);
+    assert!(ended >= 1, "{ended} connections");
     let output = child.wait_with_output().expect("it ends");
     let stderr = check_failed(folder.path(), &output);
     check(&stderr, &["error: exporting large", "nothing was left behind: run the export again"]);

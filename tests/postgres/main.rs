@@ -17,6 +17,7 @@ mod demo;
 mod dry_run;
 mod export;
 mod export_errors;
+mod export_parallel;
 mod export_tls;
 mod export_values;
 mod expressions;

@@ -1,0 +1,273 @@
+//! The crew: how do several connections read one relation from one snapshot of the server?
+//!
+//! Input: a session in its transaction, parts of relations. Output: the parts' rows, encoded side by side and written in order.
+//! Invariants: every connection reads the very snapshot of the first; the locks are the first one's, and no other ever waits for
+//! one; a part begins only when there is a place for it before the file, which bounds memory by connections; the first failure
+//! stops all. Left out: which parts there are.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use anyhow::{Context, Result, anyhow};
+use arrow::record_batch::RecordBatch;
+use indicatif::ProgressBar;
+
+use super::connection::{Session, Stop};
+use super::copy::Decoder;
+use super::numeric;
+use super::target::Target;
+use crate::query::{self, quote_literal};
+use crate::snapshot::groups::{EncodedPart, Encoders, GroupedWriter};
+use crate::snapshot::manifest::NumericExtent;
+use crate::snapshot::types::PgType;
+
+/// Batches that may wait to be encoded: decoding goes on meanwhile.
+const BATCHES_IN_FLIGHT: usize = 2;
+
+/// The connections of an export.
+pub struct Crew {
+    sessions: Vec<Session>,
+    stop: Stop,
+}
+
+/// Can other connections read what the first one's transaction reads?
+pub enum Shared {
+    /// Under this name.
+    As(String),
+    /// No, and why.
+    Not(String),
+}
+
+impl Shared {
+    /// Shares the snapshot of a transaction that has just begun. Where that fails, the transaction is over.
+    pub fn by(session: &Session) -> Shared {
+        let names = session.fetch(&query::EXPORT_SHARE_SNAPSHOT, &[], |row| row.try_get::<_, String>("snapshot"));
+        match names.map(|names| names.into_iter().next()) {
+            Ok(Some(name)) => Shared::As(name),
+            Ok(None) => Shared::Not("the server names no snapshot".to_owned()),
+            Err(error) => Shared::Not(format!("the server can't share its snapshot ({})", error.root_cause())),
+        }
+    }
+}
+
+/// A relation to read.
+pub struct Relation<'a> {
+    /// `COPY … TO STDOUT` statements: its parts, in row order.
+    pub statements: &'a [String],
+    /// Counts its rows.
+    pub count: &'a str,
+    /// Its columns' types.
+    pub types: &'a [PgType],
+}
+
+/// What reading a relation gave beside its file's rows.
+pub struct Read {
+    /// Rows that the server counts in the same snapshot.
+    pub counted: u64,
+    /// Per column, what the values of an unbounded `numeric` need.
+    pub numeric_extents: Extents,
+}
+
+type Extents = Vec<Option<NumericExtent>>;
+
+/// A part that is read and encoded.
+struct Done {
+    index: usize,
+    part: EncodedPart,
+    numeric_extents: Extents,
+}
+
+impl Crew {
+    /// A crew of one.
+    pub fn new(first: Session, stop: Stop) -> Crew {
+        Crew { sessions: vec![first], stop }
+    }
+
+    /// The session that holds the locks and the snapshot.
+    pub fn first(&self) -> &Session {
+        &self.sessions[0]
+    }
+
+    /// How many connections there are.
+    pub fn size(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Adds connections on the same snapshot until there are `jobs`. Where the server has no more to give, those there are do the
+    /// work: then the reason is returned.
+    ///
+    /// # Errors
+    /// When interrupted.
+    pub fn grow(
+        &mut self,
+        jobs: usize,
+        shared: &Shared,
+        target: &Target,
+        lockable: &[String],
+    ) -> Result<Option<String>> {
+        while self.sessions.len() < jobs {
+            let joined = match shared {
+                Shared::As(snapshot) => join(target, &self.stop, snapshot, lockable),
+                Shared::Not(reason) => return Ok(Some(reason.clone())),
+            };
+            match joined {
+                Ok(session) => self.sessions.push(session),
+                Err(error) => {
+                    crate::ui::check_interrupt()?;
+                    return Ok(Some(format!("no further connection could join: {error:#}")));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads the parts of a relation into its file. The first connection counts the rows before it joins in.
+    ///
+    /// # Errors
+    /// When reading, decoding or writing fails: the first failure, where one causes others.
+    pub fn read(&self, relation: &Relation<'_>, file: &mut GroupedWriter, bar: &ProgressBar) -> Result<Read> {
+        let total = relation.statements.len();
+        let readers = self.sessions.len().min(total);
+        // For each reader a part under way, and a finished one that waits for its turn.
+        let places = 2 * readers;
+        let (tickets, queue) = sync_channel(places);
+        let (finished, arrivals) = sync_channel(places);
+        let (queue, counted) = (Mutex::new(queue), AtomicU64::new(0));
+        let encoders = file.encoders();
+        let written = std::thread::scope(|scope| {
+            for (number, session) in self.sessions.iter().take(readers).enumerate() {
+                let reader = Reader { session, relation, encoders: encoders.clone(), queue: &queue, bar };
+                let (finished, counted) = (finished.clone(), &counted);
+                scope.spawn(move || {
+                    let count = if number == 0 { reader.count(counted) } else { Ok(()) };
+                    if let Err(error) = count.and_then(|()| reader.work(&finished)) {
+                        // Nobody listens where another failure came first.
+                        let _ = finished.send(Err(error));
+                    }
+                });
+            }
+            drop(finished);
+            let written = write_in_order(total, tickets, &arrivals, file);
+            if written.is_err() {
+                self.stop.set();
+            }
+            written
+        });
+        Ok(Read { numeric_extents: written?, counted: counted.into_inner() })
+    }
+}
+
+/// A further connection on the same snapshot.
+fn join(target: &Target, stop: &Stop, snapshot: &str, lockable: &[String]) -> Result<Session> {
+    let session = Session::connect(target, stop.clone())?;
+    session.run(query::EXPORT_BEGIN.text)?;
+    session.run(&format!("SET TRANSACTION SNAPSHOT {}", quote_literal(snapshot)))?;
+    if !lockable.is_empty() {
+        // Waiting behind a migration that itself waits for the first connection would never end.
+        session.run(&format!("LOCK TABLE {} IN ACCESS SHARE MODE NOWAIT", lockable.join(", ")))?;
+    }
+    session.fetch(&query::EXPORT_SETTINGS, &[], |_| Ok(()))?;
+    Ok(session)
+}
+
+/// Hands out parts as places become free, and writes them in order.
+fn write_in_order(
+    total: usize,
+    tickets: SyncSender<usize>,
+    arrivals: &Receiver<Result<Done>>,
+    file: &mut GroupedWriter,
+) -> Result<Extents> {
+    let mut early = BTreeMap::new();
+    let mut numeric_extents: Option<Extents> = None;
+    let mut remaining = 0..total;
+    let mut places = 0..total;
+    // The channel holds as many as there are places, so this never waits.
+    while places.start < total && tickets.try_send(places.start).is_ok() {
+        places.next();
+    }
+    while remaining.start < total {
+        let done: Done = arrivals.recv().map_err(|_| anyhow!("a thread that reads has panicked"))??;
+        let seen = numeric_extents.get_or_insert_with(|| vec![None; done.numeric_extents.len()]);
+        for (all, own) in seen.iter_mut().zip(done.numeric_extents) {
+            *all = numeric::joined(*all, own);
+        }
+        early.insert(done.index, done.part);
+        while let Some(part) = early.remove(&remaining.start) {
+            file.append(part)?;
+            remaining.next();
+            if let Some(next) = places.next() {
+                tickets.send(next).context("the threads that read have gone")?;
+            }
+        }
+    }
+    Ok(numeric_extents.unwrap_or_default())
+}
+
+/// One connection at work on a relation.
+struct Reader<'a> {
+    session: &'a Session,
+    relation: &'a Relation<'a>,
+    encoders: Encoders,
+    queue: &'a Mutex<Receiver<usize>>,
+    bar: &'a ProgressBar,
+}
+
+impl Reader<'_> {
+    fn count(&self, counted: &AtomicU64) -> Result<()> {
+        let rows = self.session.number(self.relation.count)?;
+        counted.store(rows, Ordering::SeqCst);
+        self.bar.set_length(rows);
+        Ok(())
+    }
+
+    /// Reads parts until there are no more.
+    fn work(&self, finished: &SyncSender<Result<Done>>) -> Result<()> {
+        loop {
+            let ticket = self.queue.lock().map_err(|_| anyhow!("a thread that reads has panicked"))?.recv();
+            let Ok(index) = ticket else { return Ok(()) };
+            let (part, numeric_extents) = self.part(&self.relation.statements[index])?;
+            if finished.send(Ok(Done { index, part, numeric_extents })).is_err() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Decodes on this thread and encodes on another.
+    fn part(&self, sql: &str) -> Result<(EncodedPart, Extents)> {
+        let mut decoder = Decoder::new(self.encoders.schema(), self.relation.types);
+        let (sender, receiver): (SyncSender<RecordBatch>, Receiver<RecordBatch>) = sync_channel(BATCHES_IN_FLIGHT);
+        let mut encoder = self.encoders.encoder();
+        let part = std::thread::scope(|scope| {
+            let encoding = scope.spawn(move || -> Result<EncodedPart> {
+                for batch in receiver {
+                    encoder.write(&batch)?;
+                }
+                encoder.finish()
+            });
+            let read = self.decode(sql, &mut decoder, &sender);
+            drop(sender);
+            // A failure to encode is the one reported: it is why reading stops.
+            let part = encoding.join().map_err(|_| anyhow!("the thread that encodes has panicked"))??;
+            read.map(|()| part)
+        })?;
+        Ok((part, decoder.numeric_extents()))
+    }
+
+    fn decode(&self, sql: &str, decoder: &mut Decoder, batches: &SyncSender<RecordBatch>) -> Result<()> {
+        let send = |decoder: &mut Decoder| -> Result<()> {
+            if let Some(batch) = decoder.take_batch()? {
+                self.bar.inc(batch.num_rows() as u64);
+                batches.send(batch).context("the rows can't be encoded")?;
+            }
+            Ok(())
+        };
+        self.session.copy(sql, |piece| {
+            decoder.push(piece)?;
+            if decoder.is_full() { send(decoder) } else { Ok(()) }
+        })?;
+        decoder.check_end()?;
+        send(decoder)
+    }
+}
