@@ -384,6 +384,7 @@ impl Reader<'_> {
 
     fn value_function(&mut self, function: &protobuf::SqlValueFunction) -> Outcome<Typed> {
         use SqlValueFunctionOp as Op;
+        self.is_mutable = true;
         let now = self.now();
         match SqlValueFunctionOp::try_from(function.op) {
             Ok(Op::SvfopCurrentTimestamp | Op::SvfopCurrentTimestampN) => {

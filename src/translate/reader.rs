@@ -16,6 +16,8 @@ pub(super) struct Reader<'a> {
     pub named: Vec<Named>,
     /// Depth of views being read, so that one that reads itself ends.
     pub view_depth: usize,
+    /// Something was read that may give another value at another time: an index can't be made of it.
+    pub is_mutable: bool,
     /// What isn't a column may be one of these.
     pub variables: Option<&'a Variables>,
 }
@@ -39,6 +41,7 @@ impl<'a> Reader<'a> {
             writes: Vec::new(),
             named: Vec::new(),
             view_depth: 0,
+            is_mutable: false,
             variables: Some(&translator.settings.variables).filter(|variables| !variables.is_empty()),
         }
     }

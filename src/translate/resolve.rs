@@ -94,6 +94,9 @@ impl Reader<'_> {
         if zoned(&value.ty) != zoned(to) && time(&value.ty) && time(to) {
             self.needs_utc("a conversion between times with and without time zone")?;
         }
+        if let (Some(from), Some(to)) = (Id::of(&value.ty), Id::of(to)) {
+            self.is_mutable |= !coercion::is_immutable(from, to);
+        }
         convert(value, to, context, column, self.catalog())
     }
 
@@ -111,6 +114,7 @@ impl Reader<'_> {
     /// Resolves an operator: its operands converted, and the type of its result.
     pub(super) fn operands(&mut self, name: &str, left: Typed, right: Typed) -> Outcome<(Typed, Typed, Type)> {
         let chosen = self.chosen_operator(name, &left.ty, &right.ty)?;
+        self.is_mutable |= !chosen.is_immutable && !joins_immutably(name, &chosen);
         let result = chosen.result.to_type().ok_or_else(|| self.no_operator(name, &left.ty, &right.ty))?;
         if left.ty.is_number() && right.ty.is_number() {
             // Numbers of two kinds are brought together where they are computed with.
@@ -138,7 +142,10 @@ impl Reader<'_> {
             return Err(Problem::unsupported(format!("the operator {name} before {}", self.shown(&value.ty))));
         };
         match resolution::operator(name, None, id) {
-            Ok(chosen) => self.adapt(value, chosen.right),
+            Ok(chosen) => {
+                self.is_mutable |= !chosen.is_immutable;
+                self.adapt(value, chosen.right)
+            }
             Err(failure) => Err(self.operator_failure(name, None, (&value.ty, id), failure)),
         }
     }
@@ -208,6 +215,7 @@ impl Reader<'_> {
         let Origin::BuiltIn(function) = chosen.origin else {
             return Err(Problem::unsupported("a function that the database defines itself"));
         };
+        self.is_mutable |= function.volatility != b'i';
         let mut values: Vec<Option<Typed>> = given.args.into_iter().map(Some).collect();
         let mut args = Vec::new();
         for (at, (wanted, place)) in chosen.arguments.iter().zip(&chosen.given).enumerate() {
@@ -326,6 +334,13 @@ impl Reader<'_> {
 pub(super) fn missing_function(call: &str) -> Problem {
     Problem::rejected("42883", format!("function {call} does not exist"))
         .hint("No function matches the given name and argument types. You might need to add explicit type casts.")
+}
+
+/// `text || other` is as immutable as the other's text form: the server looks into the function behind it.
+fn joins_immutably(name: &str, chosen: &ChosenOperator) -> bool {
+    let text = pg::tables().by_name("text").unwrap_or(chosen.result);
+    let writes = |id: Id| coercion::is_immutable(id, text);
+    name == "||" && chosen.left.is_some_and(writes) && writes(chosen.right)
 }
 
 fn no_array(element: Id) -> Problem {

@@ -30,6 +30,8 @@ pub struct ChosenOperator {
     pub right: Id,
     /// Result.
     pub result: Id,
+    /// Gives the same at any time.
+    pub is_immutable: bool,
 }
 
 /// A function of the database, as far as resolution needs it.
@@ -121,6 +123,7 @@ pub fn operator(name: &str, left: Option<Id>, right: Id) -> Result<ChosenOperato
         left: operator.left.map(concrete).transpose()?,
         right: concrete(operator.right)?,
         result: concrete(operator.result)?,
+        is_immutable: operator.is_immutable,
     })
 }
 
