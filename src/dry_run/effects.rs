@@ -73,7 +73,11 @@ impl Run<'_, '_> {
             Some(using) => {
                 let then = Translator { catalog: before, settings: self.settings, tie: Tie::Least };
                 let (value, _) = then.table_expression(table, &using.node, Some(&converted.ty))?;
-                self.store.ensure(table, columns_in(&value))?;
+                let columns = columns_in(&value);
+                if columns.is_empty() && !value.to_uppercase().contains(" OVER ") {
+                    self.compute(std::slice::from_ref(&value))?;
+                }
+                self.store.ensure(table, columns)?;
                 value
             }
         };
@@ -113,6 +117,9 @@ impl Run<'_, '_> {
     fn fill(&mut self, table: Oid, query: &Expression) -> Ran<()> {
         let node = query.node.node.as_ref().ok_or_else(|| Problem::unsupported("a table without a query"))?;
         let plan = self.translator().select(node)?;
+        if plan.outputs.len() != columns_of(self.catalog, table).len() {
+            return Err(Problem::unsupported("a query whose * stood for other columns when its view was made").into());
+        }
         let outputs: Vec<String> = columns_of(self.catalog, table)
             .iter()
             .zip(&plan.outputs)

@@ -95,6 +95,10 @@ impl Reader<'_> {
                 if family(&ty) == Family::Text {
                     self.orders_text();
                 }
+                if super::number::is_text(&ty) {
+                    let values: Vec<String> = values.iter().map(|value| format!("coalesce({value}, '')")).collect();
+                    return Ok(Typed::new(format!("pg_numeric_{word}({})", values.join(", ")), ty));
+                }
                 Ok(Typed::new(format!("{word}({})", values.join(", ")), ty))
             }
             NodeEnum::TypeCast(cast) => self.type_cast(cast, site).map_err(|p| p.at(cast.location)),
@@ -167,10 +171,7 @@ impl Reader<'_> {
             return Ok(Typed::integer(value));
         }
         let ty = Type::Numeric(None);
-        match super::literal::decimal(text, &ty) {
-            Some(sql) => Ok(Typed::new(sql, ty)),
-            None => Err(Problem::unsupported(format!("the number {text}"))),
-        }
+        Ok(Typed::new(super::number::literal(text, &ty)?, ty))
     }
 
     fn column(&mut self, column: &protobuf::ColumnRef, site: Site<'_>) -> Outcome<Typed> {
@@ -225,9 +226,10 @@ impl Reader<'_> {
         shown: &str,
         site: Site<'_>,
     ) -> Outcome<Typed> {
-        let Some(grouping) = site.grouping.filter(|grouping| !grouping.contains(&column.sql)) else {
-            return Ok(column.clone());
-        };
+        let Some(grouping) = site.grouping else { return Ok(column.clone()) };
+        if grouping.contains(&column.sql) {
+            return Ok(grouping.value(column.clone()));
+        }
         if source.is_some_and(|source| grouping.determined.contains(&source)) {
             // The group has one row of this table, so any of its values is the value.
             return Ok(Typed::new(format!("any_value({})", column.sql), column.ty.clone()));
@@ -301,15 +303,15 @@ impl Reader<'_> {
     }
 
     fn boolean_test(&mut self, test: &protobuf::BooleanTest, site: Site<'_>) -> Outcome<Typed> {
-        let value = self.condition(required(&test.arg)?, Site { clause: "IS TRUE", ..site })?;
-        let word = match BoolTestType::try_from(test.booltesttype) {
-            Ok(BoolTestType::IsTrue) => "IS TRUE",
-            Ok(BoolTestType::IsNotTrue) => "IS NOT TRUE",
-            Ok(BoolTestType::IsFalse) => "IS FALSE",
-            Ok(BoolTestType::IsNotFalse) => "IS NOT FALSE",
-            Ok(BoolTestType::IsUnknown) => "IS NULL",
-            _ => "IS NOT NULL",
+        let (clause, word) = match BoolTestType::try_from(test.booltesttype) {
+            Ok(BoolTestType::IsTrue) => ("IS TRUE", "IS TRUE"),
+            Ok(BoolTestType::IsNotTrue) => ("IS NOT TRUE", "IS NOT TRUE"),
+            Ok(BoolTestType::IsFalse) => ("IS FALSE", "IS FALSE"),
+            Ok(BoolTestType::IsNotFalse) => ("IS NOT FALSE", "IS NOT FALSE"),
+            Ok(BoolTestType::IsUnknown) => ("IS UNKNOWN", "IS NULL"),
+            _ => ("IS NOT UNKNOWN", "IS NOT NULL"),
         };
+        let value = self.condition(required(&test.arg)?, Site { clause, ..site })?;
         Ok(Typed::new(format!("({value} {word})"), Type::Bool))
     }
 
@@ -458,7 +460,11 @@ impl Reader<'_> {
                 let negated = kind == AExprKind::AexprNotBetween;
                 Ok(Typed::new(if negated { format!("(NOT {sql})") } else { sql }, Type::Bool))
             }
-            AExprKind::AexprSimilar => Err(Problem::unsupported("SIMILAR TO")),
+            AExprKind::AexprSimilar => {
+                let subject = self.expression(left, site)?;
+                let (pattern, escape) = self.pattern_and_escape(right, site)?;
+                self.similar(subject, pattern, escape, name.starts_with('!'))
+            }
             _ => Err(Problem::unsupported(format!("the operator {name}"))),
         }
     }
@@ -519,6 +525,12 @@ impl Reader<'_> {
         let value = self.expression(operand, site)?;
         let value = self.operand(name, value)?;
         match (name, number_rank(&value.ty)) {
+            ("-", Some(_)) if matches!(value.ty, Type::Numeric(_)) => {
+                Ok(Typed::new(format!("pg_numeric_neg({})", super::number::text(&value)), Type::Numeric(None)))
+            }
+            ("-", Some(_)) if matches!(value.ty, Type::Float4 | Type::Float8) => {
+                Ok(Typed::new(format!("(-{})", value.sql), value.ty))
+            }
             ("-", Some(_)) => {
                 self.operator("-", Typed::new(format!("CAST(0 AS {})", physical(&value.ty)), value.ty.clone()), value)
             }
@@ -605,8 +617,12 @@ impl Reader<'_> {
         };
         let Type::Array(element) = &array.ty else { return Err(Problem::unsupported("ANY of an array")) };
         let element = (**element).clone();
-        let (subject, _) = self.comparable(name, subject, Typed::new("NULL", element))?;
-        let (x, list) = (&subject.sql, &array.sql);
+        let (subject, other) = self.comparable(name, subject, Typed::new("x", element))?;
+        let list = match other.sql.as_str() {
+            "x" => array.sql.clone(),
+            key => format!("list_transform({}, lambda x: {key})", array.sql),
+        };
+        let (x, list) = (&subject.sql, &list);
         let found = format!(
             "CASE WHEN {list} IS NULL THEN NULL WHEN len({list}) = 0 THEN false WHEN {x} IS NULL THEN NULL WHEN list_contains({list}, {x}) THEN true WHEN list_count({list}) < len({list}) THEN NULL ELSE false END"
         );
@@ -616,10 +632,12 @@ impl Reader<'_> {
     /// `x LIKE p ESCAPE e` reaches us as `x ~~ like_escape(p, e)`.
     fn pattern_and_escape(&mut self, node: &Node, site: Site<'_>) -> Outcome<(Typed, Option<Typed>)> {
         if let Some(NodeEnum::FuncCall(call)) = &node.node
-            && words(&call.funcname).last() == Some(&"like_escape")
-            && let [pattern, escape] = call.args.as_slice()
+            && matches!(words(&call.funcname).last(), Some(&"like_escape" | &"similar_to_escape"))
+            && let [pattern, escape @ ..] = call.args.as_slice()
         {
-            return Ok((self.expression(pattern, site)?, Some(self.expression(escape, site)?)));
+            let pattern = self.expression(pattern, site)?;
+            let escape = escape.first().map(|escape| self.expression(escape, site)).transpose()?;
+            return Ok((pattern, escape));
         }
         Ok((self.expression(node, site)?, None))
     }
@@ -635,7 +653,7 @@ impl Reader<'_> {
                 "42804",
                 format!(
                     "cannot subscript type {} because it does not support subscripting",
-                    value.ty.name(self.catalog())
+                    value.ty.base_name(self.catalog())
                 ),
             ));
         };

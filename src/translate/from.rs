@@ -59,7 +59,14 @@ impl Reader<'_> {
             return Ok((source, format!("{} AS {alias}", named.table)));
         }
         if let Some(table) = self.catalog().table(schema, name) {
+            if !table.populated {
+                let message = format!("materialized view \"{name}\" has not been populated");
+                return Err(Problem::rejected("55000", message).hint("Use the REFRESH MATERIALIZED VIEW command."));
+            }
             return self.table_source(table, relation.alias.as_ref());
+        }
+        if self.catalog().sequence(schema, name).is_some() {
+            return Err(Problem::unsupported(format!("reading the sequence {name} like a table")));
         }
         if let Some(view) = self.catalog().view(schema, name).cloned() {
             return self.view_source(&view, relation.alias.as_ref());
@@ -118,6 +125,10 @@ impl Reader<'_> {
         let query = query?;
         let physical = format!("s{}", self.number());
         let mut outputs = query.outputs;
+        if !view.types.is_empty() && outputs.len() != view.columns.len() {
+            let what = format!("the view {}, whose * stood for other columns when it was made,", view.name);
+            return Err(Problem::unsupported(what));
+        }
         for (output, name) in outputs.iter_mut().zip(&view.columns) {
             output.name.clone_from(name);
         }
@@ -325,7 +336,7 @@ impl Reader<'_> {
         let body = required(&cte.ctequery)?;
         let Some(NodeEnum::SelectStmt(select)) = &body.node else {
             if let Some((table, mut outputs)) = self.write_in_with(body)? {
-                name_outputs(&mut outputs, cte);
+                name_outputs(&mut outputs, cte)?;
                 self.named.push(Named { name: cte.ctename.clone(), table, outputs });
             }
             return Ok(());
@@ -336,7 +347,7 @@ impl Reader<'_> {
         let query = self.query(select, None)?;
         let table = format!("x{}", self.number());
         let mut outputs = settled(query.outputs);
-        name_outputs(&mut outputs, cte);
+        name_outputs(&mut outputs, cte)?;
         self.steps.push(Step::Materialize { table: table.clone(), sql: query.sql });
         self.named.push(Named { name: cte.ctename.clone(), table, outputs });
         Ok(())
@@ -360,7 +371,7 @@ impl Reader<'_> {
         }
         let base = self.query(left, None)?;
         let mut outputs = settled(base.outputs.clone());
-        name_outputs(&mut outputs, cte);
+        name_outputs(&mut outputs, cte)?;
         let (table, working) = (format!("x{}", self.number()), format!("x{}", self.number()));
         self.named.push(Named { name: name.clone(), table: working.clone(), outputs: outputs.clone() });
         let step = self.query(right, None);
@@ -373,7 +384,7 @@ impl Reader<'_> {
         for (index, (first, later)) in outputs.iter().zip(&step.outputs).enumerate() {
             let common = self.common_type(&[first.ty.clone(), later.ty.clone()], "UNION")?;
             if super::typed::base(&common) != super::typed::base(&first.ty) {
-                let (had, overall) = (first.ty.name(self.catalog()), common.name(self.catalog()));
+                let (had, overall) = (first.ty.base_name(self.catalog()), common.base_name(self.catalog()));
                 return Err(Problem::rejected(
                     "42804",
                     format!("recursive query \"{name}\" column {} has type {had} in non-recursive term but type {overall} overall", index + 1),
@@ -425,10 +436,18 @@ pub(super) fn settled(mut outputs: Vec<Output>) -> Vec<Output> {
     outputs
 }
 
-fn name_outputs(outputs: &mut [Output], cte: &CommonTableExpr) {
-    for (output, name) in outputs.iter_mut().zip(words(&cte.aliascolnames)) {
+fn name_outputs(outputs: &mut [Output], cte: &CommonTableExpr) -> Outcome<()> {
+    let given = words(&cte.aliascolnames);
+    if given.len() > outputs.len() {
+        let (had, asked) = (outputs.len(), given.len());
+        let message =
+            format!("WITH query \"{}\" has {had} columns available but {asked} columns specified", cte.ctename);
+        return Err(Problem::rejected("42P10", message));
+    }
+    for (output, name) in outputs.iter_mut().zip(given) {
         name.clone_into(&mut output.name);
     }
+    Ok(())
 }
 
 fn default_column(function: &str) -> String {

@@ -3,7 +3,7 @@
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
     DeleteStmt, InferClause, InsertStmt, Node, OnConflictAction, OnConflictClause, OverridingKind, RangeVar, ResTarget,
-    ReturningClause, SelectStmt, UpdateStmt,
+    ReturningClause, SelectStmt, UpdateStmt, a_const::Val,
 };
 
 use super::cast::Context;
@@ -16,7 +16,7 @@ use super::{
     Conflict, ConflictUpdate, DeletePlan, InsertPlan, Output, Step, Taken, UpdatePlan, WritePlan, column_name,
     table_name,
 };
-use crate::catalog::{AttNum, Column, ConstraintKind, Identity, IndexTarget, Oid, Outcome, Problem, Table, Type};
+use crate::catalog::{AttNum, Column, ConstraintKind, Identity, IndexTarget, Oid, Outcome, Problem, Table, Type, tree};
 
 /// A temporary table made by a WITH query that writes, and its columns: what RETURNING gives.
 type Returned = Option<(String, Vec<Output>)>;
@@ -129,11 +129,12 @@ impl Reader<'_> {
             self.with(with)?;
         }
         let Written { table, alias, scope, from } = self.written_rows(update.relation.as_ref(), &update.from_clause)?;
-        let values = self.assignments(&update.target_list, &table, &scope)?;
+        // In the server's order, which decides what is reported of several errors.
         let condition = self.write_condition(update.where_clause.as_deref(), &scope)?;
         if let Some(returning) = &update.returning_clause {
             self.check_returning(returning, &scope)?;
         }
+        let values = self.assignments(&update.target_list, &table, &scope)?;
         let mut list = vec![format!("{alias}._r AS _r")];
         let mut columns = Vec::new();
         for (attnum, sql) in values {
@@ -198,6 +199,21 @@ impl Reader<'_> {
 
     /// SET a = …, (b, c) = (…, …)
     fn assignments(&mut self, targets: &[Node], table: &Table, scope: &Scope<'_>) -> Outcome<Vec<(AttNum, String)>> {
+        self.assign_all(targets, table, scope).map_err(|problem| {
+            // The server reads all values before it looks at the columns they are for.
+            let mut values = targets.iter().filter_map(|node| match &node.node {
+                Some(NodeEnum::ResTarget(target)) => target.val.as_deref(),
+                _ => None,
+            });
+            let site = Site::new(scope, "UPDATE");
+            let special =
+                |node: &Node| matches!(node.node, Some(NodeEnum::SetToDefault(_) | NodeEnum::MultiAssignRef(_)));
+            let found = values.find_map(|value| if special(value) { None } else { self.expression(value, site).err() });
+            found.unwrap_or(problem)
+        })
+    }
+
+    fn assign_all(&mut self, targets: &[Node], table: &Table, scope: &Scope<'_>) -> Outcome<Vec<(AttNum, String)>> {
         let mut values: Vec<(AttNum, String)> = Vec::new();
         for node in targets {
             let Some(NodeEnum::ResTarget(target)) = &node.node else { continue };
@@ -252,9 +268,14 @@ impl Reader<'_> {
             .ok_or_else(|| crate::catalog::lookup::missing_column(table, &target.name).at(target.location))
     }
 
-    fn assigned(&mut self, value: &Node, column: &Column, scope: &Scope<'_>) -> Outcome<String> {
-        let value = self.expression(value, Site::new(scope, "UPDATE"))?;
-        self.store(value, column)
+    fn assigned(&mut self, node: &Node, column: &Column, scope: &Scope<'_>) -> Outcome<String> {
+        let volatile = self.remarks.volatile.len();
+        let value = self.expression(node, Site::new(scope, "UPDATE"))?;
+        let sql = self.store(value, column)?;
+        if self.remarks.volatile.len() == volatile && is_constant(node, &sql) {
+            self.remarks.constants.push(sql.clone());
+        }
+        Ok(sql)
     }
 
     /// The assignment cast into a column, in its physical type.
@@ -367,6 +388,7 @@ impl Reader<'_> {
             table: oid,
             staging_sql,
             columns: columns.iter().map(|c| c.attnum).collect(),
+            is_listed: insert.select_stmt.as_deref().is_some_and(is_listed),
             conflict,
             remarks: std::mem::take(&mut self.remarks),
             writes: std::mem::take(&mut self.writes),
@@ -387,31 +409,30 @@ impl Reader<'_> {
                 || (column.identity == Some(Identity::Always)
                     && overriding != OverridingKind::OverridingSystemValue as i32)
             {
-                return Err(Problem::rejected(
-                    "428C9",
-                    format!("cannot insert a non-DEFAULT value into column \"{}\"", column.name),
-                ));
+                let message = format!("cannot insert a non-DEFAULT value into column \"{}\"", column.name);
+                let problem = Problem::rejected("428C9", message);
+                return Err(match column.generated {
+                    Some(_) => problem,
+                    None => problem.hint("Use OVERRIDING SYSTEM VALUE to override."),
+                });
             }
             Ok(())
         };
-        let Some(select) = insert.select_stmt.as_deref() else {
+        let Some(source) = insert.select_stmt.as_deref() else {
             columns.clear();
             return Ok("SELECT 1 AS o0".to_owned());
         };
-        let Some(NodeEnum::SelectStmt(select)) = &select.node else {
+        let Some(NodeEnum::SelectStmt(select)) = &source.node else {
             return Err(Problem::unsupported("this form of INSERT"));
         };
-        if !select.values_lists.is_empty()
-            && select.with_clause.is_none()
-            && select.sort_clause.is_empty()
-            && select.limit_count.is_none()
-        {
+        if is_listed(source) {
             return self.inserted_values(select, table, columns, all, refuse_generated);
         }
         // The table's own columns can't be read here, but the server knows them when it misses one.
         let around = Scope { hidden: row_scope(table, column_name).sources, ..Scope::default() };
         let query: Query = self.query_in_order(select, Some(&around), true)?;
         fit(columns, query.outputs.len(), all)?;
+        self.constant_outputs(select, columns)?;
         let mut list = Vec::new();
         for (column, output) in columns.iter().zip(&query.outputs) {
             refuse_generated(column)?;
@@ -422,6 +443,23 @@ impl Reader<'_> {
             list.push(format!("{} AS n{}", self.store(value, column)?, column.attnum));
         }
         Ok(format!("SELECT {} FROM ({}) AS q", list.join(", "), query.sql))
+    }
+
+    /// Constants among the outputs of the query that is inserted.
+    fn constant_outputs(&mut self, select: &SelectStmt, columns: &[Column]) -> Outcome<()> {
+        for (node, column) in select.target_list.iter().zip(columns) {
+            let Some(NodeEnum::ResTarget(target)) = &node.node else { continue };
+            let Some(node) = target.val.as_deref().filter(|value| is_constant(value, "error(")) else { continue };
+            let scope = Scope::default();
+            let volatile = self.remarks.volatile.len();
+            // A function of rows can't be read here, and isn't a constant.
+            let Ok(value) = self.expression(node, Site::new(&scope, "SELECT")) else { continue };
+            if value.ty.assigns_to(&column.ty) && self.remarks.volatile.len() == volatile {
+                let sql = self.store(value, column)?;
+                self.remarks.constants.push(sql);
+            }
+        }
+        Ok(())
     }
 
     fn inserted_values(
@@ -494,7 +532,11 @@ impl Reader<'_> {
             if columns.iter().any(|c| c.attnum == column.attnum) {
                 list.push(format!("i.{name} AS {name}"));
             } else {
-                list.push(format!("{} AS {name}", self.default_value(table, column)?));
+                let value = self.default_value(table, column)?;
+                if value.contains("error(") {
+                    self.remarks.constants.push(value.clone());
+                }
+                list.push(format!("{value} AS {name}"));
             }
         }
         let inner = format!("SELECT {} FROM ({source}) AS i", list.join(", "));
@@ -659,6 +701,37 @@ impl Reader<'_> {
         let site = Site { place, ..Site::new(&scope, clause) };
         self.without_variables(|reader| reader.condition(node, site)).map(|_| ())
     }
+}
+
+/// Is this VALUES alone, whose rows come in their order?
+fn is_listed(node: &Node) -> bool {
+    matches!(&node.node, Some(NodeEnum::SelectStmt(select))
+        if !select.values_lists.is_empty()
+            && select.with_clause.is_none()
+            && select.sort_clause.is_empty()
+            && select.limit_count.is_none())
+}
+
+/// Does an expression read no row, as far as its form tells? `sql` is what became of it: a literal that was read without an error
+/// needn't be computed.
+fn is_constant(node: &Node, sql: &str) -> bool {
+    let text = |val: &Option<Val>| !matches!(val, Some(Val::Ival(_) | Val::Fval(_)));
+    if matches!(&node.node, Some(NodeEnum::AConst(constant)) if text(&constant.val)) {
+        return sql.contains("error(");
+    }
+    let reads = |node: &NodeEnum| match node {
+        NodeEnum::FuncCall(call) => call.agg_star || call.over.is_some(),
+        NodeEnum::ColumnRef(_)
+        | NodeEnum::SubLink(_)
+        | NodeEnum::SetToDefault(_)
+        | NodeEnum::ParamRef(_)
+        | NodeEnum::SqlvalueFunction(_)
+        | NodeEnum::MultiAssignRef(_) => true,
+        _ => false,
+    };
+    let mut constant = true;
+    tree::walk(node, &mut |node| constant &= !reads(node));
+    constant
 }
 
 /// A scope of one row whose columns stand where `place` says.

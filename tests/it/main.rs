@@ -7,6 +7,7 @@ mod contract;
 mod dry_run;
 mod fixtures;
 mod formats;
+mod fuzz;
 mod generate;
 mod growth;
 mod history;

@@ -30,13 +30,15 @@ UNION ALL
 SELECT format('%s %s', CASE relkind WHEN 'S' THEN 'sequence' ELSE 'view' END, relname)
 FROM pg_class WHERE relkind IN ('S', 'v') AND relnamespace::regnamespace::text IN ('public', 'app')";
 
-fn on_server(client: &mut Client) -> Vec<String> {
+/// The schema as the server has it.
+pub fn on_server(client: &mut Client) -> Vec<String> {
     let mut lines: Vec<String> = client.query(SCHEMA, &[]).expect("the schema").iter().map(|row| row.get(0)).collect();
     lines.sort();
     lines
 }
 
-fn in_catalog(catalog: &Catalog) -> Vec<String> {
+/// The schema as the catalog has it.
+pub fn in_catalog(catalog: &Catalog) -> Vec<String> {
     let mut lines = Vec::new();
     for table in catalog.tables.values() {
         for column in &table.columns {

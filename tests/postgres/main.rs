@@ -11,6 +11,7 @@ mod server;
 #[path = "../it/support.rs"]
 mod support;
 
+mod beside;
 mod catalog;
 mod classify;
 mod demo;
@@ -21,12 +22,15 @@ mod export_parallel;
 mod export_tls;
 mod export_values;
 mod expressions;
+mod generated;
 mod growth;
+mod history;
 mod migrations;
 mod pg_catalog;
 mod refusals;
 mod resolution;
 mod roots;
 mod scenarios;
+mod schemas;
 mod snapshots;
 mod steps;

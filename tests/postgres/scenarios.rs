@@ -42,18 +42,18 @@ fn scripts(file: &str) -> Vec<Script> {
 }
 
 /// Rows by column; `None` is NULL.
-type ServerRows = Vec<Vec<(String, Option<String>)>>;
+pub type ServerRows = Vec<Vec<(String, Option<String>)>>;
 
 /// What the server makes of a statement, or of several sent as one query.
-struct Ran {
+pub struct Ran {
     /// SQLSTATE and message.
-    error: Option<(String, String)>,
+    pub error: Option<(String, String)>,
     /// Rows of the last command tag.
-    affected: u64,
-    rows: ServerRows,
+    pub affected: u64,
+    pub rows: ServerRows,
 }
 
-fn send(client: &mut Client, sql: &str) -> Ran {
+pub fn send(client: &mut Client, sql: &str) -> Ran {
     let mut ran = Ran { error: None, affected: 0, rows: Vec::new() };
     match client.simple_query(sql) {
         Ok(messages) => {
@@ -129,7 +129,7 @@ fn moment(text: &str) -> String {
 }
 
 /// What differs between two sets of rows; nothing where they are the same. Large ones are only counted.
-fn difference(ours: &[Row], server: &ServerRows, in_order: bool, any: &dyn Fn(&str) -> bool) -> Option<String> {
+pub fn difference(ours: &[Row], server: &ServerRows, in_order: bool, any: &dyn Fn(&str) -> bool) -> Option<String> {
     let equal = |row: &Row, theirs: &Vec<(String, Option<String>)>| {
         row.len() == theirs.len()
             && theirs.iter().all(|(name, value)| {
@@ -159,7 +159,7 @@ fn difference(ours: &[Row], server: &ServerRows, in_order: bool, any: &dyn Fn(&s
 }
 
 /// Names of the server's tables and views.
-fn relations(client: &mut Client) -> Vec<String> {
+pub fn relations(client: &mut Client) -> Vec<String> {
     let sql = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v', 'm', 'p') ORDER BY 1";
     send(client, sql).rows.into_iter().filter_map(|row| row.into_iter().next()?.1).collect()
 }
@@ -260,13 +260,13 @@ fn compare(
     difference(&report.rows, &server.rows, !select.sort_clause.is_empty(), any)
 }
 
-fn empty(client: &mut Client) {
+pub fn empty(client: &mut Client) {
     client
         .batch_execute("ROLLBACK; DROP SCHEMA public CASCADE; CREATE SCHEMA public; SET TimeZone = 'UTC'")
         .expect("an empty schema");
 }
 
-fn options(transactions: Transactions) -> Options {
+pub fn options(transactions: Transactions) -> Options {
     Options { transactions, samples: ALL, ..Options::default() }
 }
 

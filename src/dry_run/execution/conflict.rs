@@ -2,7 +2,7 @@
 //!
 //! Input: numbered source rows and the arbiters. Output: the rows that come in, and for DO UPDATE the rows that get new values.
 //! Invariants: a NULL in a key meets nothing (unless the index says otherwise); of several source rows with one key DO NOTHING
-//! keeps the first by value and counts them as plan-dependent where they differ; DO UPDATE fails on them as the server does.
+//! keeps the first, in the order of VALUES or else by value and counted as plan-dependent; DO UPDATE fails on them as the server does.
 
 use super::insert::StagedInsert;
 use super::{Run, row_of};
@@ -20,31 +20,60 @@ impl Run<'_, '_> {
         conflict: &Conflict,
         staged: &mut StagedInsert,
     ) -> Ran<()> {
-        let mut skipped = 0;
+        // The server judges each row before it looks for one that it meets: a row that would be skipped fails as well.
+        self.verify_proposed(plan.table, &staged.stage)?;
+        let Some(update) = &conflict.update else { return self.skip_conflicts(plan, conflict, staged) };
         for arbiter in &conflict.arbiters {
-            let index = self.catalog.indexes.get(arbiter).cloned();
-            let index = index
-                .ok_or_else(|| Problem::unsupported(format!("ON CONFLICT by an index {arbiter} that isn't known")))?;
-            let key = KeySql::of(&self.translator(), &index)?;
-            self.store.ensure(plan.table, key.columns.iter().copied())?;
+            let (index, key) = self.arbiter(plan.table, *arbiter)?;
+            let (old, new) = self.key_tables(plan.table, &key, &staged.stage)?;
+            let (pairs, _) = self.keep(&format!(
+                "SELECT a._r AS old_row, b._r AS new_row FROM {old} AS a JOIN {new} AS b ON {}",
+                key.join("a", "b")
+            ))?;
+            self.stage_conflict_update(plan, update, &index, &pairs, &new, &key, staged)?;
+        }
+        Ok(())
+    }
+
+    fn arbiter(&mut self, table: Oid, arbiter: Oid) -> Ran<(Index, KeySql)> {
+        let index = self.catalog.indexes.get(&arbiter).cloned();
+        let index =
+            index.ok_or_else(|| Problem::unsupported(format!("ON CONFLICT by an index {arbiter} that isn't known")))?;
+        let key = KeySql::of(&self.translator(), &index)?;
+        self.store.ensure(table, key.columns.iter().copied())?;
+        Ok((index, key))
+    }
+
+    /// DO NOTHING: rows that meet one of the table's go first, whichever key they meet it by; then those that meet another row of the
+    /// source. A row that is skipped meets nobody, so that by several keys it would matter who goes first.
+    fn skip_conflicts(&mut self, plan: &InsertPlan, conflict: &Conflict, staged: &mut StagedInsert) -> Ran<()> {
+        let all = staged.rows;
+        let mut keys = Vec::new();
+        for arbiter in &conflict.arbiters {
+            let (_, key) = self.arbiter(plan.table, *arbiter)?;
             let (old, new) = self.key_tables(plan.table, &key, &staged.stage)?;
             let matching = key.join("a", "b");
-            match &conflict.update {
-                None => {
-                    let (stage, rows) = self.without_conflicts(plan, &key, &staged.stage, &old, &new)?;
-                    skipped += staged.rows - rows;
-                    (staged.stage, staged.rows) = (stage, rows);
-                }
-                Some(update) => {
-                    let (pairs, _) = self.keep(&format!(
-                        "SELECT a._r AS old_row, b._r AS new_row FROM {old} AS a JOIN {new} AS b ON {matching}"
-                    ))?;
-                    self.stage_conflict_update(plan, update, &index, &pairs, &new, &key, staged)?;
-                }
-            }
+            (staged.stage, staged.rows) = self.keep(&format!(
+                "SELECT s.* FROM {} AS s WHERE s._r NOT IN (SELECT b._r FROM {new} AS b SEMI JOIN {old} AS a ON {matching})",
+                staged.stage
+            ))?;
+            keys.push(key);
         }
-        if skipped > 0 {
-            self.report.notes.push(format!("ON CONFLICT DO NOTHING skips {} rows.", count(skipped)));
+        let mut meeting = 0;
+        for key in keys {
+            let (_, new) = self.key_tables(plan.table, &key, &staged.stage)?;
+            let before = staged.rows;
+            (staged.stage, staged.rows) = self.one_for_each_key(plan, &key, &staged.stage, &new)?;
+            meeting += u32::from(staged.rows < before);
+        }
+        if meeting > 1 {
+            return Err(
+                Problem::unsupported("ON CONFLICT DO NOTHING whose rows meet each other by several keys").into()
+            );
+        }
+        if staged.rows < all {
+            let skipped = count(all - staged.rows);
+            self.report.notes.push(format!("ON CONFLICT DO NOTHING skips {skipped} rows."));
         }
         Ok(())
     }
@@ -59,27 +88,18 @@ impl Run<'_, '_> {
     }
 
     /// A stage's rows under the table's own column names.
-    pub(super) fn in_table_shape(&self, table: Oid, stage: &str) -> String {
+    pub(in crate::dry_run) fn in_table_shape(&self, table: Oid, stage: &str) -> String {
         let columns: String =
             columns_of(self.catalog, table).iter().map(|c| format!(", n{0} AS c{0}", c.attnum)).collect();
         format!("(SELECT _r{columns} FROM {stage})")
     }
 
-    /// DO NOTHING: rows without a counterpart in the table, one for each key.
-    fn without_conflicts(
-        &mut self,
-        plan: &InsertPlan,
-        key: &KeySql,
-        stage: &str,
-        old: &str,
-        new: &str,
-    ) -> Ran<(String, u64)> {
-        let matching = key.join("a", "b");
-        let (fresh, _) = self.keep(&format!("SELECT b.* FROM {new} AS b ANTI JOIN {old} AS a ON {matching}"))?;
+    /// The first row of each key; where it isn't known which comes first, and they differ, the server's plan decides.
+    fn one_for_each_key(&mut self, plan: &InsertPlan, key: &KeySql, stage: &str, new: &str) -> Ran<(String, u64)> {
         let keys = key.names();
-        if !plan.columns.is_empty() {
+        if !plan.columns.is_empty() && !plan.is_listed {
             let torn = self.store.engine.count(&format!(
-                "SELECT count(*) FROM (SELECT 1 FROM {fresh} AS f JOIN {stage} AS s ON s._r = f._r GROUP BY {keys} HAVING count(DISTINCT {}) > 1)",
+                "SELECT count(*) FROM (SELECT 1 FROM {new} AS f JOIN {stage} AS s ON s._r = f._r GROUP BY {keys} HAVING count(DISTINCT {}) > 1)",
                 row_of(&plan.columns, "s.")
             ))?;
             if torn > 0 {
@@ -91,7 +111,7 @@ impl Run<'_, '_> {
             }
         }
         self.keep(&format!(
-            "SELECT s.* FROM {stage} AS s WHERE s._r NOT IN (SELECT _r FROM {new}) OR s._r IN (SELECT min(_r) FROM {fresh} GROUP BY {keys})"
+            "SELECT s.* FROM {stage} AS s WHERE s._r NOT IN (SELECT _r FROM {new}) OR s._r IN (SELECT min(_r) FROM {new} GROUP BY {keys})"
         ))
     }
 

@@ -39,15 +39,18 @@ impl Run<'_, '_> {
         Ok(staged)
     }
 
-    /// The plan's rows, numbered. The numbers follow the values, so that they are the same at every run.
+    /// The plan's rows, numbered: as they are listed, or else by their values, so that the numbers are the same at every run.
     fn stage_source(&mut self, plan: &InsertPlan) -> Ran<(String, u64)> {
         let order: Vec<String> = columns_of(self.catalog, plan.table)
             .iter()
             .filter(|c| plan.columns.contains(&c.attnum))
             .map(|c| format!("n{}", c.attnum))
             .collect();
-        let order =
-            if order.is_empty() || self.keeps_order { String::new() } else { format!("ORDER BY {}", order.join(", ")) };
+        let order = if order.is_empty() || self.keeps_order || plan.is_listed {
+            String::new()
+        } else {
+            format!("ORDER BY {}", order.join(", "))
+        };
         let first = self.store.take_row_numbers(plan.table, 0);
         let (stage, rows) = self.stage_query(
             &plan.steps,

@@ -98,7 +98,16 @@ impl<'a> Run<'a, '_> {
         Ok(())
     }
 
+    /// Computes values that need no row, for the errors they may end in.
+    pub(super) fn compute(&mut self, constants: &[String]) -> Ran<()> {
+        if constants.is_empty() {
+            return Ok(());
+        }
+        self.store.engine.run(&format!("SELECT {}", constants.join(", ")))
+    }
+
     fn stage(&mut self, plan: &WritePlan, alternative: Option<&WritePlan>) -> Ran<Staged> {
+        self.compute(&remarks(plan).constants)?;
         self.note(remarks(plan));
         Ok(match (plan, alternative) {
             (WritePlan::Update(plan), Some(WritePlan::Update(other))) => {

@@ -6,11 +6,12 @@
 //! Left out: SAVEPOINT, two-phase commit.
 
 mod batch;
-mod bindings;
+mod binding;
 mod body;
 pub(super) mod claims;
 mod outcome;
 mod points;
+mod sequences;
 mod statement;
 mod taint;
 mod transaction;

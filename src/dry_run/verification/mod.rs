@@ -17,7 +17,7 @@ use super::store::{column, columns_in, columns_of};
 use crate::catalog::problem::ServerError;
 use crate::catalog::{AttNum, Constraint, ConstraintKind, Expression, ForeignKey, Index, Oid, Problem, Type};
 use crate::render::count;
-use crate::translate::{column_name, table_name};
+use crate::translate::{column_name, equality, table_name};
 use keys::{KeySql, quoted_where_needed, text_of};
 
 /// A violation of the schema, without samples.
@@ -87,10 +87,8 @@ impl Run<'_, '_> {
             let from = written(touched, &format!("t.{} IS NULL", column_name(attnum)));
             let rows = self.store.engine.count(&format!("SELECT count(*) {from}"))?;
             if rows > 0 {
-                let relation = self.relation(touched.table);
-                let message =
-                    format!("null value in column \"{name}\" of relation \"{relation}\" violates not-null constraint");
-                self.refuse(touched.table, &[attnum], &from, violation("23502", message, None, rows))?;
+                let found = self.null_value(touched.table, &name, rows);
+                self.refuse(touched.table, &[attnum], &from, found)?;
             }
         }
         Ok(())
@@ -112,13 +110,48 @@ impl Run<'_, '_> {
             );
             let rows = self.store.engine.count(&format!("SELECT count(*) {broken}"))?;
             if rows > 0 {
-                let message = format!(
-                    "new row for relation \"{}\" violates check constraint \"{}\"",
-                    self.relation(touched.table),
-                    constraint.name
-                );
                 let shown: Vec<AttNum> = columns.into_iter().collect();
-                self.refuse(touched.table, &shown, &broken, violation("23514", message, None, rows))?;
+                self.refuse(touched.table, &shown, &broken, self.broken_check(touched.table, &constraint, rows))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn null_value(&self, table: Oid, name: &str, rows: u64) -> Violation {
+        let relation = self.relation(table);
+        let message =
+            format!("null value in column \"{name}\" of relation \"{relation}\" violates not-null constraint");
+        violation("23502", message, None, rows)
+    }
+
+    fn broken_check(&self, table: Oid, constraint: &Constraint, rows: u64) -> Violation {
+        let (relation, name) = (self.relation(table), &constraint.name);
+        let message = format!("new row for relation \"{relation}\" violates check constraint \"{name}\"");
+        violation("23514", message, None, rows)
+    }
+
+    /// Judges rows that are proposed for insertion, before it is known which of them come in: a stage with `n<attnum>`.
+    pub(super) fn verify_proposed(&mut self, table: Oid, stage: &str) -> Ran<()> {
+        let shape = self.in_table_shape(table, stage);
+        let required: Vec<(AttNum, String)> = (columns_of(self.catalog, table).iter())
+            .filter(|c| c.not_null)
+            .map(|c| (c.attnum, c.name.clone()))
+            .collect();
+        for (attnum, name) in required {
+            let from = format!("FROM {shape} AS t WHERE t.{} IS NULL", column_name(attnum));
+            let rows = self.store.engine.count(&format!("SELECT count(*) {from}"))?;
+            if rows > 0 {
+                let found = self.null_value(table, &name, rows);
+                self.refuse(table, &[attnum], &from, found)?;
+            }
+        }
+        for (constraint, check) in self.checks_of(table) {
+            let Some(sql) = self.check_sql(&constraint, &check)? else { continue };
+            let from = format!("FROM (SELECT * FROM {shape} AS {} WHERE NOT ({sql})) AS t", table_name(table));
+            let rows = self.store.engine.count(&format!("SELECT count(*) {from}"))?;
+            if rows > 0 {
+                let shown: Vec<AttNum> = columns_in(&sql).into_iter().collect();
+                self.refuse(table, &shown, &from, self.broken_check(table, &constraint, rows))?;
             }
         }
         Ok(())
@@ -242,8 +275,11 @@ impl Run<'_, '_> {
         let child = constraint.table;
         self.store.ensure(child, key.columns.iter().copied())?;
         self.store.ensure(key.parent, key.parent_columns.iter().copied())?;
-        let pairs: Vec<String> =
-            key.columns.iter().zip(&key.parent_columns).map(|(c, p)| format!("t.c{c} = p.c{p}")).collect();
+        let mut pairs = Vec::new();
+        for (c, p) in key.columns.iter().zip(&key.parent_columns) {
+            let (own, parent) = (&column(self.catalog, child, *c)?.ty, &column(self.catalog, key.parent, *p)?.ty);
+            pairs.push(equality((&format!("t.c{c}"), own), (&format!("p.c{p}"), parent)));
+        }
         let present: Vec<String> = key.columns.iter().map(|c| format!("t.c{c} IS NOT NULL")).collect();
         let among = among.map(|rows| format!(" AND t._r IN (SELECT _r FROM {rows})")).unwrap_or_default();
         let from = format!(

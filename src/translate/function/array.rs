@@ -21,7 +21,11 @@ impl Reader<'_> {
                 Ok(Typed::new(format!("CAST(len({list}) AS INTEGER)"), Type::Int4))
             }
             ("array_append", [array, element]) => {
-                let (array, element) = (array.clone(), element.clone());
+                let (array, mut element) = (array.clone(), element.clone());
+                // A bare literal beside `||` is an array, here it is an element.
+                if let (Type::Array(ty), Type::Unknown) = (&array.ty, &element.ty) {
+                    element = convert(element, ty, Context::Implicit, None, self.catalog())?;
+                }
                 self.operator("||", array, element)
             }
             ("array_to_string", [array, separator]) if matches!(&array.ty, Type::Array(e) if family(e) == Family::Text) =>

@@ -45,6 +45,9 @@ impl Reader<'_> {
                 let list = format!("coalesce({}, CAST([] AS {}))", right.sql, physical(&ty));
                 Ok(Typed::new(format!("list_prepend({}, {list})", left.sql), ty))
             }
+            (a @ Type::Array(_), b) | (b, a @ Type::Array(_)) if numbers(a) && numbers(b) => {
+                Err(Problem::unsupported("concatenation of an array with numbers of another type"))
+            }
             (a, b) if text(a) || text(b) => {
                 let as_text = |value: Typed| -> Outcome<String> {
                     if matches!(value.ty, Type::Array(_)) {
@@ -59,5 +62,13 @@ impl Reader<'_> {
             }
             (a, b) => Err(self.no_operator("||", a, b)),
         }
+    }
+}
+
+/// A number or an array of numbers.
+fn numbers(ty: &Type) -> bool {
+    match ty {
+        Type::Array(element) => family(element) == Family::Number,
+        ty => family(ty) == Family::Number,
     }
 }

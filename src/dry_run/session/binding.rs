@@ -1,0 +1,121 @@
+//! Expressions that DDL brings: they must mean something before any row is seen.
+//!
+//! Input: a DDL statement, the catalogs before and after it. Output: nothing, or the server's error in a USING, CHECK, default, generated
+//! column or index. Left out: expressions that can't be read here; whoever needs their values says so.
+
+use pg_query::NodeEnum;
+
+use super::Session;
+use crate::catalog::{Catalog, Column, ConstraintKind, Expression, IndexTarget, Oid, Problem, Type};
+use crate::dry_run::engine::Ran;
+use crate::translate::{Purpose, Tie};
+
+impl Session<'_> {
+    /// What USING gives must fit the new type: the server asks that before it looks at defaults and keys.
+    pub(super) fn expect_using_casts(&self, node: &NodeEnum) -> Ran<()> {
+        let NodeEnum::AlterTableStmt(alter) = node else { return Ok(()) };
+        let Some(relation) = &alter.relation else { return Ok(()) };
+        let schema = Some(relation.schemaname.as_str()).filter(|schema| !schema.is_empty());
+        let Some(table) = self.catalog.table(schema, &relation.relname) else { return Ok(()) };
+        for command in &alter.cmds {
+            let Some(NodeEnum::AlterTableCmd(command)) = &command.node else { continue };
+            let Some(NodeEnum::ColumnDef(definition)) = command.def.as_deref().and_then(|def| def.node.as_ref()) else {
+                continue;
+            };
+            let altered = table.columns.iter().any(|column| column.name == command.name);
+            let (Some(using), Some(ty), true) = (&definition.raw_default, &definition.type_name, altered) else {
+                continue;
+            };
+            let Ok(to) = Type::from_name(ty, &self.catalog) else { continue };
+            self.refuse_rejected(self.translator(Tie::Least).bind(
+                table.oid,
+                using,
+                Purpose::Using(&command.name, &to),
+            ))?;
+        }
+        Ok(())
+    }
+
+    /// Reads the expressions that are new in the catalog.
+    pub(super) fn bind_what_is_new(&self, before: &Catalog) -> Ran<()> {
+        for table in self.catalog.tables.values() {
+            let old = before.tables.get(&table.oid);
+            for column in &table.columns {
+                let same = |old: &&Column| {
+                    old.attnum == column.attnum && old.default == column.default && old.generated == column.generated
+                };
+                let old = old.and_then(|old| old.columns.iter().find(|c| c.attnum == column.attnum));
+                if !old.is_some_and(|old| same(&old)) {
+                    self.bind_column(table.oid, column)?;
+                }
+                if old.is_some_and(|old| !alike(&old.ty, &column.ty)) {
+                    self.expect_uncompared(table.oid, column)?;
+                }
+            }
+        }
+        for constraint in self.catalog.constraints.values().filter(|c| !before.constraints.contains_key(&c.oid)) {
+            if let ConstraintKind::Check(check) = &constraint.kind {
+                self.refuse_rejected(self.translator(Tie::Least).bind(constraint.table, &check.node, Purpose::Check))?;
+            }
+        }
+        for index in self.catalog.indexes.values().filter(|index| !before.indexes.contains_key(&index.oid)) {
+            for key in &index.keys {
+                if let IndexTarget::Expression(expression) = &key.target {
+                    let read = self.translator(Tie::Least).bind(index.table, &expression.node, Purpose::IndexKey);
+                    self.refuse_rejected(read)?;
+                }
+            }
+            if let Some(predicate) = &index.predicate {
+                let translator = self.translator(Tie::Least);
+                self.refuse_rejected(translator.bind(index.table, &predicate.node, Purpose::IndexPredicate))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A check or a partial index holds its literals in the column's old type, which only the server knows to compare with the new.
+    fn expect_uncompared(&self, table: Oid, column: &Column) -> Ran<()> {
+        let reads = |condition: &Expression| condition.columns().contains(&column.name);
+        let checked = self.catalog.constraints.values().any(|constraint| {
+            constraint.table == table && matches!(&constraint.kind, ConstraintKind::Check(check) if reads(check))
+        });
+        let partial =
+            self.catalog.indexes.values().any(|i| i.table == table && i.predicate.as_ref().is_some_and(reads));
+        if checked || partial {
+            let what = format!("a new type for the column {}, which a check or a partial index compares", column.name);
+            return Err(Problem::unsupported(what).into());
+        }
+        Ok(())
+    }
+
+    fn bind_column(&self, table: Oid, column: &Column) -> Ran<()> {
+        let translator = self.translator(Tie::Least);
+        if let Some(generated) = &column.generated {
+            return self.refuse_rejected(translator.bind(table, &generated.node, Purpose::Generated(column)));
+        }
+        if column.default.is_some() {
+            let read = translator.default(table, column.attnum);
+            return self.refuse_rejected(read);
+        }
+        Ok(())
+    }
+
+    /// What can't be read is left to those who need it.
+    fn refuse_rejected<T>(&self, read: Result<T, Problem>) -> Ran<()> {
+        match read {
+            Err(problem @ Problem::Rejected(_)) => Err(problem.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Types between which comparisons with literals stay what they are.
+fn alike(one: &Type, other: &Type) -> bool {
+    let number = |ty: &Type| matches!(ty, Type::Int2 | Type::Int4 | Type::Int8 | Type::Numeric(_));
+    let text = |ty: &Type| matches!(ty, Type::Text | Type::Varchar(_));
+    let same = std::mem::discriminant(one) == std::mem::discriminant(other);
+    match (one, other) {
+        (Type::Enum(_), Type::Enum(_)) | (Type::Array(_), Type::Array(_)) => one == other,
+        _ => same || (number(one) && number(other)) || (text(one) && text(other)),
+    }
+}

@@ -1,0 +1,141 @@
+//! A session and a server side by side: one statement after the other, and what became of it on both.
+//!
+//! Input: statements. Output: a [`Fate`] for each. What can't be rehearsed is left out on both sides, so that what follows can
+//! still be compared.
+
+use std::collections::BTreeSet;
+
+use postgres::Client;
+use rehearsal::catalog::Problem;
+use rehearsal::dry_run::expect::Figures;
+use rehearsal::dry_run::report::{StatementReport, Verdict};
+use rehearsal::dry_run::session::Session;
+use rehearsal::migration::{Migration, Statement};
+
+use crate::scenarios::{Ran, difference, relations, send};
+
+/// What became of a statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// The same on both sides.
+    Agreed,
+    /// It fails on both sides, and the same way.
+    Failed,
+    /// It can't be rehearsed; why.
+    Refused(String),
+    /// The answer is the server's plan's to choose, or was said not to be certain: nothing further can be compared.
+    Open(String),
+    /// Something isn't the same: what.
+    Different(String),
+}
+
+/// Both sides.
+pub struct Beside<'a> {
+    pub client: &'a mut Client,
+    pub session: Session<'a>,
+    /// Tables that are known to differ, or can't be read.
+    pub given_up: BTreeSet<String>,
+}
+
+impl<'a> Beside<'a> {
+    /// Both at their beginning.
+    pub fn new(client: &'a mut Client, session: Session<'a>) -> Beside<'a> {
+        Beside { client, session, given_up: BTreeSet::new() }
+    }
+
+    /// Runs a statement on both sides. The tables aren't looked at.
+    pub fn run(&mut self, migration: &Migration, statement: &Statement) -> Fate {
+        let report = match self.session.run(migration, statement) {
+            Ok(report) => report,
+            Err(error) => return Fate::Different(format!("an error of ours: {error:#}")),
+        };
+        if report.verdict == Verdict::Unsupported {
+            return Fate::Refused(report.unsupported.map_or_else(String::new, |unsupported| unsupported.what));
+        }
+        let server = send(self.client, &statement.sql);
+        self.judge(&server, &report, statement)
+    }
+
+    fn judge(&self, server: &Ran, report: &StatementReport, statement: &Statement) -> Fate {
+        let ours = report.error.as_ref().map(|error| (error.sqlstate.clone(), error.message.clone()));
+        let doubt = report.notes.iter().find(|note| {
+            ["may fail", "isn't verified", "aren't rehearsed", "can't be told", "new values"]
+                .iter()
+                .any(|word| note.contains(word))
+        });
+        match (&ours, &server.error) {
+            (Some(ours), Some(server)) if same_error(ours, server) => return Fate::Failed,
+            (None, None) => {}
+            _ => {
+                let what = format!("server {:?}\n      ours   {ours:?}", server.error);
+                return doubt.map_or(Fate::Different(what), |note| Fate::Open(note.clone()));
+            }
+        }
+        if report.plan_dependent_rows > 0 {
+            return Fate::Open("the server's plan decides".to_owned());
+        }
+        if report.rows_affected.unwrap_or(0) != server.affected {
+            return Fate::Different(format!(
+                "server {} rows\n      ours   {:?}",
+                server.affected, report.rows_affected
+            ));
+        }
+        let pg_query::NodeEnum::SelectStmt(select) = &statement.node else { return Fate::Agreed };
+        if select.into_clause.is_some() {
+            return Fate::Agreed;
+        }
+        match difference(&report.rows, &server.rows, !select.sort_clause.is_empty(), &|_| false) {
+            Some(_) if doubt.is_some() => Fate::Open(doubt.cloned().unwrap_or_default()),
+            Some(what) => Fate::Different(what),
+            None => Fate::Agreed,
+        }
+    }
+
+    /// The first difference between the tables of both sides: its table and what it is. A table that differs is left out from then
+    /// on. With `only`, the other tables aren't looked at.
+    pub fn compare_tables(&mut self, only: Option<&BTreeSet<String>>) -> Option<(String, String)> {
+        let names = relations(self.client);
+        let ours: Vec<String> = (self.session.catalog().tables.values())
+            .filter(|t| t.snapshot_table.is_none() && t.schema == "public")
+            .map(|t| t.name.clone())
+            .collect();
+        for name in ours {
+            if !names.contains(&name) && self.given_up.insert(name.clone()) {
+                return Some((name, "the server doesn't have it".to_owned()));
+            }
+        }
+        for name in names {
+            if self.given_up.contains(&name) || only.is_some_and(|only| !only.contains(&name)) {
+                continue;
+            }
+            let sql = format!("SELECT * FROM \"{}\"", name.replace('"', "\"\""));
+            let server = send(self.client, &sql);
+            if server.error.is_some() {
+                return None;
+            }
+            // A table without columns shows nothing here.
+            if server.rows.first().is_some_and(Vec::is_empty) {
+                continue;
+            }
+            let what = match self.session.query(&sql) {
+                Ok(rows) => difference(&rows, &server.rows, false, &|_| false),
+                Err(Problem::Unsupported(_)) => {
+                    self.given_up.insert(name);
+                    continue;
+                }
+                Err(problem) => Some(problem.to_string()),
+            };
+            if let Some(what) = what {
+                self.given_up.insert(name.clone());
+                return Some((name, what));
+            }
+        }
+        None
+    }
+}
+
+/// Errors in the rows may meet the first of several wrong rows in another order; all others must be the same to the letter.
+fn same_error(ours: &(String, String), server: &(String, String)) -> bool {
+    let in_rows = |code: &str| code.starts_with("22") || code.starts_with("23") || code == "21000";
+    ours == server || (in_rows(&ours.0) && in_rows(&server.0))
+}
