@@ -10,12 +10,12 @@
 //!
 //! Left out: what is done with the rows (staging, constraints, counting).
 
+mod assignment;
 mod bind;
 mod cast;
 mod expression;
 mod from;
 mod function;
-mod jsonb;
 mod literal;
 mod names;
 mod number;
@@ -23,7 +23,9 @@ mod operator;
 mod query;
 mod reader;
 mod resolve;
+mod rows;
 mod scope;
+mod subscript;
 mod system;
 mod typed;
 mod variables;
@@ -277,7 +279,7 @@ pub fn register_functions(connection: &duckdb::Connection) -> anyhow::Result<()>
 /// # Errors
 /// [`Problem::Unsupported`] for a type whose text can't be told.
 pub fn text_of(sql: &str, ty: &Type, catalog: &Catalog) -> Outcome<String> {
-    cast::text_form(sql, ty, catalog)
+    cast::output_form(sql, ty, catalog)
 }
 
 /// What a value is grouped by: itself, or a key where equal values may be written differently.
