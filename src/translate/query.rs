@@ -403,6 +403,15 @@ impl Reader<'_> {
         Ok(sql + &limit)
     }
 
+    /// Can values of the type be told apart here as the server tells them?
+    fn has_equality(&self, ty: &Type) -> Outcome<()> {
+        match ty {
+            Type::Json => Err(Problem::rejected("42883", "could not identify an equality operator for type json")),
+            Type::Opaque(_) => Err(Problem::unsupported(format!("a comparison of {}", ty.name(self.catalog())))),
+            _ => Ok(()),
+        }
+    }
+
     fn distinct_all(
         &mut self,
         select: &SelectStmt,
@@ -410,8 +419,8 @@ impl Reader<'_> {
         outputs: &[Output],
         ordered: bool,
     ) -> Outcome<String> {
-        if outputs.iter().any(|output| output.ty == Type::Json) {
-            return Err(Problem::rejected("42883", "could not identify an equality operator for type json"));
+        for output in outputs {
+            self.has_equality(&output.ty)?;
         }
         let keyed = |key: &String| query.values.iter().any(|v| v.sql == *key || key.contains(v.sql.as_str()));
         if !query.order.bare.iter().all(keyed) {
@@ -563,6 +572,7 @@ impl Reader<'_> {
                 return Err(Problem::unsupported("GROUPING SETS"));
             }
             let value = self.group_key(node, scope, targets)?;
+            self.has_equality(&value.ty)?;
             grouping.computed |= !is_column(&value.sql);
             grouping.keys.push((value.sql, value.ty));
         }
@@ -657,6 +667,9 @@ impl Reader<'_> {
             let shown = |column: &SourceColumn| format!("{}.{}", source.name, column.name);
             source.columns.iter().map(|column| (column.clone(), Some(at), shown(column))).collect()
         };
+        if self.asks_system && !self.in_exists {
+            return Err(Problem::unsupported("all columns of a system view"));
+        }
         if qualifier.is_empty() {
             if scope.sources.is_empty() {
                 return Err(Problem::rejected("42601", "SELECT * with no tables specified is not valid"));

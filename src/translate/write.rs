@@ -416,6 +416,16 @@ impl Reader<'_> {
             }
             None => None,
         };
+        if let Some(returning) = &insert.returning_clause {
+            let mut scope = row_scope(&table, column_name);
+            if let (Some(source), Some(alias)) = (scope.sources.first_mut(), &relation.alias) {
+                source.name.clone_from(&alias.aliasname);
+            }
+            // What can't be read here may be right; only names that aren't there are refused.
+            if let Err(problem @ Problem::Rejected(_)) = self.check_returning(returning, &scope) {
+                return Err(problem);
+            }
+        }
         self.named.truncate(visible);
         Ok(WritePlan::Insert(InsertPlan {
             steps: std::mem::take(&mut self.steps),
