@@ -164,6 +164,14 @@ pub(crate) fn float(text: &str, short: bool) -> Result<String, Failure> {
     Ok(read(&[Some(text)])?.unwrap_or_default())
 }
 
+/// A numeric rounded to a scale.
+///
+/// # Errors
+/// As [`canonical`].
+pub(crate) fn rounded(text: &str, scale: i64) -> Result<String, Failure> {
+    Ok(finite(Number::read(text)?, |decimal| Ok(decimal.rounded(scale)))?.write())
+}
+
 /// What a numeric sorts by; nothing for a text that isn't one.
 pub(crate) fn key(text: &str) -> Option<String> {
     Number::read(text).ok().map(|number| number.key())
