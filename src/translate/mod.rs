@@ -10,11 +10,11 @@
 //!
 //! Left out: what is done with the rows (staging, constraints, counting).
 
+mod assignment;
 mod cast;
 mod expression;
 mod from;
 mod function;
-mod jsonb;
 mod literal;
 mod names;
 mod number;
@@ -22,7 +22,9 @@ mod operator;
 mod query;
 mod reader;
 mod resolve;
+mod rows;
 mod scope;
+mod subscript;
 mod system;
 mod typed;
 mod variables;
@@ -275,7 +277,7 @@ pub fn register_functions(connection: &duckdb::Connection) -> anyhow::Result<()>
 /// # Errors
 /// [`Problem::Unsupported`] for a type whose text can't be told.
 pub fn text_of(sql: &str, ty: &Type, catalog: &Catalog) -> Outcome<String> {
-    cast::text_form(sql, ty, catalog)
+    cast::output_form(sql, ty, catalog)
 }
 
 /// What a value is grouped by: itself, or a key where equal values may be written differently.

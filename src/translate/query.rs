@@ -147,7 +147,12 @@ impl Reader<'_> {
             for (side, output, list) in [("l", l, &mut a), ("r", r, &mut b)] {
                 let value = Typed::new(format!("{side}.{}", output.column), output.ty.clone());
                 let value = self.unified(value, &ty, name)?;
-                list.push(format!("{} AS {}", value.sql, l.column));
+                let sql = if ty == Type::Jsonb && word != "UNION ALL" {
+                    format!("pg_jsonb_settled({})", value.sql)
+                } else {
+                    value.sql
+                };
+                list.push(format!("{sql} AS {}", l.column));
             }
             outputs.push(Output { ty, ..l.clone() });
         }
@@ -303,7 +308,11 @@ impl Reader<'_> {
             values.push(value);
         }
         if let Some(grouping) = &grouping {
-            let keys: Vec<String> = grouping.keys.iter().map(|(sql, ty)| number::identity(sql, ty)).collect();
+            // A document is a group of its own unless it is equal to one written otherwise.
+            let settled = grouping.keys.iter().filter(|(_, ty)| *ty == Type::Jsonb);
+            let settled: Vec<String> = settled.map(|(sql, _)| format!("pg_jsonb_settled({sql})")).collect();
+            let keys = grouping.keys.iter().map(|(sql, ty)| number::identity(sql, ty));
+            let keys: Vec<String> = keys.chain(settled).collect();
             if !keys.is_empty() {
                 clauses.push_str(&format!(" GROUP BY {}", keys.join(", ")));
             }
@@ -398,13 +407,19 @@ impl Reader<'_> {
             ));
         }
         let limit = self.limit(select, &query.order, false)?;
+        let list = query.values.iter().zip(outputs).map(|(value, output)| match value.ty {
+            Type::Unknown => format!("CAST({} AS VARCHAR) AS {}", value.sql, output.column),
+            Type::Jsonb => format!("pg_jsonb_settled({}) AS {}", value.sql, output.column),
+            _ => format!("{} AS {}", value.sql, output.column),
+        });
+        let list = list.collect::<Vec<_>>().join(", ");
         if outputs.iter().any(|output| number::is_text(&output.ty)) {
             if !limit.is_empty() || (ordered && !query.order.keys.is_empty()) {
                 return Err(Problem::unsupported("SELECT DISTINCT of numeric values without a scale, in an order"));
             }
-            return Ok(distinct_rows(&format!("SELECT {}{}", query.list(), query.clauses), outputs));
+            return Ok(distinct_rows(&format!("SELECT {list}{}", query.clauses), outputs));
         }
-        let mut sql = format!("SELECT DISTINCT {}{}", query.list(), query.clauses);
+        let mut sql = format!("SELECT DISTINCT {list}{}", query.clauses);
         if (ordered && !query.order.keys.is_empty()) || !limit.is_empty() {
             let mut keys = query.order.keys.clone();
             keys.extend((1..=query.values.len()).map(|n| format!("{n} {}", self.tie_direction())));
@@ -433,6 +448,9 @@ impl Reader<'_> {
                 }
                 None => self.expression(node, site)?,
             };
+            if value.ty == Type::Jsonb {
+                return Err(Problem::unsupported("DISTINCT ON a jsonb value"));
+            }
             groups.push(number::identity(&value.sql, &value.ty));
             names.push(shown(&sort));
         }
@@ -662,7 +680,10 @@ impl Reader<'_> {
         let mut partition = Vec::new();
         for node in &over.partition_clause {
             let value = self.expression(node, inner)?;
-            partition.push(number::identity(&value.sql, &value.ty));
+            partition.push(match value.ty {
+                Type::Jsonb => self.sort_key(&value.sql, &value.ty)?,
+                _ => number::identity(&value.sql, &value.ty),
+            });
         }
         let (mut keys, mut bare) = (Vec::new(), partition.clone());
         let mut names = Vec::new();
@@ -779,7 +800,10 @@ fn figure_name(node: &Node) -> String {
             ),
             Some(NodeEnum::AArrayExpr(_)) => Some("array".to_owned()),
             Some(NodeEnum::RowExpr(_)) => Some("row".to_owned()),
-            Some(NodeEnum::AIndirection(e)) => e.arg.as_deref().and_then(figure),
+            Some(NodeEnum::AIndirection(e)) => match words(&e.indirection).last() {
+                Some(field) => Some((*field).to_owned()),
+                None => e.arg.as_deref().and_then(figure),
+            },
             Some(NodeEnum::CollateClause(e)) => e.arg.as_deref().and_then(figure),
             Some(NodeEnum::AExpr(e)) if e.kind == pg_query::protobuf::AExprKind::AexprNullif as i32 => {
                 Some("nullif".to_owned())

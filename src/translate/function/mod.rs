@@ -7,8 +7,10 @@
 mod aggregate;
 mod array;
 mod builtin;
+pub(super) mod document;
 mod json;
 mod number;
+mod sequence;
 mod text;
 mod time;
 mod window;
@@ -16,7 +18,6 @@ mod window;
 use pg_query::NodeEnum;
 use pg_query::protobuf::{FuncCall, Node};
 
-use super::Taken;
 use super::cast::{Context, convert};
 use super::expression::{Site, required, words};
 use super::reader::Reader;
@@ -48,7 +49,15 @@ impl Reader<'_> {
             (_, true) => Site { windows: false, place: IN_WINDOW, ..site },
             _ => site,
         };
-        let given = self.given(&name, call, inner)?;
+        if path.len() == 1 || path[0] == "pg_catalog" {
+            if super::rows::gives_rows(&name) {
+                return self.rows_in_list(&name, call, site);
+            }
+            if document::builds(&name, call) {
+                return self.building_function(&name, call, inner, site);
+            }
+        }
+        let given = self.given(call, inner)?;
         if path.len() > 1 && path[0] != "pg_catalog" {
             return Err(self.missing_in_schema(&path, &given));
         }
@@ -70,8 +79,7 @@ impl Reader<'_> {
     }
 
     /// The arguments of a call, by place and by name.
-    fn given(&mut self, name: &str, call: &FuncCall, site: Site<'_>) -> Outcome<Given> {
-        let json = name.starts_with("jsonb_") || name.starts_with("json_");
+    pub(super) fn given(&mut self, call: &FuncCall, site: Site<'_>) -> Outcome<Given> {
         let mut given = Given { args: Vec::new(), names: Vec::new(), variadic: call.func_variadic };
         for node in &call.args {
             let node = match &node.node {
@@ -88,7 +96,7 @@ impl Reader<'_> {
                 }
                 _ => node,
             };
-            given.args.push(if json { self.json_operand(node, site)? } else { self.expression(node, site)? });
+            given.args.push(self.expression(node, site)?);
         }
         if call.agg_within_group {
             for node in &call.agg_order {
@@ -126,7 +134,7 @@ impl Reader<'_> {
                     let message = "is not a window function nor an aggregate function";
                     return misuse(format!("OVER specified, but {name} {message}"));
                 }
-                if call.func_variadic {
+                if call.func_variadic && !name.contains("extract_path") {
                     return Err(Problem::unsupported(format!("{name}() of a VARIADIC array")));
                 }
                 if name.starts_with("jsonb_") || name.starts_with("json_") {
@@ -195,7 +203,7 @@ impl Reader<'_> {
         }
     }
 
-    fn known_function(&mut self, name: &str, args: Vec<Typed>) -> Outcome<Typed> {
+    pub(super) fn known_function(&mut self, name: &str, args: Vec<Typed>) -> Outcome<Typed> {
         if let Some(value) = self.builtin(name, &args)? {
             return Ok(value);
         }
@@ -217,11 +225,10 @@ impl Reader<'_> {
             ("date_trunc", 2) => self.date_trunc(args),
             ("extract" | "date_part", 2) => self.extract(name, args),
             (name, _) if number::NAMES.contains(&name) => self.number_function(name, args),
-            (
-                "array_length" | "cardinality" | "array_append" | "array_to_string" | "string_to_array"
-                | "array_position",
-                _,
-            ) => self.array_function(name, args),
+            ("cardinality" | "string_to_array" | "trim_array" | "enum_range" | "enum_first" | "enum_last", _) => {
+                self.array_function(name, args)
+            }
+            (name, _) if name.starts_with("array_") => self.array_function(name, args),
             ("num_nulls" | "num_nonnulls", n) if n > 0 => {
                 let word = if name == "num_nulls" { "IS NULL" } else { "IS NOT NULL" };
                 let terms: Vec<String> = args.iter().map(|a| format!("CAST({} {word} AS INTEGER)", a.sql)).collect();
@@ -240,13 +247,8 @@ impl Reader<'_> {
                     Type::Timestamptz(None),
                 ))
             }
-            ("nextval", 1) => {
-                self.volatile("numbers of a sequence");
-                // How often it is called is up to the query around it.
-                if let Some(sequence) = args[0].text().and_then(|name| self.catalog().sequence_by_text(name)) {
-                    self.remarks.numbers.insert(sequence, Taken::Unknown);
-                }
-                Ok(Typed::new("(row_number() OVER ())", Type::Int8))
+            ("nextval" | "currval", 1) | ("lastval", 0) | ("pg_get_serial_sequence", 2) => {
+                self.sequence_function(name, &args)
             }
             _ => Err(self.no_function(name, &args)),
         }
