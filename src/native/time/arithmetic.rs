@@ -102,7 +102,8 @@ fn two(arguments: &Arguments<'_>, sign: i64) -> Given<String> {
     let [Some(a), Some(b)] = arguments else { return Ok(None) };
     let (a, b) = (Interval::read(a)?, Interval::read(b)?);
     let sum = |a: i64, b: i64| a.checked_add(sign * b).ok_or_else(|| Failure::raised("22008", "interval out of range"));
-    let found = Interval { months: sum(a.months, b.months)?, days: sum(a.days, b.days)?, micros: sum(a.micros, b.micros)? };
+    let found =
+        Interval { months: sum(a.months, b.months)?, days: sum(a.days, b.days)?, micros: sum(a.micros, b.micros)? };
     found.for_engine().map(Some)
 }
 

@@ -6,7 +6,17 @@ use super::zone;
 use crate::native::{Arguments, Failure, Given};
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
     "December",
 ];
 const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
@@ -15,8 +25,8 @@ const ROMAN: [&str; 12] = ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX
 /// Keywords that are numbers, whatever their case; the longest of one beginning first.
 pub(super) const NUMBERS: [&str; 36] = [
     "SSSSS", "SSSS", "SS", "HH24", "HH12", "HH", "MI", "MS", "US", "FF1", "FF2", "FF3", "FF4", "FF5", "FF6", "Y,YYY",
-    "YYYY", "YYY", "YY", "Y", "IYYY", "IYY", "IY", "IDDD", "ID", "IW", "I", "MM", "DDD", "DD", "D", "WW", "W", "CC", "J",
-    "Q",
+    "YYYY", "YYY", "YY", "Y", "IYYY", "IYY", "IY", "IDDD", "ID", "IW", "I", "MM", "DDD", "DD", "D", "WW", "W", "CC",
+    "J", "Q",
 ];
 /// Keywords that are words, written in the case that is wanted.
 const WORDS: [&str; 32] = [
@@ -166,10 +176,12 @@ fn number(word: &str, fields: &Fields, fill: bool) -> String {
     let padded = |value: i64, width: usize| if fill { value.to_string() } else { format!("{value:0width$}") };
     let shown = |year: i64| if year > 0 { year } else { 1 - year };
     let year = shown(fields.year);
-    let of_iso_year = |year: i64| days - {
-        let first = days_of(year, 1, 4);
-        first - (first + 3).rem_euclid(7)
-    } + 1;
+    let of_iso_year = |year: i64| {
+        days - {
+            let first = days_of(year, 1, 4);
+            first - (first + 3).rem_euclid(7)
+        } + 1
+    };
     match word {
         "SSSS" | "SSSSS" => (micros / SECOND).to_string(),
         "SS" => padded(micros / SECOND % 60, 2),

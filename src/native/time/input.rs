@@ -113,15 +113,32 @@ fn parse(text: &str, ty: &str) -> Result<Parts, Failure> {
 
 /// `2024-01-05`, `2024-1-5`, `20240105`, `2024/01/05`, `5 jan 2024`, `jan 5, 2024`
 fn calendar_date(text: &str) -> Option<(i64, i64, i64)> {
-    let digits = |part: &str| (!part.is_empty() && part.bytes().all(|b| b.is_ascii_digit())).then(|| part.parse::<i64>().ok()).flatten();
-    if text.len() == 8 && let Some(number) = digits(text) {
+    let digits = |part: &str| {
+        (!part.is_empty() && part.bytes().all(|b| b.is_ascii_digit())).then(|| part.parse::<i64>().ok()).flatten()
+    };
+    if text.len() == 8
+        && let Some(number) = digits(text)
+    {
         return Some((number / 10_000, number / 100 % 100, number % 100));
     }
     let parts: Vec<&str> = text.split([' ', '-', '/', ',']).filter(|part| !part.is_empty()).collect();
     let [a, b, c] = parts.as_slice() else { return None };
     let month = |part: &str| {
         let at = MONTHS.iter().position(|name| part.starts_with(name))?;
-        let full = ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"];
+        let full = [
+            "january",
+            "february",
+            "march",
+            "april",
+            "may",
+            "june",
+            "july",
+            "august",
+            "september",
+            "october",
+            "november",
+            "december",
+        ];
         (part.len() == 3 || part == full[at] || part == "sept").then_some(at as i64 + 1)
     };
     let long = |part: &str| digits(part).filter(|_| part.len() >= 3);
@@ -159,7 +176,9 @@ fn clock(text: &str, literal: &str, ty: &str) -> Result<(i64, Option<Said>), Fai
         return Err(invalid(literal, ty));
     }
     for (word, afternoon) in [("am", false), ("pm", true)] {
-        if let Some(after) = rest.strip_prefix(word).filter(|after| !after.starts_with(|c: char| c.is_ascii_alphabetic())) {
+        if let Some(after) =
+            rest.strip_prefix(word).filter(|after| !after.starts_with(|c: char| c.is_ascii_alphabetic()))
+        {
             if hours > 12 {
                 return Err(range(literal));
             }

@@ -34,7 +34,8 @@ pub(super) fn read(text: &str) -> Result<Interval, Failure> {
             found.micros += sign * clock(digits).ok_or_else(invalid)?;
             continue;
         }
-        let is_number = |word: &str| word.trim_start_matches(['+', '-']).starts_with(|c: char| c.is_ascii_digit() || c == '.');
+        let is_number =
+            |word: &str| word.trim_start_matches(['+', '-']).starts_with(|c: char| c.is_ascii_digit() || c == '.');
         if !is_number(word) {
             return Err(if unit(word).is_some() { refused() } else { invalid() });
         }

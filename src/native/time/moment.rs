@@ -111,7 +111,13 @@ impl Moment {
             Moment::At(micros) => {
                 let fields = Fields::of(micros);
                 let bc = if fields.year <= 0 { " (BC)" } else { "" };
-                format!("{:04}-{:02}-{:02}{bc} {}", fields.shown_year(), fields.month, fields.day, clock_text(fields.micros))
+                format!(
+                    "{:04}-{:02}-{:02}{bc} {}",
+                    fields.shown_year(),
+                    fields.month,
+                    fields.day,
+                    clock_text(fields.micros)
+                )
             }
         }
     }

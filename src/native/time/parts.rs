@@ -80,7 +80,8 @@ pub(super) fn of_instant(arguments: &Arguments<'_>) -> Given<String> {
 fn extract(name: &str, moment: Moment, ty: &str, offset: Option<i64>) -> Given<String> {
     let Some(unit) = unit(name) else { return Err(unknown(name, ty)) };
     let clock = ["microseconds", "milliseconds", "second", "minute", "hour"].contains(&unit);
-    if (ty == "date" && clock) || (offset.is_none() && unit.starts_with("timezone")) {
+    let is_finite = matches!(moment, Moment::At(_));
+    if (ty == "date" && clock) || (offset.is_none() && is_finite && unit.starts_with("timezone")) {
         return Err(unsupported(name, ty));
     }
     let micros = match moment {
@@ -200,7 +201,8 @@ pub(super) fn truncated_in_zone(arguments: &Arguments<'_>) -> Given<String> {
     let Moment::At(micros) = zone::to_local(zone, instant)? else { return Ok(Some(instant.for_engine())) };
     let cut = cut(name, micros, "timestamp with time zone")?;
     // Within a day, the offset stays what it was.
-    let below_day = ["microseconds", "milliseconds", "second", "minute", "hour"].contains(&unit(name).unwrap_or_default());
+    let below_day =
+        ["microseconds", "milliseconds", "second", "minute", "hour"].contains(&unit(name).unwrap_or_default());
     let back = match (below_day, instant) {
         (true, Moment::At(utc)) => Moment::At(cut - (micros - utc)),
         _ => zone::to_instant(zone, Moment::At(cut))?,

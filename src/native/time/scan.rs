@@ -62,7 +62,10 @@ fn scanned(text: &str, format: &str) -> Result<i64, Failure> {
                     "HH24" => hour = number,
                     "HH12" | "HH" => {
                         if !(1..=12).contains(&number) {
-                            return Err(Failure::raised("22007", format!("hour \"{number}\" is invalid for the 12-hour clock")));
+                            return Err(Failure::raised(
+                                "22007",
+                                format!("hour \"{number}\" is invalid for the 12-hour clock"),
+                            ));
                         }
                         (hour, afternoon) = (number % 12, Some(afternoon.unwrap_or(false)));
                     }
@@ -102,7 +105,8 @@ fn scanned(text: &str, format: &str) -> Result<i64, Failure> {
     if afternoon == Some(true) {
         hour += 12;
     }
-    let known = (1..=12).contains(&month) && day >= 1 && day <= days_in_month(year, month) && hour <= 23 && minute <= 59;
+    let known =
+        (1..=12).contains(&month) && day >= 1 && day <= days_in_month(year, month) && hour <= 23 && minute <= 59;
     if !known {
         return Err(out_of_range(text));
     }
@@ -123,7 +127,8 @@ pub(super) fn number(arguments: &Arguments<'_>) -> Given<String> {
         return Err(refused());
     }
     let (whole, fraction) = pattern.split_once('.').unwrap_or((pattern, ""));
-    if fraction.contains(',') || whole.starts_with(',') {
+    let half = pattern.contains('.') && (fraction.is_empty() || whole.is_empty());
+    if fraction.contains(',') || whole.starts_with(',') || half {
         return Err(refused());
     }
     let places = whole.chars().filter(|c| *c != ',').count();
@@ -184,10 +189,13 @@ pub(super) fn number(arguments: &Arguments<'_>) -> Given<String> {
         out.push(if negative { '-' } else { ' ' });
     }
     if pattern.contains('.') {
-        out.push('.');
-        // Zeros at the end that a 9 stands for go with FM.
+        // Zeros at the end that a 9 stands for go with FM; where nothing else is left, one comes back.
         let kept = fraction.rfind('0').map_or(0, |at| at + 1);
         let needed = decimals.trim_end_matches('0').len().max(kept);
+        if !fill && needed == 0 && shown_from == places {
+            out.push('0');
+        }
+        out.push('.');
         out.push_str(if fill { decimals } else { &decimals[..needed.min(decimals.len())] });
     }
     Ok(Some(out))

@@ -12,7 +12,6 @@ mod json;
 mod number;
 mod sequence;
 mod text;
-mod time;
 mod window;
 
 use pg_query::NodeEnum;
@@ -222,8 +221,6 @@ impl Reader<'_> {
                 self.volatile("random()");
                 Ok(Typed::new("random()", Type::Float8))
             }
-            ("date_trunc", 2) => self.date_trunc(args),
-            ("extract" | "date_part", 2) => self.extract(name, args),
             (name, _) if number::NAMES.contains(&name) => self.number_function(name, args),
             ("cardinality" | "string_to_array" | "trim_array" | "enum_range" | "enum_first" | "enum_last", _) => {
                 self.array_function(name, args)
