@@ -216,6 +216,14 @@ fn from_text(sql: &str, to: &Type, catalog: &Catalog) -> Outcome<String> {
         Type::Timestamp(_) => format!("CAST(pg_timestamp_in({sql}) AS TIMESTAMP)"),
         Type::Timestamptz(_) => format!("CAST(pg_timestamptz_in({sql}, {SESSION_ZONE}) AS TIMESTAMP)"),
         Type::Interval => format!("CAST(pg_interval_in({sql}) AS INTERVAL)"),
+        Type::Json => format!("pg_json_check({sql})"),
+        Type::Jsonb => format!("pg_jsonb({sql})"),
+        Type::Array(element) => match family(element) {
+            Family::Text => format!("pg_array_elements({sql})"),
+            _ => {
+                format!("list_transform(pg_array_elements({sql}), lambda e: {})", from_text("e", element, catalog)?)
+            }
+        },
         _ => return Err(Problem::unsupported(format!("a cast from text to {name}"))),
     })
 }

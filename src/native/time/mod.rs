@@ -109,3 +109,59 @@ pub(crate) fn literal(text: &str, kind: &str, zone: &str) -> Result<String, Fail
         _ => interval::read(text)?.for_engine()?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Calls a function of this room; errors by their state.
+    fn check(name: &str, arguments: &[&str], expected: &str) {
+        let (_, native) = FUNCTIONS.iter().find(|(known, _)| *known == name).expect(name);
+        let arguments: Vec<Option<&str>> = arguments.iter().map(|argument| Some(*argument)).collect();
+        let shown = match native {
+            Native::Text(function) => function(&arguments),
+            Native::Truth(function) => function(&arguments).map(|found| found.map(|found| found.to_string())),
+            Native::Whole(function) => function(&arguments).map(|found| found.map(|found| found.to_string())),
+            _ => panic!("{name} gives something else"),
+        };
+        let shown = match shown {
+            Ok(found) => found.unwrap_or_else(|| "NULL".to_owned()),
+            Err(Failure::Raised(sqlstate, _)) => sqlstate.to_owned(),
+            Err(Failure::Refused(_)) => "refused".to_owned(),
+        };
+        assert_eq!(shown, expected, "{name}{arguments:?}");
+    }
+
+    #[test]
+    fn intervals_are_read_and_written() {
+        let written = |text: &str| interval::read(text).map(|value| value.shown());
+        assert_eq!(written("1 year 2 mons -3 days 04:05:06.5").as_deref(), Ok("1 year 2 mons -3 days +04:05:06.5"));
+        assert_eq!(written("P1Y2M3DT4H").as_deref(), Ok("1 year 2 mons 3 days 04:00:00"));
+        check("pg_interval_in", &["3 foos"], "22007");
+        check("pg_interval_key", &["1 month -1 days"], "2505600000000");
+    }
+
+    #[test]
+    fn zones_have_summer_time() {
+        check("pg_to_local", &["2024-07-05 10:00:00", "Europe/Berlin"], "2024-07-05 12:00:00");
+        check("pg_to_instant", &["2024-03-31 02:30:00", "Europe/Berlin"], "2024-03-31 01:30:00");
+        check("pg_to_instant", &["2024-10-27 02:30:00", "Europe/Berlin"], "2024-10-27 01:30:00");
+        check("pg_timestamptz_text", &["2024-01-05 10:00:00", "Asia/Kolkata"], "2024-01-05 15:30:00+05:30");
+        check("pg_to_local", &["2024-07-05 10:00:00", "CET"], "refused");
+    }
+
+    #[test]
+    fn parts_and_formats() {
+        check("pg_extract", &["week", "2021-01-03", "date"], "53");
+        check("pg_extract", &["second", "2024-05-06 07:08:09.25", "timestamp without time zone"], "9.250000");
+        check("pg_age", &["2024-03-31 00:00:00", "2024-02-29 00:00:00"], "1 months 2 days 0 microseconds");
+        check(
+            "pg_to_char_time",
+            &["2024-01-05 13:04:05", "FMDay, FMDDth FMMonth HH12 AM"],
+            "Friday, 5th January 01 PM",
+        );
+        check("pg_to_char_number", &["1234.5", "FM9,999.00"], "1,234.50");
+        check("pg_to_date", &["2024-02-30", "YYYY-MM-DD"], "22008");
+        check("pg_timestamp_in", &["01/02/2024"], "refused");
+    }
+}

@@ -80,8 +80,9 @@ pub(super) fn of_instant(arguments: &Arguments<'_>) -> Given<String> {
 fn extract(name: &str, moment: Moment, ty: &str, offset: Option<i64>) -> Given<String> {
     let Some(unit) = unit(name) else { return Err(unknown(name, ty)) };
     let clock = ["microseconds", "milliseconds", "second", "minute", "hour"].contains(&unit);
-    let is_finite = matches!(moment, Moment::At(_));
-    if (ty == "date" && clock) || (offset.is_none() && is_finite && unit.starts_with("timezone")) {
+    // Of an infinite timestamp, the server asks no more than this.
+    let judged = ty == "date" || matches!(moment, Moment::At(_));
+    if (ty == "date" && clock) || (offset.is_none() && judged && unit.starts_with("timezone")) {
         return Err(unsupported(name, ty));
     }
     let micros = match moment {
