@@ -12,9 +12,10 @@ use pg_query::protobuf;
 
 use super::ddl::{nextval_sequence, read_index, referential_action};
 use super::lookup::schema_of;
+use super::types::extension_of;
 use super::{
     AbsentForeignKey, AttNum, Catalog, Column, Constraint, ConstraintKind, EnumType, Expression, ForeignKey, Identity,
-    Index, Oid, Sequence, Table, Type, tree,
+    Index, Oid, Sequence, Table, Timing, Type, tree,
 };
 use crate::snapshot::manifest::{self, Manifest, Source};
 
@@ -74,6 +75,8 @@ impl Catalog {
         }
         for column in &columns {
             self.load_sequence(table, oid, column);
+            // A column of its type proves that the extension is there.
+            self.extensions.extend(extension_of(&column.ty).map(str::to_owned));
         }
         let last_attnum = columns.len() as AttNum;
         let loaded = Table {
@@ -91,7 +94,11 @@ impl Catalog {
     }
 
     fn load_column(&self, column: &manifest::Column, attnum: AttNum) -> Result<Column> {
-        let ty = Type::parse(&column.type_name, self).map_err(|problem| anyhow!("{problem}"))?;
+        // A type that isn't known here is carried as text: domains, composites, types of extensions.
+        let ty = Type::parse(&column.type_name, self).unwrap_or_else(|_| match column.type_name.strip_suffix("[]") {
+            Some(element) => Type::Opaque(element.to_owned()).array(),
+            None => Type::Opaque(column.type_name.clone()),
+        });
         let expression = |text: &Option<String>| text.as_deref().map(Expression::parse).transpose();
         let (identity, generated) = match column.generated.as_deref() {
             Some("ALWAYS") => (Some(Identity::Always), None),
@@ -162,13 +169,27 @@ impl Catalog {
                     Expression::of_table(&condition, &owner.name).map_err(|problem| anyhow!("{problem}"))?,
                 )
             }
-            "exclusion" => ConstraintKind::Exclusion(constraint.definition.clone()),
+            "exclusion" => {
+                let name = &constraint.name;
+                if let Some(index) = self.indexes.values_mut().find(|i| i.table == table && i.name == *name) {
+                    index.constraint = Some(oid);
+                }
+                ConstraintKind::Exclusion(constraint.definition.clone())
+            }
             // A constraint trigger demands nothing that is known here.
             _ => return Ok(()),
         };
         self.last_oid = oid;
         let validated = constraint.validated;
-        self.constraints.insert(oid, Constraint { oid, table, name: constraint.name.clone(), kind, validated });
+        let timing = if constraint.definition.ends_with("INITIALLY DEFERRED") {
+            Timing::Deferred
+        } else if constraint.definition.ends_with("DEFERRABLE") {
+            Timing::Deferrable
+        } else {
+            Timing::Immediate
+        };
+        let name = constraint.name.clone();
+        self.constraints.insert(oid, Constraint { oid, table, name, kind, validated, timing });
         Ok(())
     }
 
@@ -203,7 +224,6 @@ impl Catalog {
             parent_columns,
             on_delete: referential_action(&read.fk_del_action),
             on_update: referential_action(&read.fk_upd_action),
-            deferrable: read.deferrable,
         })
     }
 }

@@ -75,6 +75,11 @@ fn refusal(from: &Type, to: &Type, context: Context, column: Option<&str>, catal
 fn between(value: &Typed, to: &Type, catalog: &Catalog) -> Outcome<String> {
     let (from, sql) = (&value.ty, &value.sql);
     let target = base(to);
+    match (super::system::is_number(from), super::system::is_number(to)) {
+        (true, true) => return Ok(sql.clone()),
+        (true, false) => return Err(Problem::unsupported("the number of an object as a value")),
+        _ => {}
+    }
     if let (Some(_), Some(_)) = (number_rank(from), number_rank(to)) {
         return Ok(number::convert(value, to));
     }

@@ -191,6 +191,11 @@ impl Reader<'_> {
         if let Some(value) = self.variable(&words(&column.fields), scoped.as_ref().err())? {
             return Ok(value);
         }
+        if let (true, Err(Problem::Rejected(error))) = (self.asks_system, &scoped)
+            && error.sqlstate == "42703"
+        {
+            return Err(Problem::unsupported(format!("the column {name} of a system view")));
+        }
         let found = match scoped {
             Err(_) if source.is_none() && site.scope.scalar(name).is_some() => {
                 let column = site.scope.scalar(name).expect("just found");
@@ -224,7 +229,7 @@ impl Reader<'_> {
 
     /// The variable that a name means; `missing` is why it is no column, where it isn't.
     fn variable(&self, path: &[&str], missing: Option<&Problem>) -> Outcome<Option<Typed>> {
-        let Some(variables) = self.variables else { return Ok(None) };
+        let Some(variables) = self.variables.as_deref() else { return Ok(None) };
         if matches!(missing, Some(Problem::Rejected(error)) if error.sqlstate == "42702") {
             return Ok(None);
         }
@@ -250,7 +255,7 @@ impl Reader<'_> {
 
     /// `$1`
     fn parameter(&self, number: i32) -> Outcome<Typed> {
-        match self.variables.and_then(|variables| variables.parameter(number)) {
+        match self.variables.as_ref().and_then(|variables| variables.parameter(number)) {
             Some(value) => Ok(value.typed()),
             None => Err(Problem::rejected("42P02", format!("there is no parameter ${number}"))),
         }
@@ -618,7 +623,11 @@ impl Reader<'_> {
         let Some(NodeEnum::SelectStmt(select)) = required(&link.subselect)?.node.as_ref() else {
             return Err(Problem::unsupported("this form of subquery"));
         };
-        let query = self.query(select, Some(site.scope))?;
+        let exists = link.sub_link_type == SubLinkType::ExistsSublink as i32;
+        let outer = std::mem::replace(&mut self.in_exists, exists);
+        let query = self.query(select, Some(site.scope));
+        self.in_exists = outer;
+        let query = query?;
         let one = || match query.outputs.as_slice() {
             [output] if output.ty == Type::Unknown => Ok(Type::Text),
             [output] => Ok(output.ty.clone()),

@@ -72,7 +72,8 @@ impl Reader<'_> {
         if let Some(view) = self.catalog().view(schema, name).cloned() {
             return self.view_source(&view, relation.alias.as_ref());
         }
-        if let Some((sql, outputs)) = super::system::relation(self.catalog(), schema, name) {
+        if let Some((sql, outputs)) = super::system::relation(self.catalog(), schema, name)? {
+            self.asks_system = true;
             let alias = format!("s{}", self.number());
             let source = source_of(&alias, name, &outputs, relation.alias.as_ref())?;
             return Ok((source, format!("({sql}) AS {alias}")));
@@ -172,6 +173,21 @@ impl Reader<'_> {
         let name = words(&call.funcname).last().copied().unwrap_or_default().to_owned();
         let around = Scope { sources: scope.sources.clone(), merged: scope.merged.clone(), outer: scope.outer };
         let site = Site::new(&around, "functions in FROM");
+        if self.is_own(&words(&call.funcname)) {
+            let (mut query, is_value) = self.own_rows(call, site)?;
+            if function.ordinality {
+                return Err(unsupported());
+            }
+            let alias = function.alias.as_ref();
+            if let ([output], true, Some(alias)) = (query.outputs.as_mut_slice(), is_value, alias) {
+                output.name.clone_from(&alias.aliasname);
+            }
+            let physical = format!("s{}", self.number());
+            let source_name = alias.map_or(name.as_str(), |a| a.aliasname.as_str());
+            let source = source_of(&physical, source_name, &query.outputs, alias)?;
+            self.push(source, scope)?;
+            return Ok(format!("LATERAL ({}) AS {physical}", query.sql));
+        }
         let columns = if super::rows::gives_rows(&name) {
             self.rows_of(&name, call, definitions, site)?
         } else {

@@ -27,6 +27,23 @@ fn value(text: &str, ty: &Type, explicit: bool, catalog: &Catalog) -> Outcome<St
         )
     };
     Ok(match ty {
+        Type::Opaque(name) if name == "regclass" => match super::system::relation_number(text, catalog) {
+            Some(number) => quote_literal(&number),
+            None if text.starts_with("pg_") || text.contains("pg_catalog") => {
+                return Err(Problem::unsupported(format!("the system's own relation {text}")));
+            }
+            None => return Err(Problem::rejected("42P01", format!("relation \"{text}\" does not exist"))),
+        },
+        Type::Opaque(name) if name == "regtype" => match super::system::type_number(text, catalog) {
+            Some(number) => quote_literal(&number),
+            None => return Err(Problem::rejected("42704", format!("type \"{text}\" does not exist"))),
+        },
+        Type::Opaque(name) if name == "regnamespace" => {
+            if !catalog.schemas.contains(text) && text != "pg_catalog" && text != "information_schema" {
+                return Err(Problem::rejected("3F000", format!("schema \"{text}\" does not exist")));
+            }
+            quote_literal(&format!("schema {text}"))
+        }
         Type::Unknown | Type::Text | Type::Name | Type::Varchar(None) | Type::Opaque(_) => quote_literal(text),
         Type::Varchar(Some(length)) => shorten(text, *length as usize, explicit, ty),
         Type::Char(length) => {

@@ -389,6 +389,15 @@ impl Reader<'_> {
         Ok(sql + &limit)
     }
 
+    /// Can values of the type be told apart here as the server tells them?
+    fn has_equality(&self, ty: &Type) -> Outcome<()> {
+        match ty {
+            Type::Json => Err(Problem::rejected("42883", "could not identify an equality operator for type json")),
+            Type::Opaque(_) => Err(Problem::unsupported(format!("a comparison of {}", ty.name(self.catalog())))),
+            _ => Ok(()),
+        }
+    }
+
     fn distinct_all(
         &mut self,
         select: &SelectStmt,
@@ -396,8 +405,8 @@ impl Reader<'_> {
         outputs: &[Output],
         ordered: bool,
     ) -> Outcome<String> {
-        if outputs.iter().any(|output| output.ty == Type::Json) {
-            return Err(Problem::rejected("42883", "could not identify an equality operator for type json"));
+        for output in outputs {
+            self.has_equality(&output.ty)?;
         }
         let keyed = |key: &String| query.values.iter().any(|v| v.sql == *key || key.contains(v.sql.as_str()));
         if !query.order.bare.iter().all(keyed) {
@@ -549,6 +558,7 @@ impl Reader<'_> {
                 return Err(Problem::unsupported("GROUPING SETS"));
             }
             let value = self.group_key(node, scope, targets)?;
+            self.has_equality(&value.ty)?;
             grouping.computed |= !is_column(&value.sql);
             grouping.keys.push((value.sql, value.ty));
         }
@@ -639,6 +649,9 @@ impl Reader<'_> {
 
     fn star(&mut self, qualifier: &[&str], scope: &Scope<'_>) -> Outcome<Vec<(String, Target)>> {
         let mut found = Vec::new();
+        if self.asks_system && !self.in_exists {
+            return Err(Problem::unsupported("all columns of a system view"));
+        }
         if qualifier.is_empty() {
             if scope.sources.is_empty() {
                 return Err(Problem::rejected("42601", "SELECT * with no tables specified is not valid"));

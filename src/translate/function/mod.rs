@@ -2,7 +2,7 @@
 //!
 //! Input: a call; the server's tables say which function it means and what its arguments are converted to. Output: DuckDB SQL, by
 //! name and argument types. Invariant: a function that the server has but isn't listed here is refused by name. A function of
-//! the catalog (CREATE FUNCTION) is never run.
+//! the catalog (CREATE FUNCTION) is read where it is nothing but a query, and never run here.
 
 mod aggregate;
 mod array;
@@ -10,6 +10,7 @@ mod builtin;
 pub(super) mod document;
 mod json;
 mod number;
+mod own;
 mod sequence;
 mod text;
 mod window;
@@ -21,9 +22,11 @@ use super::cast::{Context, convert};
 use super::expression::{Site, required, words};
 use super::reader::Reader;
 use super::resolve::{Given, Resolved, missing_function};
+use super::system;
 use super::typed::{Family, Typed, family};
 use crate::catalog::pg::{self, Function, Kind};
 use crate::catalog::{Outcome, Problem, Type};
+use crate::query::quote_literal;
 
 /// Is this a call of an aggregate, not used as a window function?
 pub(super) fn is_aggregate(call: &FuncCall) -> bool {
@@ -41,7 +44,7 @@ impl Reader<'_> {
         let path = words(&call.funcname);
         let name = path.last().copied().unwrap_or_default().to_owned();
         if self.is_own(&path) {
-            return self.own_function(&path.join("."));
+            return self.own_function(call, site);
         }
         let inner = match (is_aggregate(call), call.over.is_some()) {
             (true, _) => Site { place: IN_AGGREGATE, ..site.ungrouped() },
@@ -153,7 +156,7 @@ impl Reader<'_> {
     }
 
     /// A function of the database's own goes by this name.
-    fn is_own(&self, path: &[&str]) -> bool {
+    pub(super) fn is_own(&self, path: &[&str]) -> bool {
         let catalog = self.catalog();
         let (schema, name) = match path {
             [name] => (None, *name),
@@ -164,10 +167,6 @@ impl Reader<'_> {
             Some(schema) => function.schema == schema,
             None => catalog.search_path.contains(&function.schema),
         })
-    }
-
-    fn own_function(&mut self, name: &str) -> Outcome<Typed> {
-        Err(Problem::unsupported(format!("the function {name}(), which the database defines itself,")))
     }
 
     /// A function of an extension that is there, or may be.
@@ -207,6 +206,20 @@ impl Reader<'_> {
             return Ok(value);
         }
         match (name, args.len()) {
+            ("to_regclass" | "to_regtype", 1) => {
+                let Some(text) = args[0].text() else {
+                    return Err(Problem::unsupported(format!("{name}() of a computed name")));
+                };
+                let (number, ty) = match name {
+                    "to_regclass" => (system::relation_number(text, self.catalog()), "regclass"),
+                    _ => (system::type_number(text, self.catalog()), "regtype"),
+                };
+                if number.is_none() && text.contains("pg_") {
+                    return Err(Problem::unsupported(format!("the system's own {text}")));
+                }
+                let sql = number.map_or_else(|| "CAST(NULL AS VARCHAR)".to_owned(), |number| quote_literal(&number));
+                Ok(Typed::new(sql, Type::Opaque(ty.to_owned())))
+            }
             ("format", n) if n > 0 => self.format(args),
             ("concat", _) => self.concat(args),
             ("concat_ws", n) if n > 1 => self.concat_with_separator(args),

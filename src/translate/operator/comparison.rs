@@ -8,6 +8,7 @@ use crate::query::quote_literal;
 use crate::translate::literal;
 use crate::translate::number;
 use crate::translate::reader::Reader;
+use crate::translate::system::is_number;
 use crate::translate::typed::{Family, Typed, base, family};
 
 impl Reader<'_> {
@@ -30,6 +31,7 @@ impl Reader<'_> {
             return Ok((trim(left), trim(right)));
         }
         let agree = match (&a, &b) {
+            (a, b) if is_number(a) && is_number(b) && ["=", "<>"].contains(&name) => true,
             (Type::Opaque(_), Type::Opaque(_)) if a == b => {
                 return Err(Problem::unsupported(format!("a comparison of {}", a.name(self.catalog()))));
             }
