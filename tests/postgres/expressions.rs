@@ -80,6 +80,7 @@ fn ask_us(connection: &Connection, catalog: &Catalog, expression: &str) -> Answe
     };
     let column = &plan.outputs[0];
     let shown = match &column.ty {
+        Type::Bool => format!("CAST({} AS VARCHAR)", column.column),
         ty => match rehearsal::translate::text_of(&column.column, ty, catalog) {
             Ok(shown) => shown,
             Err(_) if matches!(ty, Type::Timestamptz(_)) => format!("CAST({} AS VARCHAR) || '+00'", column.column),
