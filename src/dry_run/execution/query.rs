@@ -8,7 +8,7 @@ use super::Run;
 use crate::dry_run::engine::Ran;
 use crate::plpgsql::run::Answer;
 use crate::query::quote_literal;
-use crate::translate::{SelectPlan, Value as Held};
+use crate::translate::{SelectPlan, Value as Held, shown};
 
 /// As many rows as there are.
 const ALL: usize = u32::MAX as usize;
