@@ -134,6 +134,9 @@ pub struct DryRun {
     /// Run another version of the migration as well, and show the rows that end differently
     #[arg(long, value_name = "FILE")]
     pub compare: Option<PathBuf>,
+    /// Compare the schema at the end with that of a snapshot: tables, columns, constraints, indexes and enums that drifted apart
+    #[arg(long, value_name = "SNAP")]
+    pub drift: Option<String>,
     /// What makes a transaction, and what an error ends
     #[arg(long, value_enum, default_value_t, value_name = "MODE")]
     pub transaction: Transactions,

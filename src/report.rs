@@ -39,6 +39,7 @@ pub const FINDING_IDS: &[(&str, &str)] = &[
     ("rollback-incomplete", "The roll-back doesn't bring everything back."),
     ("root-flag-mismatch", "is_root_job and the absence of a parent contradict each other."),
     ("row-budget", "A recursive query makes more rows than allowed, or never ends."),
+    ("schema-drift", "A database's schema isn't the one its migrations make."),
     ("shadowed-rule", "A rule matches rows but wins none or few of them."),
     ("short-history", "The history is too short to date a threshold."),
     ("split-family", "A child gets another root than its own parent."),

@@ -4,17 +4,63 @@
 //! adds casts and brackets of its own. Left out: making two ways of writing the same thing equal.
 
 use super::lookup::quoted;
-use super::{Action, AttNum, Catalog, Constraint, ConstraintKind, ForeignKey, Index, IndexKey, IndexTarget, Oid};
+use super::{
+    Action, AttNum, Catalog, Constraint, ConstraintKind, Expression, ForeignKey, Index, IndexKey, IndexTarget, Oid,
+};
+
+/// How expressions stand in a definition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// As their statement wrote them.
+    Written,
+    /// As [`Expression::canonical`] has them, and without operator classes that are the default: to be compared.
+    Canonical,
+}
+
+/// Operator classes that an index has by itself on columns of their type.
+const DEFAULT_CLASSES: &[&str] = &[
+    "array_ops",
+    "bool_ops",
+    "bytea_ops",
+    "bpchar_ops",
+    "date_ops",
+    "enum_ops",
+    "float4_ops",
+    "float8_ops",
+    "int2_ops",
+    "int4_ops",
+    "int8_ops",
+    "interval_ops",
+    "jsonb_ops",
+    "name_ops",
+    "numeric_ops",
+    "text_ops",
+    "time_ops",
+    "timestamp_ops",
+    "timestamptz_ops",
+    "tsvector_ops",
+    "uuid_ops",
+    "varchar_ops",
+];
+
+impl Style {
+    fn text(self, expression: &Expression) -> String {
+        match self {
+            Style::Written => expression.sql.clone(),
+            Style::Canonical => expression.canonical(),
+        }
+    }
+}
 
 impl Catalog {
     /// What a constraint demands: `FOREIGN KEY (a) REFERENCES p(id) ON DELETE CASCADE`.
-    pub fn constraint_definition(&self, constraint: &Constraint) -> String {
+    pub fn constraint_definition(&self, constraint: &Constraint, style: Style) -> String {
         let mut text = match &constraint.kind {
             ConstraintKind::PrimaryKey(index) => self.key_definition("PRIMARY KEY", *index),
             ConstraintKind::Unique(index) => self.key_definition("UNIQUE", *index),
             ConstraintKind::ForeignKey(key) => self.foreign_key_definition(constraint.table, key),
             ConstraintKind::AbsentForeignKey(key) => return key.definition.clone(),
-            ConstraintKind::Check(expression) => format!("CHECK ({})", expression.sql),
+            ConstraintKind::Check(expression) => format!("CHECK ({})", style.text(expression)),
             ConstraintKind::Exclusion(text) => text.clone(),
         };
         if !constraint.validated {
@@ -56,11 +102,11 @@ impl Catalog {
     }
 
     /// The statement that would make the index again.
-    pub fn index_definition(&self, index: &Index) -> String {
+    pub fn index_definition(&self, index: &Index, style: Style) -> String {
         let unique = if index.unique { "UNIQUE " } else { "" };
         let table = self.tables.get(&index.table);
         let on = table.map_or_else(String::new, |t| format!("{}.{}", quoted(&t.schema), quoted(&t.name)));
-        let keys: Vec<String> = index.keys.iter().map(|key| self.index_key(index, key)).collect();
+        let keys: Vec<String> = index.keys.iter().map(|key| self.index_key(index, key, style)).collect();
         let mut text = format!(
             "CREATE {unique}INDEX {} ON {on} USING {} ({}){}",
             quoted(&index.name),
@@ -72,19 +118,20 @@ impl Catalog {
             text.push_str(" NULLS NOT DISTINCT");
         }
         if let Some(predicate) = &index.predicate {
-            text.push_str(&format!(" WHERE ({})", predicate.sql));
+            text.push_str(&format!(" WHERE ({})", style.text(predicate)));
         }
         text
     }
 
-    fn index_key(&self, index: &Index, key: &IndexKey) -> String {
+    fn index_key(&self, index: &Index, key: &IndexKey, style: Style) -> String {
         let mut text = match &key.target {
             IndexTarget::Column(attnum) => self.names(index.table, &[*attnum]),
             // A function call stands bare.
-            IndexTarget::Expression(expression) if is_call(expression) => expression.sql.clone(),
-            IndexTarget::Expression(expression) => format!("({})", expression.sql),
+            IndexTarget::Expression(expression) if is_call(expression) => style.text(expression),
+            IndexTarget::Expression(expression) => format!("({})", style.text(expression)),
         };
-        if let Some(class) = &key.operator_class {
+        let named = |class: &&String| style == Style::Written || !DEFAULT_CLASSES.contains(&class.as_str());
+        if let Some(class) = key.operator_class.as_ref().filter(named) {
             text.push_str(&format!(" {}", quoted(class)));
         }
         match (key.descending, key.nulls_first) {
@@ -140,9 +187,18 @@ mod tests {
             let node = statement.stmt.and_then(|node| node.node).expect("a statement");
             catalog.apply(&node, &TransactionState::default()).expect(sql);
         }
-        let mut found: Vec<String> =
-            catalog.constraints.values().map(|constraint| catalog.constraint_definition(constraint)).collect();
-        found.extend(catalog.indexes.values().filter(|i| i.constraint.is_none()).map(|i| catalog.index_definition(i)));
+        let mut found: Vec<String> = catalog
+            .constraints
+            .values()
+            .map(|constraint| catalog.constraint_definition(constraint, Style::Written))
+            .collect();
+        found.extend(
+            catalog
+                .indexes
+                .values()
+                .filter(|i| i.constraint.is_none())
+                .map(|i| catalog.index_definition(i, Style::Written)),
+        );
         found.sort();
         assert_eq!(
             found,

@@ -4,6 +4,8 @@
 //! expression are named without the table, so that only renaming a column touches them. Left out: what they mean, and whether
 //! their names exist: the translator binds them.
 
+use std::sync::Arc;
+
 use anyhow::{Context, Result, bail};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{Node, ResTarget, SelectStmt};
@@ -20,7 +22,7 @@ impl Expression {
     /// Unsupported, where PostgreSQL's deparser can't write it.
     pub fn new(node: &Node) -> Outcome<Expression> {
         let sql = deparse(node).map_err(|_| Problem::unsupported("an expression of this form"))?;
-        Ok(Expression { node: Box::new(node.clone()), sql })
+        Ok(Expression { node: Arc::new(node.clone()), sql })
     }
 
     /// Keeps an expression over one table's columns; the table's name before a column's is left away.
@@ -46,7 +48,7 @@ impl Expression {
     /// Not one expression.
     pub fn parse(sql: &str) -> Result<Expression> {
         let node = parse(sql)?;
-        Ok(Expression { sql: deparse(&node)?, node: Box::new(node) })
+        Ok(Expression { sql: deparse(&node)?, node: Arc::new(node) })
     }
 
     /// Names of the columns it reads, each once, in reading order.
@@ -56,8 +58,11 @@ impl Expression {
 
     /// Names a column anew.
     pub fn rename_column(&mut self, from: &str, to: &str) {
+        if !self.columns().iter().any(|column| column == from) {
+            return;
+        }
         let mut renamed = false;
-        tree::walk_mut(&mut self.node, &mut |node| {
+        tree::walk_mut(Arc::make_mut(&mut self.node), &mut |node| {
             if let NodeEnum::ColumnRef(column) = node
                 && let [field] = column.fields.as_mut_slice()
                 && tree::string(field).as_deref() == Some(from)

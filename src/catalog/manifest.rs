@@ -83,6 +83,7 @@ impl Catalog {
             columns,
             snapshot_table: Some(table.name.clone()),
             materialized: None,
+            populated: true,
             last_attnum,
         };
         self.tables.insert(oid, loaded);

@@ -8,6 +8,7 @@
 //! The rows themselves lie in DuckDB under names that no SQL text can collide with: table [`Oid`] 7 is `t7`, its column with
 //! [`AttNum`] 3 is `c3`, and `_r` numbers the rows for good.
 
+mod canonical;
 mod casts;
 pub mod ddl;
 pub mod definition;
@@ -19,10 +20,12 @@ mod manifest;
 pub mod naming;
 pub mod pg;
 pub mod problem;
+pub mod sequence;
 pub mod tree;
 pub mod types;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use pg_query::protobuf::Node;
 
@@ -31,6 +34,7 @@ pub use delta::delta;
 pub use locks::{LockMode, locks};
 pub use lookup::RelationKind;
 pub use problem::{Outcome, Problem};
+pub use sequence::Numbers;
 pub use types::Type;
 
 /// Names an object of the catalog; our own numbering, never reused.
@@ -73,6 +77,8 @@ pub struct Catalog {
     pub partial: bool,
     /// Labels added to an enum may be used at once where its type was created in the same transaction: from PostgreSQL 17 on.
     pub new_enums_are_open: bool,
+    /// The sequence that gave this session its last number: what `lastval` is about.
+    pub last_sequence: Option<Oid>,
     /// The last [`Oid`] given out.
     pub last_oid: Oid,
 }
@@ -112,6 +118,8 @@ pub struct Table {
     pub snapshot_table: Option<String>,
     /// A materialized view: its query, to fill it again.
     pub materialized: Option<Expression>,
+    /// False for a materialized view that has never been filled: it can't be read.
+    pub populated: bool,
     /// The last [`AttNum`] given out.
     pub last_attnum: AttNum,
 }
@@ -150,7 +158,7 @@ pub enum Identity {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Expression {
     /// As the parser read it. Column names in it are renamed along with the columns.
-    pub node: Box<Node>,
+    pub node: Arc<Node>,
     /// As PostgreSQL's deparser writes it.
     pub sql: String,
 }
@@ -307,8 +315,10 @@ pub struct View {
     pub name: String,
     /// Its query.
     pub query: Expression,
-    /// Column names given in the definition; empty where the query's own apply.
+    /// Names of its columns, settled when it was made; where its query couldn't be read, those that the definition gives.
     pub columns: Vec<String>,
+    /// Their types; empty where its query couldn't be read.
+    pub types: Vec<Type>,
     /// Tables and views it reads, and of tables which columns (none: only rows).
     pub depends_on: BTreeMap<Oid, BTreeSet<AttNum>>,
 }
@@ -326,23 +336,6 @@ pub struct Sequence {
     pub owner: Option<(Oid, AttNum)>,
     /// Where it stands; absent where that isn't known, as for those of a snapshot.
     pub numbers: Option<Numbers>,
-}
-
-/// Where a sequence stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Numbers {
-    /// The number it gives next.
-    pub next: i64,
-    /// The number it began with.
-    pub start: i64,
-    /// From one number to the next.
-    pub step: i64,
-}
-
-impl Default for Numbers {
-    fn default() -> Numbers {
-        Numbers { next: 1, start: 1, step: 1 }
-    }
 }
 
 /// A function or procedure.

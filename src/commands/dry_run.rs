@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, anyhow};
 
 use super::Context;
+use crate::catalog::Catalog;
 use crate::cli;
 use crate::dry_run::{self, Contract, DryRunReport, Options, session};
 use crate::migration::{Migration, Selection};
@@ -73,8 +74,21 @@ fn options(context: &Context, args: &cli::DryRun, migration: &Migration, tables:
         rollback: args.rollback.as_ref().map(read).transpose()?,
         checks: args.check.as_ref().map(read).transpose()?,
         compare: args.compare.as_ref().map(read).transpose()?,
+        drift: args.drift.as_deref().map(|source| database(context, source)).transpose()?,
         tables,
     })
+}
+
+/// The schema in a snapshot, under the snapshot's name.
+fn database(context: &Context, source: &str) -> Result<(String, Catalog)> {
+    let snapshot = context.open(source)?;
+    let manifest = snapshot.manifest.as_ref().ok_or_else(|| {
+        hinted(
+            anyhow!("{source} has no catalog: keys, types and constraints aren't known"),
+            "compare with a snapshot made by `rehearsal export`",
+        )
+    })?;
+    Ok((source.to_owned(), Catalog::from_manifest(manifest)?))
 }
 
 /// A folder beside the one asked for, which appears only when whole.

@@ -37,6 +37,8 @@ pub struct Options {
     pub checks: Option<Migration>,
     /// Another version of the migration.
     pub compare: Option<Migration>,
+    /// The schema that a database has, under its snapshot's name: is it the one that the migration ends in?
+    pub drift: Option<(String, Catalog)>,
     /// Folder for the tables as they end.
     pub tables: Option<PathBuf>,
 }
@@ -77,6 +79,10 @@ pub fn analyze(snapshot: &Snapshot, migration: &Migration, options: &Options) ->
     if snapshot.is_empty() {
         report.schema = Some(schema::describe(session.catalog(), &session.provenance, &report.statements));
     }
+    if let Some((name, theirs)) = &options.drift {
+        let catalogs = (session.catalog(), theirs);
+        report.drift = Some(schema::drift(name, catalogs, &session.provenance, &report.statements));
+    }
     if !snapshot.is_empty() {
         report.ladders = session.recognition.ladders(snapshot, migration, options.session.samples)?;
         report.walks = recognition::walks(migration, &mut report.statements);
@@ -86,6 +92,7 @@ pub fn analyze(snapshot: &Snapshot, migration: &Migration, options: &Options) ->
     if snapshot.is_empty() {
         report.findings.retain(findings::concerns_history);
     }
+    report.findings.extend(report.drift.iter().flat_map(schema::findings));
     if let Some(rollback) = &options.rollback {
         let undone = roll_back(&mut session, rollback, options.session.samples)?;
         findings::add_rollback(&mut report.findings, &undone);

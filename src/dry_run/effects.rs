@@ -117,6 +117,9 @@ impl Run<'_, '_> {
     fn fill(&mut self, table: Oid, query: &Expression) -> Ran<()> {
         let node = query.node.node.as_ref().ok_or_else(|| Problem::unsupported("a table without a query"))?;
         let plan = self.translator().select(node)?;
+        if plan.outputs.len() != columns_of(self.catalog, table).len() {
+            return Err(Problem::unsupported("a query whose * stood for other columns when its view was made").into());
+        }
         let outputs: Vec<String> = columns_of(self.catalog, table)
             .iter()
             .zip(&plan.outputs)

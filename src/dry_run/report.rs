@@ -21,6 +21,9 @@ pub struct DryRunReport {
     /// The schema at the end; absent but for a history rehearsed from an empty database.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schema: Option<SchemaReport>,
+    /// How that schema differs from a snapshot's; absent without `--drift`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drift: Option<DriftReport>,
     /// Rows of every table before and after.
     pub tables: Vec<TableReport>,
     /// Which lock each transaction holds on which table, from which statement to which.
@@ -450,4 +453,42 @@ pub struct SequenceReport {
     pub name: String,
     /// The column that owns it: `t.id`.
     pub owner: Option<String>,
+}
+
+/// How the schema at the end differs from a snapshot's.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct DriftReport {
+    /// The snapshot.
+    pub snapshot: String,
+    /// All that could be compared is the same.
+    pub equal: bool,
+    /// Tables compared.
+    pub tables_compared: u64,
+    /// What differs, by table.
+    pub differences: Vec<DriftDifference>,
+    /// What couldn't be compared, in whole sentences.
+    pub not_compared: Vec<String>,
+}
+
+/// One difference between the migrations and a database.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct DriftDifference {
+    /// `table`, `column`, `constraint`, `index`, `enum`.
+    pub object: String,
+    /// Its name, behind its table's where it has one.
+    pub name: String,
+    /// The table it belongs to; its own name for a table or an enum.
+    pub table: String,
+    /// `only in the migrations`, `only in the snapshot`, `different`.
+    pub change: String,
+    /// What the migrations make.
+    pub ours: Option<String>,
+    /// What the snapshot has.
+    pub theirs: Option<String>,
+    /// The statement that made ours.
+    pub statement: Option<usize>,
+    /// Its file.
+    pub file: Option<String>,
+    /// Its line.
+    pub line: Option<usize>,
 }

@@ -6,7 +6,9 @@
 //! Left out: which function a statement means (the translation decides), and every name a user may write: native functions are
 //! registered under names that begin with `pg_`.
 
-mod text;
+pub(crate) mod numeric;
+mod regex;
+pub(crate) mod text;
 
 use std::error::Error;
 use std::fmt;
@@ -19,6 +21,8 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field};
 use duckdb::Connection;
 use duckdb::vscalar::{ArrowFunctionSignature, VArrowScalar};
+
+use crate::catalog::Problem;
 
 /// Why a function gives no value.
 #[allow(dead_code, reason = "no function fails yet")]
@@ -35,6 +39,17 @@ impl Failure {
     /// The server's error.
     pub(crate) fn raised(sqlstate: &'static str, message: impl Into<String>) -> Failure {
         Failure::Raised(sqlstate, message.into())
+    }
+
+    /// The same, noticed before any row is read.
+    pub(crate) fn into_problem(self) -> Problem {
+        match self {
+            Failure::Raised(sqlstate, message) => match message.split_once('|') {
+                Some((message, detail)) if sqlstate == "22003" => Problem::rejected(sqlstate, message).detail(detail),
+                _ => Problem::rejected(sqlstate, message),
+            },
+            Failure::Refused(what) => Problem::unsupported(what),
+        }
     }
 
     /// Something whose treatment on the server can't be told.
@@ -76,7 +91,7 @@ pub(crate) enum Native {
 }
 
 /// The functions by name, room by room.
-const FUNCTIONS: &[&[(&str, Native)]] = &[text::FUNCTIONS];
+const FUNCTIONS: &[&[(&str, Native)]] = &[numeric::FUNCTIONS, regex::FUNCTIONS, text::FUNCTIONS];
 
 /// Registers every native function with a database.
 ///

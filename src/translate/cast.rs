@@ -4,7 +4,8 @@
 //! 42846 in a cast). What only a row can violate (a text that is no integer, a value too long) is raised by the row.
 
 use super::literal;
-use super::typed::{Constant, Family, Typed, base, family, is_integer, number_rank, physical, raise, refuse};
+use super::number;
+use super::typed::{Constant, Family, Typed, base, family, number_rank, physical, raise, refuse};
 pub(super) use crate::catalog::pg::Context;
 use crate::catalog::pg::Id;
 use crate::catalog::pg::coercion::converts;
@@ -74,15 +75,14 @@ fn refusal(from: &Type, to: &Type, context: Context, column: Option<&str>, catal
 fn between(value: &Typed, to: &Type, catalog: &Catalog) -> Outcome<String> {
     let (from, sql) = (&value.ty, &value.sql);
     let target = base(to);
+    if let (Some(_), Some(_)) = (number_rank(from), number_rank(to)) {
+        return Ok(number::convert(value, to));
+    }
     if base(from) == target || (family(from) == Family::Text && family(to) == Family::Text) {
         return match (from, to) {
             (Type::Char(_), _) if !matches!(to, Type::Char(_)) => Ok(format!("rtrim({sql}, ' ')")),
-            (_, Type::Char(_)) => Err(Problem::unsupported("a cast to character(n)")),
             _ => Ok(sql.clone()),
         };
-    }
-    if let (Some(_), Some(_)) = (number_rank(from), number_rank(to)) {
-        return Ok(number(sql, from, to));
     }
     match (from, to) {
         (Type::Array(a), Type::Array(b)) => {
@@ -107,34 +107,17 @@ fn between(value: &Typed, to: &Type, catalog: &Catalog) -> Outcome<String> {
     }
 }
 
-/// Between numbers. PostgreSQL rounds a float to the even neighbour and a numeric away from zero, and refuses what doesn't fit.
-fn number(sql: &str, from: &Type, to: &Type) -> String {
-    let rank = |ty| number_rank(ty).unwrap_or_default();
-    if is_integer(to) && rank(to) < rank(from) {
-        let rounded = match from {
-            Type::Float4 | Type::Float8 => format!("round_even({sql}, 0)"),
-            Type::Numeric(_) => format!("round({sql}, 0)"),
-            _ => sql.to_owned(),
-        };
-        let name = match to {
-            Type::Int2 => "smallint",
-            Type::Int4 => "integer",
-            _ => "bigint",
-        };
-        let cast = format!("TRY_CAST({rounded} AS {})", physical(to));
-        let error = raise("22003", &quote_literal(&format!("{name} out of range")), to);
-        return format!("CASE WHEN {sql} IS NOT NULL AND {cast} IS NULL THEN {error} ELSE {cast} END");
-    }
-    format!("CAST({sql} AS {})", physical(&base(to)))
-}
-
 /// PostgreSQL's text form of a value.
 pub(super) fn text_form(sql: &str, from: &Type, catalog: &Catalog) -> Outcome<String> {
     Ok(match from {
+        Type::Char(_) => format!("rtrim({sql}, ' ')"),
+        Type::Bytea => format!("'\\x' || lower(hex({sql}))"),
         ty if family(ty) == Family::Text => sql.to_owned(),
         Type::Bool | Type::Int2 | Type::Int4 | Type::Int8 | Type::Uuid => format!("CAST({sql} AS VARCHAR)"),
         Type::Enum(_) | Type::Json | Type::Jsonb | Type::Opaque(_) | Type::Unknown => sql.to_owned(),
-        Type::Numeric(Some(_)) => format!("CAST({sql} AS VARCHAR)"),
+        Type::Numeric(_) => number::text(&Typed::new(sql, from.clone())),
+        Type::Float4 => format!("pg_float4_text(CAST({sql} AS VARCHAR))"),
+        Type::Float8 => format!("pg_float8_text(CAST({sql} AS VARCHAR))"),
         // Years beyond four digits and BC are written differently by the engines.
         Type::Date => guarded(sql, "date", "strftime({}, '%Y-%m-%d')"),
         Type::Timestamp(_) => guarded(sql, "timestamp", "CAST({} AS VARCHAR)"),
@@ -194,15 +177,10 @@ fn from_text(sql: &str, to: &Type, catalog: &Catalog) -> Outcome<String> {
                 raise("22P02", &message, to)
             )
         }
-        Type::Numeric(_) => {
-            let form = format!("regexp_full_match({sql}, '\\s*[+-]?([0-9]+\\.?[0-9]*|\\.[0-9]+)\\s*')");
-            let odd = refuse("a numeric in an unusual notation", to);
-            format!(
-                "CASE WHEN {sql} IS NULL THEN NULL WHEN {form} THEN CAST(CASE WHEN {form} THEN trim({sql}) END AS {}) WHEN regexp_matches({sql}, '[0-9]|[iI][nN][fF]|[nN][aA][nN]') THEN {odd} ELSE {} END",
-                physical(to),
-                invalid(to)
-            )
-        }
+        Type::Bytea => format!("unhex(pg_bytea_in({sql}))"),
+        Type::Numeric(_) => format!("pg_numeric_in({sql})"),
+        Type::Float4 => format!("CAST(pg_float4_in({sql}) AS FLOAT)"),
+        Type::Float8 => format!("CAST(pg_float8_in({sql}) AS DOUBLE)"),
         Type::Date | Type::Timestamp(_) => {
             let (form, ty) = match to {
                 Type::Date => ("[0-9]{4}-[0-9]{2}-[0-9]{2}", "DATE"),
@@ -238,20 +216,15 @@ fn limit(sql: String, from: &Type, to: &Type, context: Context) -> String {
                 "CASE WHEN length({sql}) > {length} THEN CASE WHEN length(rtrim({sql}, ' ')) > {length} THEN {error} ELSE left({sql}, {length}) END ELSE {sql} END"
             )
         }
+        Type::Char(length) => {
+            let explicit = if context == Context::Explicit { "t" } else { "f" };
+            format!("pg_char({sql}, '{length}', '{explicit}')")
+        }
         Type::Numeric(Some((precision, scale))) => {
             if from == to {
                 return sql;
             }
-            let cast = format!("TRY_CAST({sql} AS {})", physical(to));
-            let room = match i64::from(*precision) - i64::from(*scale) {
-                0 => "1".to_owned(),
-                whole => format!("10^{whole}"),
-            };
-            let message = format!(
-                "numeric field overflow|A field with precision {precision}, scale {scale} must round to an absolute value less than {room}."
-            );
-            let error = raise("22003", &quote_literal(&message), to);
-            format!("CASE WHEN {sql} IS NOT NULL AND {cast} IS NULL THEN {error} ELSE {cast} END")
+            number::fit(&sql, from, to, *precision, *scale)
         }
         Type::Timestamp(Some(precision)) | Type::Timestamptz(Some(precision)) if *precision < 6 => {
             if matches!(from, Type::Timestamp(Some(had)) | Type::Timestamptz(Some(had)) if had <= precision) {

@@ -95,6 +95,10 @@ impl Reader<'_> {
                 if family(&ty) == Family::Text {
                     self.orders_text();
                 }
+                if super::number::is_text(&ty) {
+                    let values: Vec<String> = values.iter().map(|value| format!("coalesce({value}, '')")).collect();
+                    return Ok(Typed::new(format!("pg_numeric_{word}({})", values.join(", ")), ty));
+                }
                 Ok(Typed::new(format!("{word}({})", values.join(", ")), ty))
             }
             NodeEnum::TypeCast(cast) => self.type_cast(cast, site).map_err(|p| p.at(cast.location)),
@@ -167,10 +171,7 @@ impl Reader<'_> {
             return Ok(Typed::integer(value));
         }
         let ty = Type::Numeric(None);
-        match super::literal::decimal(text, &ty) {
-            Some(sql) => Ok(Typed::new(sql, ty)),
-            None => Err(Problem::unsupported(format!("the number {text}"))),
-        }
+        Ok(Typed::new(super::number::literal(text, &ty)?, ty))
     }
 
     fn column(&mut self, column: &protobuf::ColumnRef, site: Site<'_>) -> Outcome<Typed> {
@@ -209,6 +210,7 @@ impl Reader<'_> {
                 let message = "must appear in the GROUP BY clause or be used in an aggregate function";
                 Err(Problem::rejected("42803", format!("column \"{shown}\" {message}")))
             }
+            Some(grouping) if found.level == 0 => Ok(grouping.value(typed)),
             _ => Ok(typed),
         }
     }
@@ -419,7 +421,11 @@ impl Reader<'_> {
                 let negated = kind == AExprKind::AexprNotBetween;
                 Ok(Typed::new(if negated { format!("(NOT {sql})") } else { sql }, Type::Bool))
             }
-            AExprKind::AexprSimilar => Err(Problem::unsupported("SIMILAR TO")),
+            AExprKind::AexprSimilar => {
+                let subject = self.expression(left, site)?;
+                let (pattern, escape) = self.pattern_and_escape(right, site)?;
+                self.similar(subject, pattern, escape, name.starts_with('!'))
+            }
             _ => Err(Problem::unsupported(format!("the operator {name}"))),
         }
     }
@@ -480,6 +486,12 @@ impl Reader<'_> {
         let value = self.expression(operand, site)?;
         let value = self.operand(name, value)?;
         match (name, number_rank(&value.ty)) {
+            ("-", Some(_)) if matches!(value.ty, Type::Numeric(_)) => {
+                Ok(Typed::new(format!("pg_numeric_neg({})", super::number::text(&value)), Type::Numeric(None)))
+            }
+            ("-", Some(_)) if matches!(value.ty, Type::Float4 | Type::Float8) => {
+                Ok(Typed::new(format!("(-{})", value.sql), value.ty))
+            }
             ("-", Some(_)) => {
                 self.operator("-", Typed::new(format!("CAST(0 AS {})", physical(&value.ty)), value.ty.clone()), value)
             }
@@ -566,8 +578,12 @@ impl Reader<'_> {
         };
         let Type::Array(element) = &array.ty else { return Err(Problem::unsupported("ANY of an array")) };
         let element = (**element).clone();
-        let (subject, _) = self.comparable(name, subject, Typed::new("NULL", element))?;
-        let (x, list) = (&subject.sql, &array.sql);
+        let (subject, other) = self.comparable(name, subject, Typed::new("x", element))?;
+        let list = match other.sql.as_str() {
+            "x" => array.sql.clone(),
+            key => format!("list_transform({}, lambda x: {key})", array.sql),
+        };
+        let (x, list) = (&subject.sql, &list);
         let found = format!(
             "CASE WHEN {list} IS NULL THEN NULL WHEN len({list}) = 0 THEN false WHEN {x} IS NULL THEN NULL WHEN list_contains({list}, {x}) THEN true WHEN list_count({list}) < len({list}) THEN NULL ELSE false END"
         );
@@ -577,10 +593,12 @@ impl Reader<'_> {
     /// `x LIKE p ESCAPE e` reaches us as `x ~~ like_escape(p, e)`.
     fn pattern_and_escape(&mut self, node: &Node, site: Site<'_>) -> Outcome<(Typed, Option<Typed>)> {
         if let Some(NodeEnum::FuncCall(call)) = &node.node
-            && words(&call.funcname).last() == Some(&"like_escape")
-            && let [pattern, escape] = call.args.as_slice()
+            && matches!(words(&call.funcname).last(), Some(&"like_escape" | &"similar_to_escape"))
+            && let [pattern, escape @ ..] = call.args.as_slice()
         {
-            return Ok((self.expression(pattern, site)?, Some(self.expression(escape, site)?)));
+            let pattern = self.expression(pattern, site)?;
+            let escape = escape.first().map(|escape| self.expression(escape, site)).transpose()?;
+            return Ok((pattern, escape));
         }
         Ok((self.expression(node, site)?, None))
     }

@@ -59,7 +59,14 @@ impl Reader<'_> {
             return Ok((source, format!("{} AS {alias}", named.table)));
         }
         if let Some(table) = self.catalog().table(schema, name) {
+            if !table.populated {
+                let message = format!("materialized view \"{name}\" has not been populated");
+                return Err(Problem::rejected("55000", message).hint("Use the REFRESH MATERIALIZED VIEW command."));
+            }
             return self.table_source(table, relation.alias.as_ref());
+        }
+        if self.catalog().sequence(schema, name).is_some() {
+            return Err(Problem::unsupported(format!("reading the sequence {name} like a table")));
         }
         if let Some(view) = self.catalog().view(schema, name).cloned() {
             return self.view_source(&view, relation.alias.as_ref());
@@ -118,6 +125,10 @@ impl Reader<'_> {
         let query = query?;
         let physical = format!("s{}", self.number());
         let mut outputs = query.outputs;
+        if !view.types.is_empty() && outputs.len() != view.columns.len() {
+            let what = format!("the view {}, whose * stood for other columns when it was made,", view.name);
+            return Err(Problem::unsupported(what));
+        }
         for (output, name) in outputs.iter_mut().zip(&view.columns) {
             output.name.clone_from(name);
         }

@@ -5,6 +5,7 @@
 
 use super::typed::{Typed, physical, raise};
 use crate::catalog::{Catalog, Oid, Outcome, Problem, Type};
+use crate::native::{self, Failure};
 use crate::query::quote_literal;
 
 /// Reads a literal. In an explicit cast, a length cuts; elsewhere it refuses.
@@ -28,23 +29,18 @@ fn value(text: &str, ty: &Type, explicit: bool, catalog: &Catalog) -> Outcome<St
     Ok(match ty {
         Type::Unknown | Type::Text | Type::Name | Type::Varchar(None) | Type::Opaque(_) => quote_literal(text),
         Type::Varchar(Some(length)) => shorten(text, *length as usize, explicit, ty),
-        Type::Char(_) => return Err(Problem::unsupported("a literal of type character(n)")),
+        Type::Char(length) => {
+            let flag = if explicit { "t" } else { "f" };
+            format!("pg_char({}, '{length}', '{flag}')", quote_literal(text))
+        }
+        Type::Bytea => format!("unhex('{}')", native::text::bytes_from_text(text).map_err(Failure::into_problem)?),
         Type::Bool => boolean(text).ok_or_else(invalid)?.to_owned(),
         Type::Int2 | Type::Int4 | Type::Int8 => integer(text, ty, catalog)?,
         Type::Float4 | Type::Float8 => {
-            let number: f64 = text.trim().parse().map_err(|_| invalid())?;
-            if !number.is_finite() {
-                return Err(Problem::unsupported(format!("the {} value {text}", name())));
-            }
-            format!("CAST({} AS {})", quote_literal(text.trim()), physical(ty))
+            let shown = crate::native::numeric::float(text, *ty == Type::Float4).map_err(Failure::into_problem)?;
+            format!("CAST('{shown}' AS {})", physical(ty))
         }
-        Type::Numeric(_) => match decimal(text, ty) {
-            Some(sql) => sql,
-            None if text.trim().parse::<f64>().is_ok() => {
-                return Err(Problem::unsupported(format!("the {} notation '{text}'", name())));
-            }
-            None => return Err(invalid()),
-        },
+        Type::Numeric(_) => super::number::literal(text, ty)?,
         Type::Uuid => uuid::Uuid::try_parse(text.trim())
             .map(|id| format!("CAST({} AS UUID)", quote_literal(&id.to_string())))
             .map_err(|_| invalid())?,
@@ -63,7 +59,7 @@ fn value(text: &str, ty: &Type, explicit: bool, catalog: &Catalog) -> Outcome<St
             None => return Err(json_error()),
         },
         Type::Array(element) => array(text, element, explicit, catalog)?,
-        Type::Bytea | Type::Time(_) | Type::Record | Type::Void => {
+        Type::Time(_) | Type::Record | Type::Void => {
             return Err(Problem::unsupported(format!("a literal of type {}", name())));
         }
     })
@@ -119,23 +115,6 @@ fn integer(text: &str, ty: &Type, catalog: &Catalog) -> Outcome<String> {
             Err(Problem::rejected("22003", format!("value \"{text}\" is out of range for type {}", ty.name(catalog))))
         }
     }
-}
-
-/// A numeric constant as a decimal with the digits it is written with.
-pub(super) fn decimal(text: &str, ty: &Type) -> Option<String> {
-    let trimmed = text.trim();
-    let unsigned = trimmed.strip_prefix(['+', '-']).unwrap_or(trimmed);
-    let mut parts = unsigned.splitn(2, '.');
-    let (whole, fraction) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    let digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
-    if whole.len() + fraction.len() == 0 || !digits(whole) || !digits(fraction) {
-        return None;
-    }
-    let physical = match ty {
-        Type::Numeric(Some(_)) => physical(ty),
-        _ => format!("DECIMAL({},{})", (whole.len() + fraction.len()).clamp(1, 38), fraction.len().min(38)),
-    };
-    Some(format!("CAST({} AS {physical})", quote_literal(trimmed)))
 }
 
 /// Labels of an enum in order, and its name.

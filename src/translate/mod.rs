@@ -17,8 +17,8 @@ mod function;
 mod jsonb;
 mod literal;
 mod names;
+mod number;
 mod operator;
-mod pattern;
 mod query;
 mod reader;
 mod resolve;
@@ -260,6 +260,42 @@ pub fn column_name(attnum: AttNum) -> String {
 /// The DuckDB type that holds values of a PostgreSQL type.
 pub fn physical_type(ty: &Type) -> Outcome<String> {
     Ok(typed::physical(ty))
+}
+
+/// Teaches an engine the functions that translated SQL calls.
+///
+/// # Errors
+/// The engine's, where it refuses one.
+pub fn register_functions(connection: &duckdb::Connection) -> anyhow::Result<()> {
+    crate::native::register(connection)
+}
+
+/// PostgreSQL's text of a value, as DuckDB SQL.
+///
+/// # Errors
+/// [`Problem::Unsupported`] for a type whose text can't be told.
+pub fn text_of(sql: &str, ty: &Type, catalog: &Catalog) -> Outcome<String> {
+    cast::text_form(sql, ty, catalog)
+}
+
+/// What a value is grouped by: itself, or a key where equal values may be written differently.
+pub fn identity(sql: &str, ty: &Type) -> String {
+    number::identity(sql, ty)
+}
+
+/// A value that such a key stands for.
+pub fn original(key: &str, ty: &Type) -> String {
+    if number::is_text(ty) { format!("pg_numeric_unkey({key})") } else { key.to_owned() }
+}
+
+/// SQL that says whether two values, which their types' operators can compare, are equal.
+pub fn equality(left: (&str, &Type), right: (&str, &Type)) -> String {
+    let (left, right) = (Typed::new(left.0, left.1.clone()), Typed::new(right.0, right.1.clone()));
+    let (left, right) = match (typed::number_rank(&left.ty), typed::number_rank(&right.ty)) {
+        (Some(_), Some(_)) => number::comparable(left, right),
+        _ => (left, right),
+    };
+    format!("{} = {}", left.sql, right.sql)
 }
 
 /// The steps whose tables are read in the end: like the server, nobody runs a WITH query that isn't.

@@ -12,6 +12,7 @@ use super::Output;
 use super::cast::{Context, convert};
 use super::expression::{Site, words};
 use super::function::contains_aggregate;
+use super::number;
 use super::reader::Reader;
 use super::scope::Scope;
 use super::typed::{Typed, physical};
@@ -37,6 +38,14 @@ pub(super) struct Grouping {
 impl Grouping {
     pub fn contains(&self, sql: &str) -> bool {
         self.keys.iter().any(|(key, _)| key == sql)
+    }
+
+    /// The value of a group's key: of equal numerics that are written differently, one.
+    pub fn value(&self, key: Typed) -> Typed {
+        match number::is_text(&key.ty) {
+            true => Typed::new(format!("min({})", key.sql), key.ty),
+            false => key,
+        }
     }
 }
 
@@ -142,6 +151,11 @@ impl Reader<'_> {
             }
             outputs.push(Output { ty, ..l.clone() });
         }
+        let by_value = word != "UNION ALL" && outputs.iter().any(|output| number::is_text(&output.ty));
+        if by_value && word != "UNION" {
+            return Err(Problem::unsupported(format!("{word} of numeric values without a scale")));
+        }
+        let word = if by_value { "UNION ALL" } else { word };
         let sql = format!(
             "(SELECT {} FROM ({}) AS l) {word} (SELECT {} FROM ({}) AS r)",
             a.join(", "),
@@ -149,6 +163,7 @@ impl Reader<'_> {
             b.join(", "),
             right.sql
         );
+        let sql = if by_value { distinct_rows(&sql, &outputs) } else { sql };
         Ok(Query { sql, outputs })
     }
 
@@ -288,7 +303,7 @@ impl Reader<'_> {
             values.push(value);
         }
         if let Some(grouping) = &grouping {
-            let keys: Vec<&str> = grouping.keys.iter().map(|(sql, _)| sql.as_str()).collect();
+            let keys: Vec<String> = grouping.keys.iter().map(|(sql, ty)| number::identity(sql, ty)).collect();
             if !keys.is_empty() {
                 clauses.push_str(&format!(" GROUP BY {}", keys.join(", ")));
             }
@@ -383,6 +398,12 @@ impl Reader<'_> {
             ));
         }
         let limit = self.limit(select, &query.order, false)?;
+        if outputs.iter().any(|output| number::is_text(&output.ty)) {
+            if !limit.is_empty() || (ordered && !query.order.keys.is_empty()) {
+                return Err(Problem::unsupported("SELECT DISTINCT of numeric values without a scale, in an order"));
+            }
+            return Ok(distinct_rows(&format!("SELECT {}{}", query.list(), query.clauses), outputs));
+        }
         let mut sql = format!("SELECT DISTINCT {}{}", query.list(), query.clauses);
         if (ordered && !query.order.keys.is_empty()) || !limit.is_empty() {
             let mut keys = query.order.keys.clone();
@@ -412,7 +433,7 @@ impl Reader<'_> {
                 }
                 None => self.expression(node, site)?,
             };
-            groups.push(value.sql);
+            groups.push(number::identity(&value.sql, &value.ty));
             names.push(shown(&sort));
         }
         let leading = query.order.bare.iter().take(groups.len());
@@ -577,7 +598,7 @@ impl Reader<'_> {
             return None;
         }
         let value = self.expression(&node, site.ungrouped()).ok()?;
-        grouping.contains(&value.sql).then_some(value)
+        grouping.contains(&value.sql).then(|| grouping.value(value))
     }
 
     /// The select list with `*` written out.
@@ -640,7 +661,8 @@ impl Reader<'_> {
         let inner = Site { windows: false, ..site };
         let mut partition = Vec::new();
         for node in &over.partition_clause {
-            partition.push(self.expression(node, inner)?.sql);
+            let value = self.expression(node, inner)?;
+            partition.push(number::identity(&value.sql, &value.ty));
         }
         let (mut keys, mut bare) = (Vec::new(), partition.clone());
         let mut names = Vec::new();
@@ -675,6 +697,19 @@ impl Reader<'_> {
         };
         Ok(Window { ranked, total: clause(&keys), is_total, shown })
     }
+}
+
+/// Each row once, where equal numerics may be written differently.
+fn distinct_rows(sql: &str, outputs: &[Output]) -> String {
+    let (mut shown, mut keys) = (Vec::new(), Vec::new());
+    for Output { ty, column, .. } in outputs {
+        keys.push(number::identity(&format!("d.{column}"), ty));
+        shown.push(match number::is_text(ty) {
+            true => format!("min(d.{column}) AS {column}"),
+            false => format!("d.{column} AS {column}"),
+        });
+    }
+    format!("SELECT {} FROM ({sql}) AS d GROUP BY {}", shown.join(", "), keys.join(", "))
 }
 
 /// A plain SELECT, before DISTINCT and ORDER BY.

@@ -126,8 +126,8 @@ pub(super) fn physical(ty: &Type) -> String {
         Type::Numeric(Some((precision, scale))) if *precision <= 38 && (0..=*precision as i32).contains(scale) => {
             return format!("DECIMAL({precision},{scale})");
         }
-        // Half of the digits a decimal has, on each side of the point; a value that needs more is refused, never rounded.
-        Type::Numeric(_) => "DECIMAL(38,10)",
+        // PostgreSQL's text, which has as many digits as it likes and keeps its display scale.
+        Type::Numeric(_) => "VARCHAR",
         Type::Bytea => "BLOB",
         Type::Uuid => "UUID",
         Type::Date => "DATE",

@@ -29,5 +29,6 @@ mod migrations;
 mod pg_catalog;
 mod roots;
 mod scenarios;
+mod schemas;
 mod snapshots;
 mod steps;

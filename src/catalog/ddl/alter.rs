@@ -104,6 +104,7 @@ impl Change {
             | T::AtSetStorage
             | T::AtSetOptions
             | T::AtResetOptions => Ok(()),
+            T::AtColumnDefault if kind == RelationKind::View => Ok(()),
             _ if kind == RelationKind::View || kind == RelationKind::MaterializedView => {
                 let message = format!("ALTER action {} cannot be performed on relation \"{name}\"", words(command));
                 Err(Problem::rejected("42809", message)
@@ -188,7 +189,7 @@ impl Change {
             return Err(Problem::rejected("42701", message));
         }
         let mut draft = self.draft_column(definition, &owner_name)?;
-        let sequence = self.create_column_sequence(&schema, &owner_name, &mut draft);
+        let sequence = self.create_column_sequence(&schema, &owner_name, &mut draft)?;
         let not_null = draft.column.not_null;
         let owner = self.catalog.tables.get_mut(&table).expect("the table was read above");
         owner.last_attnum += 1;
@@ -280,6 +281,7 @@ impl Change {
         let (schema, relation) = (owner.schema.clone(), owner.name.clone());
         let column = owner.by_attnum(attnum).expect("it was found by name");
         expect_identity_type(&column.ty)?;
+        let ty = column.ty.clone();
         let state = if !column.not_null {
             "must be declared NOT NULL before identity can be added"
         } else if column.identity.is_some() {
@@ -289,7 +291,8 @@ impl Change {
         } else {
             let name = self.catalog.choose_relation_name(&schema, &relation, Some(&command.name), "seq", false);
             let oid = self.catalog.new_oid();
-            let numbers = Some(crate::catalog::Numbers::default());
+            let numbers = crate::catalog::Numbers::of_type(&ty);
+            let numbers = Some(super::sequences::read_options(&given.options, numbers, &ty, true)?);
             let sequence = crate::catalog::Sequence { oid, schema, name, owner: Some((table, attnum)), numbers };
             self.catalog.sequences.insert(oid, sequence);
             let owner = self.catalog.tables.get_mut(&table).expect("its column was found");
@@ -312,6 +315,12 @@ impl Change {
         let Some(NodeEnum::List(options)) = command.def.as_deref().and_then(|node| node.node.as_ref()) else {
             return Ok(());
         };
+        let owned = self.catalog.sequences.values().find(|s| s.owner == Some((table, attnum))).map(|s| s.oid);
+        if let Some(sequence) = owned {
+            self.set_options(sequence, &options.items)?;
+        }
+        let owner = self.catalog.tables.get_mut(&table).expect("its column was found");
+        let column = owner.column_mut(attnum).expect("it was found by name");
         for option in &options.items {
             let Some(NodeEnum::DefElem(option)) = &option.node else { continue };
             // The letter comes as a number: its character code.

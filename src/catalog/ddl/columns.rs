@@ -20,6 +20,8 @@ pub(super) struct ColumnDraft {
     pub column: Column,
     /// It takes its values from a sequence of its own: serial or identity.
     pub has_sequence: bool,
+    /// Options of an identity column's sequence.
+    pub sequence_options: Vec<Node>,
     /// Its constraints, as the table would write them.
     pub constraints: Vec<protobuf::Constraint>,
 }
@@ -50,7 +52,8 @@ impl Change {
             generated: None,
             snapshot_column: None,
         };
-        let mut draft = ColumnDraft { column, has_sequence: serial.is_some(), constraints: vec![] };
+        let mut draft =
+            ColumnDraft { column, has_sequence: serial.is_some(), sequence_options: vec![], constraints: vec![] };
         let mut nullable = None;
         for node in &definition.constraints {
             if let Some(NodeEnum::Constraint(constraint)) = &node.node {
@@ -103,6 +106,7 @@ impl Change {
                 draft.column.identity = Some(identity(&constraint.generated_when));
                 draft.column.not_null = true;
                 draft.has_sequence = true;
+                draft.sequence_options.clone_from(&constraint.options);
             }
             ConstrType::ConstrGenerated => {
                 let expression =
@@ -129,18 +133,25 @@ impl Change {
     }
 
     /// Makes the sequence of a serial or identity column; returns its name. The table may not exist yet.
-    pub(super) fn create_column_sequence(&mut self, schema: &str, table: &str, draft: &mut ColumnDraft) -> Option<u32> {
+    pub(super) fn create_column_sequence(
+        &mut self,
+        schema: &str,
+        table: &str,
+        draft: &mut ColumnDraft,
+    ) -> Outcome<Option<u32>> {
         if !draft.has_sequence {
-            return None;
+            return Ok(None);
         }
+        let ty = &draft.column.ty;
+        let numbers = super::sequences::read_options(&draft.sequence_options, Numbers::of_type(ty), ty, true)?;
         let name = self.catalog.choose_relation_name(schema, table, Some(&draft.column.name), "seq", false);
         let oid = self.catalog.new_oid();
         if draft.column.identity.is_none() {
             draft.column.default = Some(nextval(schema, &name));
         }
-        let numbers = Some(Numbers::default());
+        let numbers = Some(numbers);
         self.catalog.sequences.insert(oid, Sequence { oid, schema: schema.to_owned(), name, owner: None, numbers });
-        Some(oid)
+        Ok(Some(oid))
     }
 }
 

@@ -112,14 +112,14 @@ impl Catalog {
             let array = Type::Array(Box::new(Type::Enum(ty)));
             for column in table.columns.iter_mut().filter(|c| c.ty == Type::Enum(ty) || c.ty == array) {
                 if let Some(default) = &mut column.default {
-                    rename_constants(&mut default.node, from, to);
+                    rename_constants(std::sync::Arc::make_mut(&mut default.node), from, to);
                     default.rewrite();
                 }
             }
             let checks = self.constraints.values_mut().filter(|constraint| constraint.table == table.oid);
             for constraint in checks {
                 if let ConstraintKind::Check(check) = &mut constraint.kind {
-                    rename_beside_columns(&mut check.node, &holders, from, to);
+                    rename_beside_columns(std::sync::Arc::make_mut(&mut check.node), &holders, from, to);
                     check.rewrite();
                 }
             }

@@ -110,7 +110,7 @@ impl Change {
             NodeEnum::TruncateStmt(statement) => self.truncate(statement)?,
             NodeEnum::CreateSeqStmt(statement) => self.create_sequence(statement)?,
             NodeEnum::AlterSeqStmt(statement) => self.alter_sequence(statement)?,
-            NodeEnum::ViewStmt(statement) => self.create_view(statement)?,
+            NodeEnum::ViewStmt(statement) => self.create_view(statement, None)?,
             NodeEnum::RefreshMatViewStmt(statement) => self.refresh(statement)?,
             NodeEnum::AlterObjectSchemaStmt(statement) => self.set_schema(statement)?,
             _ => return self.record(node).map(Some),

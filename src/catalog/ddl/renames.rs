@@ -133,12 +133,21 @@ impl Change {
     }
 
     fn rename_view_column(&mut self, oid: Oid, old: &str, new: &str) -> Outcome<()> {
-        let view = self.catalog.views.get_mut(&oid).expect("it was found by name");
-        match view.columns.iter_mut().find(|column| *column == old) {
-            Some(column) => new.clone_into(column),
-            // Without a list of its own, only the query knows the view's columns.
-            None => return Err(Problem::unsupported("RENAME COLUMN of a view without a list of columns")),
+        let view = &self.catalog.views[&oid];
+        if view.types.is_empty() && !view.columns.iter().any(|column| column == old) {
+            // Its query couldn't be read, and only that one knows the view's columns.
+            return Err(Problem::unsupported(format!("RENAME COLUMN of the view {}", view.name)));
         }
+        let Some(place) = view.columns.iter().position(|column| column == old) else {
+            return Err(Problem::rejected("42703", format!("column \"{old}\" does not exist")));
+        };
+        if view.columns.iter().any(|column| column == new) {
+            let message = format!("column \"{new}\" of relation \"{}\" already exists", view.name);
+            return Err(Problem::rejected("42701", message));
+        }
+        self.keep_columns_in_queries(oid);
+        let view = self.catalog.views.get_mut(&oid).expect("it was found by name");
+        new.clone_into(&mut view.columns[place]);
         Ok(())
     }
 
@@ -270,8 +279,13 @@ impl Change {
         let (schema, old) = (catalog.enums[&oid].schema.clone(), catalog.enums[&oid].name.clone());
         let hidden = catalog.enum_type(None, &old).is_none_or(|found| found.oid != oid);
         catalog.for_each_expression(&mut |expression| {
+            let mut casts = false;
+            crate::catalog::tree::walk(&expression.node, &mut |node| casts |= matches!(node, NodeEnum::TypeCast(_)));
+            if !casts {
+                return;
+            }
             let mut changed = false;
-            crate::catalog::tree::walk_mut(&mut expression.node, &mut |node| {
+            crate::catalog::tree::walk_mut(std::sync::Arc::make_mut(&mut expression.node), &mut |node| {
                 let NodeEnum::TypeCast(cast) = node else { return };
                 let Some(name) = cast.type_name.as_mut() else { return };
                 let names = crate::catalog::tree::strings(&name.names);

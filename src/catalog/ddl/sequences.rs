@@ -1,6 +1,7 @@
 //! Sequences: CREATE and ALTER SEQUENCE.
 //!
-//! Input: the parser's statements. Output: names, owners, and where the numbers begin. Left out: limits and cycles.
+//! Input: the parser's statements, and the options of identity columns. Output: names, owners, and the numbers they may give. Left out:
+//! the numbers themselves.
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{AlterSeqStmt, CreateSeqStmt, Node};
@@ -9,13 +10,41 @@ use super::Change;
 use super::columns::nextval_sequence;
 use super::tables::named;
 use crate::catalog::lookup::schema_of;
-use crate::catalog::{AttNum, Catalog, Column, Numbers, Oid, Outcome, Problem, Sequence, tree};
+use crate::catalog::sequence::bounds;
+use crate::catalog::{
+    AttNum, Catalog, Column, Numbers, Oid, Outcome, Problem, RelationKind, Sequence, Table, Type, tree,
+};
 
 impl Catalog {
     /// The sequence that a text like `app.t_id_seq` or `"T_id_seq"` names, as `nextval` reads it.
     pub fn sequence_by_text(&self, text: &str) -> Option<Oid> {
         let (schema, name) = named_by(text)?;
         self.sequence(schema.as_deref(), &name).map(|sequence| sequence.oid)
+    }
+
+    /// The same, where it must exist.
+    ///
+    /// # Errors
+    /// 42P01, or 42809 where the name is another relation's.
+    pub fn expect_sequence(&self, text: &str) -> Outcome<&Sequence> {
+        let (schema, name) = named_by(text).ok_or_else(|| Problem::rejected("42602", "invalid name syntax"))?;
+        match self.find_relation(schema.as_deref(), &name) {
+            Some((RelationKind::Sequence, oid)) => Ok(&self.sequences[&oid]),
+            Some(_) => Err(Problem::rejected("42809", format!("\"{name}\" is not a sequence"))),
+            None if self.partial => {
+                Err(Problem::unsupported(format!("the sequence {text}, which the snapshot doesn't hold,")))
+            }
+            None => Err(self.missing_relation(schema.as_deref(), &name)),
+        }
+    }
+
+    /// The table that a text names, as `regclass` reads it.
+    ///
+    /// # Errors
+    /// 42P01, or 42602 where it isn't a name.
+    pub fn table_by_text(&self, text: &str) -> Outcome<&Table> {
+        let (schema, name) = named_by(text).ok_or_else(|| Problem::rejected("42602", "invalid name syntax"))?;
+        self.table(schema.as_deref(), &name).ok_or_else(|| self.missing_relation(schema.as_deref(), &name))
     }
 
     /// The sequence that a column's values come from by default.
@@ -38,23 +67,124 @@ impl Catalog {
     }
 }
 
-/// START, INCREMENT and RESTART.
-fn set_numbers(numbers: &mut Numbers, options: &[Node]) {
-    for option in options {
-        let Some(NodeEnum::DefElem(option)) = &option.node else { continue };
-        let given = option.arg.as_deref().and_then(|node| match &node.node {
-            Some(NodeEnum::Integer(value)) => Some(i64::from(value.ival)),
-            Some(NodeEnum::Float(value)) => value.fval.parse().ok(),
+/// Reads the options of CREATE SEQUENCE, ALTER SEQUENCE and of identity columns into numbers, in the order in which the server
+/// checks them (`init_params`). `ty` is the type that bounds them; `new` for a sequence that is being made.
+pub(super) fn read_options(options: &[Node], mut numbers: Numbers, ty: &Type, new: bool) -> Outcome<Numbers> {
+    let given = |name: &str| {
+        options.iter().find_map(|option| match &option.node {
+            Some(NodeEnum::DefElem(option)) if option.defname == name => Some(option.arg.as_deref()),
             _ => None,
-        });
-        match (option.defname.as_str(), given) {
-            ("start", Some(start)) => numbers.start = start,
-            ("increment", Some(step)) => numbers.step = step,
-            ("restart", Some(next)) => numbers.next = next,
-            ("restart", None) => numbers.next = numbers.start,
-            _ => {}
+        })
+    };
+    let number = |name: &str| given(name).flatten().and_then(integer);
+    let refuse = |message: String| Err(Problem::rejected("22023", message));
+    if let Some(step) = number("increment") {
+        if step == 0 {
+            return refuse("INCREMENT must not be zero".to_owned());
+        }
+        let called = numbers.next.saturating_sub(numbers.step);
+        // A number that was given stays the last one.
+        if !new && numbers.next != numbers.start {
+            numbers.next = called.saturating_add(step);
+        }
+        numbers.step = step;
+    }
+    if let Some(cycle) = given("cycle") {
+        numbers.cycle = cycle.is_none_or(is_true);
+    }
+    let (least, greatest) = bounds(ty);
+    let up = numbers.step > 0;
+    for (name, new_default, limit) in [
+        ("maxvalue", if up { greatest } else { -1 }, &mut numbers.max),
+        ("minvalue", if up { 1 } else { least }, &mut numbers.min),
+    ] {
+        match given(name) {
+            Some(Some(node)) => {
+                let value = integer(node);
+                let Some(value) = value.filter(|value| (least..=greatest).contains(value)) else {
+                    let shown = value.map_or_else(|| "?".to_owned(), |value| value.to_string());
+                    let words = ty.base_name(&Catalog::default());
+                    return refuse(format!(
+                        "{} ({shown}) is out of range for sequence data type {words}",
+                        name.to_uppercase()
+                    ));
+                };
+                *limit = value;
+            }
+            Some(None) => *limit = new_default,
+            None if new => *limit = new_default,
+            None => {}
         }
     }
+    if numbers.min >= numbers.max {
+        return refuse(format!("MINVALUE ({}) must be less than MAXVALUE ({})", numbers.min, numbers.max));
+    }
+    match number("start") {
+        Some(start) => numbers.start = start,
+        None if new => numbers.start = if up { numbers.min } else { numbers.max },
+        None => {}
+    }
+    expect_within(&numbers, "START", numbers.start)?;
+    match given("restart") {
+        Some(Some(node)) => numbers.next = integer(node).unwrap_or(numbers.start),
+        Some(None) => numbers.restart(),
+        None if new => numbers.restart(),
+        None => {}
+    }
+    if new || given("restart").is_some() {
+        expect_within(&numbers, "RESTART", numbers.next)?;
+    }
+    if let Some(cache) = number("cache") {
+        if cache <= 0 {
+            return refuse(format!("CACHE ({cache}) must be greater than zero"));
+        }
+        numbers.cache = cache;
+    }
+    Ok(numbers)
+}
+
+fn expect_within(numbers: &Numbers, what: &str, value: i64) -> Outcome<()> {
+    let message = if value < numbers.min {
+        format!("{what} value ({value}) cannot be less than MINVALUE ({})", numbers.min)
+    } else if value > numbers.max {
+        format!("{what} value ({value}) cannot be greater than MAXVALUE ({})", numbers.max)
+    } else {
+        return Ok(());
+    };
+    Err(Problem::rejected("22023", message))
+}
+
+fn integer(node: &Node) -> Option<i64> {
+    match &node.node {
+        Some(NodeEnum::Integer(value)) => Some(i64::from(value.ival)),
+        Some(NodeEnum::Float(value)) => value.fval.parse().ok(),
+        _ => None,
+    }
+}
+
+fn is_true(node: &Node) -> bool {
+    match &node.node {
+        Some(NodeEnum::Boolean(value)) => value.boolval,
+        Some(NodeEnum::Integer(value)) => value.ival != 0,
+        _ => true,
+    }
+}
+
+/// The type that `AS` names: `bigint` where nothing is said.
+fn option_type(options: &[Node], catalog: &Catalog) -> Outcome<Option<Type>> {
+    for option in options {
+        let Some(NodeEnum::DefElem(option)) = &option.node else { continue };
+        if option.defname == "as"
+            && let Some(NodeEnum::TypeName(name)) = option.arg.as_deref().and_then(|node| node.node.as_ref())
+        {
+            let ty = Type::from_name(name, catalog)?;
+            if !ty.is_integer() {
+                return Err(Problem::rejected("22023", "sequence type must be smallint, integer, or bigint"));
+            }
+            return Ok(Some(ty));
+        }
+    }
+    Ok(None)
 }
 
 /// Schema and name out of a qualified name's text.
@@ -78,9 +208,8 @@ impl Change {
         self.catalog.expect_free_relation(&schema, &relation.relname)?;
         let owner = self.read_owner(&statement.options)?.flatten();
         let oid = self.catalog.new_oid();
-        let mut numbers = Numbers::default();
-        set_numbers(&mut numbers, &statement.options);
-        numbers.next = numbers.start;
+        let ty = option_type(&statement.options, &self.catalog)?.unwrap_or(Type::Int8);
+        let numbers = read_options(&statement.options, Numbers::default(), &ty, true)?;
         let name = relation.relname.clone();
         self.catalog.sequences.insert(oid, Sequence { oid, schema, name, owner, numbers: Some(numbers) });
         Ok(TAG)
@@ -109,10 +238,26 @@ impl Change {
         {
             sequence.owner = owner;
         }
-        if let Some(numbers) = self.catalog.sequences.get_mut(&oid).and_then(|sequence| sequence.numbers.as_mut()) {
-            set_numbers(numbers, &statement.options);
-        }
+        self.set_options(oid, &statement.options)?;
         Ok(TAG)
+    }
+
+    /// Options of ALTER SEQUENCE and of ALTER COLUMN … SET.
+    pub(super) fn set_options(&mut self, oid: Oid, options: &[Node]) -> Outcome<()> {
+        let ty = option_type(options, &self.catalog)?;
+        let Some(sequence) = self.catalog.sequences.get_mut(&oid) else { return Ok(()) };
+        // Of a snapshot's sequence nothing is known that could change.
+        let Some(mut numbers) = sequence.numbers else { return Ok(()) };
+        if let Some(ty) = &ty {
+            // Limits that were the old type's become the new one's.
+            let is_limit = |value: i64| [Type::Int2, Type::Int4, Type::Int8].iter().any(|ty| bounds(ty).1 == value);
+            if numbers.step > 0 && is_limit(numbers.max) {
+                numbers.max = bounds(ty).1;
+            }
+        }
+        let ty = ty.unwrap_or(Type::Int8);
+        sequence.numbers = Some(read_options(options, numbers, &ty, false)?);
+        Ok(())
     }
 
     /// OWNED BY: a column or NONE; `None` where the statement doesn't say.

@@ -11,7 +11,7 @@ use super::columns::ColumnDraft;
 use super::{Applied, Change, TransactionState, is_cascade};
 use crate::catalog::lookup::{TEMPORARY_SCHEMA, schema_of};
 use crate::catalog::{
-    AttNum, Catalog, Column, Effect, Expression, Numbers, Oid, Outcome, Problem, RelationKind, Table, Type, tree,
+    AttNum, Catalog, Column, Effect, Expression, Oid, Outcome, Problem, RelationKind, Table, Type, tree,
 };
 
 /// LIKE … INCLUDING DEFAULTS and what has no bearing here: comments, compression, statistics, storage.
@@ -72,8 +72,10 @@ impl Change {
             return Ok(TAG);
         }
         let (mut drafts, constraints) = self.draft_table(statement, &relation.relname)?;
-        let sequences: Vec<Option<Oid>> =
-            drafts.iter_mut().map(|draft| self.create_column_sequence(&schema, &relation.relname, draft)).collect();
+        let sequences: Vec<Option<Oid>> = drafts
+            .iter_mut()
+            .map(|draft| self.create_column_sequence(&schema, &relation.relname, draft))
+            .collect::<Outcome<_>>()?;
         let columns = drafts.into_iter().map(|draft| draft.column).collect();
         let oid = self.insert_table(schema, &relation.relname, columns, None)?;
         for (index, sequence) in sequences.into_iter().enumerate() {
@@ -140,6 +142,7 @@ impl Change {
                 ..column.clone()
             },
             has_sequence: false,
+            sequence_options: vec![],
             constraints: vec![],
         };
         Ok(table.columns.iter().map(copy).collect())
@@ -160,8 +163,16 @@ impl Change {
         }
         let oid = self.catalog.new_oid();
         let last_attnum = columns.len() as AttNum;
-        let table =
-            Table { oid, schema, name: name.to_owned(), columns, snapshot_table: None, materialized, last_attnum };
+        let table = Table {
+            oid,
+            schema,
+            name: name.to_owned(),
+            columns,
+            snapshot_table: None,
+            materialized,
+            populated: true,
+            last_attnum,
+        };
         self.catalog.tables.insert(oid, table);
         self.effects.push(Effect::CreateTable(oid));
         Ok(oid)
@@ -257,10 +268,12 @@ impl Change {
                 snapshot_column: None,
             });
         }
-        let query = Expression::new(query)?;
+        let query = if materialized { self.settled_query(query)? } else { Expression::new(query)? };
         let oid = self.insert_table(schema, &relation.relname, all, materialized.then(|| query.clone()))?;
         if !into.skip_data {
             self.effects.push(Effect::Fill(oid, query));
+        } else if let Some(table) = self.catalog.tables.get_mut(&oid) {
+            table.populated = !materialized;
         }
         self.table = Some(oid);
         Ok(tag.to_owned())
@@ -302,8 +315,9 @@ impl Change {
         if statement.restart_seqs {
             let owned = self.catalog.sequences.values_mut();
             for sequence in owned.filter(|s| s.owner.is_some_and(|(table, _)| tables.contains(&table))) {
-                let known = sequence.numbers.unwrap_or_default();
-                sequence.numbers = Some(Numbers { next: known.start, ..known });
+                let mut numbers = sequence.numbers.unwrap_or_default();
+                numbers.restart();
+                sequence.numbers = Some(numbers);
             }
         }
         self.effects.extend(tables.into_iter().map(Effect::Truncate));
@@ -321,6 +335,14 @@ impl Change {
             }
             None => return Err(self.catalog.missing_relation(schema, &relation.relname).at(relation.location)),
         };
+        if statement.concurrent && !self.catalog.tables[&oid].populated {
+            let message = "CONCURRENTLY cannot be used when the materialized view is not populated";
+            return Err(Problem::rejected("0A000", message));
+        }
+        if statement.concurrent && statement.skip_data {
+            let message = "CONCURRENTLY and WITH NO DATA options cannot be used together";
+            return Err(Problem::rejected("42601", message));
+        }
         let is_unique = |index: &crate::catalog::Index| index.predicate.is_none() && index.key_columns().is_some();
         if statement.concurrent && !self.catalog.unique_indexes(oid).any(is_unique) {
             let table = &self.catalog.tables[&oid];
@@ -328,6 +350,9 @@ impl Change {
             let message = format!("cannot refresh materialized view \"{shown}\" concurrently");
             return Err(Problem::rejected("55000", message)
                 .hint("Create a unique index with no WHERE clause on one or more columns of the materialized view."));
+        }
+        if let Some(table) = self.catalog.tables.get_mut(&oid) {
+            table.populated = !statement.skip_data;
         }
         self.effects.push(Effect::Truncate(oid));
         if let Some(query) = self.catalog.tables[&oid].materialized.clone().filter(|_| !statement.skip_data) {

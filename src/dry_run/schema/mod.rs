@@ -3,14 +3,16 @@
 //! Input: the catalog, and notes on who made what. Output: [`SchemaReport`], and what differs from a snapshot's. Invariant: all lists
 //! are sorted by name, but columns and labels, which keep the server's order. Left out: rows, rights, functions' bodies.
 
+mod drift;
 mod provenance;
 
+pub(super) use drift::{drift, findings};
 pub(super) use provenance::Provenance;
 
 use super::report::{
     ColumnReport, DefinitionReport, EnumReport, SchemaReport, SequenceReport, StatementReport, TableSchema,
 };
-use crate::catalog::definition::qualified;
+use crate::catalog::definition::{Style, qualified};
 use crate::catalog::lookup::TEMPORARY_SCHEMA;
 use crate::catalog::{Catalog, Column, Identity, Table};
 
@@ -66,7 +68,7 @@ fn table_schema(catalog: &Catalog, table: &Table) -> TableSchema {
         .constraints_of(table.oid)
         .map(|constraint| DefinitionReport {
             name: constraint.name.clone(),
-            definition: catalog.constraint_definition(constraint),
+            definition: catalog.constraint_definition(constraint, Style::Written),
             made_by: None,
         })
         .collect();
@@ -75,7 +77,7 @@ fn table_schema(catalog: &Catalog, table: &Table) -> TableSchema {
         .indexes_of(table.oid)
         .map(|index| DefinitionReport {
             name: index.name.clone(),
-            definition: catalog.index_definition(index),
+            definition: catalog.index_definition(index, Style::Written),
             made_by: None,
         })
         .collect();

@@ -47,7 +47,6 @@ impl Provenance {
     }
 
     /// The statement that made or last altered a column.
-    #[allow(dead_code)]
     pub(in crate::dry_run) fn of_column(&self, table: Oid, column: AttNum) -> Option<usize> {
         self.columns.get(&(table, column)).copied().or_else(|| self.maker(table))
     }

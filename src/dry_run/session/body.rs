@@ -165,6 +165,12 @@ impl Session<'_> {
     }
 
     fn answer(&mut self, query: &NodeEnum, into: &[Type], most: usize, report: &mut StatementReport) -> Ran<Answer> {
+        let settled = match query {
+            NodeEnum::SelectStmt(select) => self.settle_select(select, report)?,
+            _ => None,
+        };
+        let settled = settled.map(|select| NodeEnum::SelectStmt(Box::new(select)));
+        let query = settled.as_ref().unwrap_or(query);
         let translator = Translator { catalog: &self.catalog, settings: &self.settings, tie: Tie::Least };
         let plan = translator.select_into(query, into)?;
         let open = !plan.remarks.choices.is_empty() && plan.remarks.volatile.is_empty();

@@ -11,6 +11,7 @@ mod body;
 pub(super) mod claims;
 mod outcome;
 mod points;
+mod sequences;
 mod statement;
 mod taint;
 mod transaction;

@@ -3,11 +3,14 @@
 //! Input: a statement and the session's state. Output: the state after it, and its report. Invariant: a statement happens as a whole or
 //! not at all.
 
+use std::collections::BTreeMap;
+
 use pg_query::NodeEnum;
+use pg_query::protobuf::ViewStmt;
 
 use super::Session;
 use crate::catalog::ddl::{TransactionState, table_query};
-use crate::catalog::{Applied, Catalog, Effect, Numbers, Oid, Problem};
+use crate::catalog::{Applied, Catalog, Effect, Oid, Problem, Type};
 use crate::dry_run::engine::{Halt, Ran};
 use crate::dry_run::execution::{self, Run, Selected, Walk};
 use crate::dry_run::report::{StatementReport, Verdict};
@@ -31,6 +34,8 @@ impl Session<'_> {
         let before = self.catalog.clone();
         self.store.begin()?;
         let done = self.dispatch(statement, report, &before);
+        let taken = self.store.taken_numbers();
+        let done = done.and_then(|verdict| self.expect_numbers(&taken).map(|()| verdict));
         if done.is_ok() {
             self.store.commit()?;
             // What a body writes depends on its variables.
@@ -41,28 +46,68 @@ impl Session<'_> {
             }
             self.provenance.observe(statement, &before, &self.catalog);
         } else {
-            self.catalog = before;
+            let left = std::mem::replace(&mut self.catalog, before);
+            if matches!(statement.node, NodeEnum::SelectStmt(_) | NodeEnum::InsertStmt(_)) {
+                self.keep_numbers(&left);
+            }
             self.store.roll_back()?;
         }
-        self.advance_sequences();
+        self.advance(&taken);
         done
+    }
+
+    /// 2200H, where more numbers are taken than a sequence has.
+    fn expect_numbers(&self, taken: &BTreeMap<Oid, Option<u64>>) -> Ran<()> {
+        for (oid, taken) in taken {
+            let Some(sequence) = self.catalog.sequences.get(oid) else { continue };
+            if let Some((mut numbers, rows)) = sequence.numbers.zip(*taken) {
+                numbers.take_many(&sequence.name, rows)?;
+            }
+        }
+        Ok(())
     }
 
     /// Sequences stand where the statement has left them, whether it succeeded or not.
     pub(super) fn advance_sequences(&mut self) {
-        for (sequence, taken) in self.store.taken_numbers() {
-            let Some(sequence) = self.catalog.sequences.get_mut(&sequence) else { continue };
-            sequence.numbers = sequence.numbers.zip(taken).map(|(numbers, taken)| {
-                let taken = i64::try_from(taken).unwrap_or(i64::MAX);
-                Numbers { next: numbers.next.saturating_add(numbers.step.saturating_mul(taken)), ..numbers }
+        let taken = self.store.taken_numbers();
+        self.advance(&taken);
+    }
+
+    fn advance(&mut self, taken: &BTreeMap<Oid, Option<u64>>) {
+        for (oid, taken) in taken {
+            let Some(sequence) = self.catalog.sequences.get_mut(oid) else { continue };
+            sequence.numbers = sequence.numbers.zip(*taken).and_then(|(mut numbers, rows)| {
+                // Where it is used up, nobody knows at which row: that statement has failed.
+                numbers.take_many(&sequence.name, rows).ok().map(|()| numbers)
             });
+            if taken.is_some_and(|rows| rows > 0) {
+                self.catalog.last_sequence = Some(*oid);
+            }
         }
+    }
+
+    /// Numbers that a failed statement took aren't given back.
+    fn keep_numbers(&mut self, left: &Catalog) {
+        for (oid, sequence) in &mut self.catalog.sequences {
+            if let Some(then) = left.sequences.get(oid) {
+                sequence.numbers = then.numbers;
+            }
+        }
+        self.catalog.last_sequence = left.last_sequence;
     }
 
     fn dispatch(&mut self, statement: &Statement, report: &mut StatementReport, before: &Catalog) -> Ran<Verdict> {
         match &statement.node {
             NodeEnum::SelectStmt(select) if select.into_clause.is_none() => {
-                let (plan, other) = self.select_plans(&statement.node)?;
+                if let Some(rows) = self.select_over_rows(select, report)? {
+                    report.rows_affected = Some(rows.len() as u64);
+                    report.rows = rows;
+                    report.rows.truncate(self.options.samples);
+                    return Ok(Verdict::Executed);
+                }
+                let settled = self.settle_select(select, report)?;
+                let settled = settled.map(|select| NodeEnum::SelectStmt(Box::new(select)));
+                let (plan, other) = self.select_plans(settled.as_ref().unwrap_or(&statement.node))?;
                 self.depend_on(plan.remarks.reads.keys().copied(), None, report);
                 // The first row is needed even where none is shown: comments promise its figures.
                 let limit = self.options.samples.max(1);
@@ -76,7 +121,12 @@ impl Session<'_> {
                 Ok(Verdict::Executed)
             }
             node @ (NodeEnum::InsertStmt(_) | NodeEnum::UpdateStmt(_) | NodeEnum::DeleteStmt(_)) => {
-                let (plan, other) = self.write_plans(&statement.node)?;
+                let settled = match node {
+                    NodeEnum::InsertStmt(insert) => self.settle_insert(insert, report)?,
+                    _ => None,
+                };
+                let settled = settled.map(|insert| NodeEnum::InsertStmt(Box::new(insert)));
+                let (plan, other) = self.write_plans(settled.as_ref().unwrap_or(node))?;
                 let table = execution::table_of(&plan);
                 report.table = self.table_name(table);
                 let reads = execution::with_queries(&plan).into_iter().chain([&plan]);
@@ -109,6 +159,10 @@ impl Session<'_> {
         self.check_body(node)?;
         self.expect_using_casts(node)?;
         let state = TransactionState { in_block: self.in_block() || self.bodies > 0 };
+        if let NodeEnum::ViewStmt(view) = node {
+            let columns = self.view_columns(view)?;
+            return Ok(self.catalog.create_view(view, columns, &state)?);
+        }
         let before = self.catalog.clone();
         if let Some(applied) = self.catalog.apply(node, &state)? {
             self.bind_what_is_new(&before)?;
@@ -120,6 +174,19 @@ impl Session<'_> {
         let columns = plan.outputs.iter().map(|output| (output.name.clone(), output.ty.clone())).collect();
         let applied = self.catalog.create_table_as(node, columns, &state)?;
         Ok(applied.ok_or_else(|| Problem::unsupported("this kind of statement"))?)
+    }
+
+    /// The columns of a view's query; `None` where it can't be read, so that nothing is known but what the definition says.
+    fn view_columns(&self, view: &ViewStmt) -> Ran<Option<Vec<(String, Type)>>> {
+        let Some(query) = view.query.as_deref().and_then(|query| query.node.as_ref()) else { return Ok(None) };
+        match self.translator(Tie::Least).select(query) {
+            Ok(plan) => Ok(Some(plan.outputs.iter().map(|output| (output.name.clone(), output.ty.clone())).collect())),
+            Err(Problem::Unsupported(_)) => Ok(None),
+            // What a snapshot doesn't hold may exist: the view is recorded.
+            Err(Problem::Rejected(error)) if self.catalog.partial && error.sqlstate == "42P01" => Ok(None),
+            Err(Problem::Rejected(error)) if error.sqlstate == "55000" => Ok(None),
+            Err(problem) => Err(problem.into()),
+        }
     }
 
     fn carry_out(&mut self, applied: &Applied, report: &mut StatementReport, before: &Catalog) -> Ran<Verdict> {
@@ -192,7 +259,7 @@ impl Session<'_> {
         Translator { catalog: &self.catalog, settings: &self.settings, tie }
     }
 
-    fn select_plans(&self, node: &NodeEnum) -> Ran<Both<SelectPlan>> {
+    pub(super) fn select_plans(&self, node: &NodeEnum) -> Ran<Both<SelectPlan>> {
         let plan = self.translator(Tie::Least).select(node)?;
         let other = if plan.remarks.choices.is_empty() || !plan.remarks.volatile.is_empty() {
             None

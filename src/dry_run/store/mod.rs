@@ -225,6 +225,11 @@ impl<'s> Store<'s> {
             let read = match &ty {
                 // The view's ENUM would be undone at once.
                 PgType::Enum { .. } => crate::query::quote_identifier(name),
+                // Its text keeps the display scale.
+                PgType::Numeric(_) => crate::query::quote_identifier(name),
+                PgType::Array(element) if matches!(**element, PgType::Numeric(_)) => {
+                    crate::query::quote_identifier(name)
+                }
                 _ => ty.duckdb_expression(name, stored.numeric_extent.as_ref()),
             };
             selected.push_str(&format!(", CAST({read} AS {}) AS {}", physical_type(&column.ty)?, column_name(attnum)));

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use crate::catalog::{AttNum, Index, IndexTarget, Type};
 use crate::dry_run::engine::Ran;
 use crate::dry_run::store::{column, columns_in};
-use crate::translate::{Translator, column_name};
+use crate::translate::{Translator, column_name, identity, original};
 
 /// An index key over its table.
 pub(in crate::dry_run) struct KeySql {
@@ -55,7 +55,8 @@ impl KeySql {
 
     /// A query for `_r` and `k<n>` of the rows in `from` that can collide; `alias` is what the key's SQL calls the table.
     pub(in crate::dry_run) fn select(&self, from: &str, alias: &str) -> String {
-        let list: Vec<String> = self.parts.iter().enumerate().map(|(n, (sql, _))| format!("{sql} AS k{n}")).collect();
+        let list: Vec<String> =
+            self.parts.iter().enumerate().map(|(n, (sql, ty))| format!("{} AS k{n}", identity(sql, ty))).collect();
         let predicate = self.predicate.as_ref().map(|sql| format!(" WHERE {sql}")).unwrap_or_default();
         let keys = format!("SELECT _r, {} FROM {from} AS {alias}{predicate}", list.join(", "));
         if self.nulls_equal {
@@ -81,7 +82,7 @@ impl KeySql {
     /// A key's values as the server writes them in a message.
     pub(in crate::dry_run) fn text(&self) -> String {
         let parts: Vec<String> =
-            self.parts.iter().enumerate().map(|(n, (_, ty))| text_of(ty, &format!("k{n}"))).collect();
+            self.parts.iter().enumerate().map(|(n, (_, ty))| text_of(ty, &original(&format!("k{n}"), ty))).collect();
         format!("concat_ws(', ', {})", parts.join(", "))
     }
 

@@ -17,7 +17,7 @@ use super::store::{column, columns_in, columns_of};
 use crate::catalog::problem::ServerError;
 use crate::catalog::{AttNum, Constraint, ConstraintKind, Expression, ForeignKey, Index, Oid, Problem, Type};
 use crate::render::count;
-use crate::translate::{column_name, table_name};
+use crate::translate::{column_name, equality, table_name};
 use keys::{KeySql, quoted_where_needed, text_of};
 
 /// A violation of the schema, without samples.
@@ -275,8 +275,11 @@ impl Run<'_, '_> {
         let child = constraint.table;
         self.store.ensure(child, key.columns.iter().copied())?;
         self.store.ensure(key.parent, key.parent_columns.iter().copied())?;
-        let pairs: Vec<String> =
-            key.columns.iter().zip(&key.parent_columns).map(|(c, p)| format!("t.c{c} = p.c{p}")).collect();
+        let mut pairs = Vec::new();
+        for (c, p) in key.columns.iter().zip(&key.parent_columns) {
+            let (own, parent) = (&column(self.catalog, child, *c)?.ty, &column(self.catalog, key.parent, *p)?.ty);
+            pairs.push(equality((&format!("t.c{c}"), own), (&format!("p.c{p}"), parent)));
+        }
         let present: Vec<String> = key.columns.iter().map(|c| format!("t.c{c} IS NOT NULL")).collect();
         let among = among.map(|rows| format!(" AND t._r IN (SELECT _r FROM {rows})")).unwrap_or_default();
         let from = format!(

@@ -2,7 +2,7 @@
 //!
 //! Input: the report. Output: lines and blocks. Invariant: JSON has all; here long lists are cut and say so.
 
-use super::super::report::{DryRunReport, SchemaReport, TableSchema, Verdict};
+use super::super::report::{DriftReport, DryRunReport, SchemaReport, TableSchema, Verdict};
 use super::plural;
 use crate::render::count;
 use crate::report::{Block, Cell, Table};
@@ -92,4 +92,37 @@ fn line(table: &TableSchema) -> Vec<Cell> {
         number(of("CHECK")),
         number(own as u64),
     ]
+}
+
+/// The answer to `--drift`.
+pub(super) fn drift_headline(drift: &DriftReport) -> String {
+    let compared = plural(drift.tables_compared, "table");
+    match drift.differences.len() as u64 {
+        0 if drift.equal => format!("No drift: {compared} of {} are as the migrations make them.", drift.snapshot),
+        0 => format!("{} can't be compared.", drift.snapshot),
+        number => format!("{} has drifted: {} in {compared} compared.", drift.snapshot, plural(number, "difference")),
+    }
+}
+
+/// Every difference, with the statement that made ours.
+pub(super) fn drift(drift: &DriftReport) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    if !drift.differences.is_empty() {
+        let mut table =
+            Table::new("Drift", &["table", "what", "name", "the migrations make", "the snapshot has", "made at"]);
+        for difference in &drift.differences {
+            let made = difference.file.as_ref().zip(difference.line).map(|(file, line)| format!("{file}:{line}"));
+            table.push(vec![
+                difference.table.as_str().into(),
+                difference.object.as_str().into(),
+                difference.name.as_str().into(),
+                difference.ours.as_deref().map_or(Cell::Empty, Cell::from),
+                difference.theirs.as_deref().map_or(Cell::Empty, Cell::from),
+                made.map_or(Cell::Empty, Cell::from),
+            ]);
+        }
+        blocks.push(Block::Table(table));
+    }
+    blocks.extend(drift.not_compared.iter().cloned().map(Block::Note));
+    blocks
 }

@@ -45,6 +45,7 @@ impl Report for DryRunReport {
             Some(schema) => blocks.extend(history::schema(schema)),
             None => blocks.extend(state::schema(self)),
         }
+        blocks.extend(self.drift.iter().flat_map(history::drift));
         blocks.extend(state::tables(self));
         blocks.extend(after::checks(self));
         blocks.extend(after::rollback(self));
@@ -105,6 +106,7 @@ fn headline(report: &DryRunReport) -> Vec<String> {
         None => lines.push(format!("The migration runs through: {ran}, {written} written.")),
     }
     lines.extend(report.schema.is_some().then(|| history::headline(report)));
+    lines.extend(report.drift.as_ref().map(history::drift_headline));
     lines.extend(kept_or_missed(report));
     let unhappy = report.checks.iter().filter(|check| check.ok == Some(false)).count() as u64;
     if unhappy > 0 {

@@ -8,9 +8,34 @@ use pg_query::protobuf::FuncCall;
 use crate::catalog::{Outcome, Problem, Type};
 use crate::query::quote_literal;
 use crate::translate::expression::{Site, required};
+use crate::translate::number;
 use crate::translate::query::direction;
 use crate::translate::reader::Reader;
 use crate::translate::typed::{Typed, base};
+
+/// Aggregates that say how far values lie apart.
+const SPREADS: &[&str] = &["stddev", "stddev_samp", "stddev_pop", "variance", "var_samp", "var_pop"];
+
+/// An exact aggregate of integers or numerics; `tail` is its FILTER or OVER.
+pub(super) fn of_numbers(name: &str, value: &Typed, distinct: bool, tail: &str) -> Outcome<String> {
+    let word = if distinct { "DISTINCT " } else { "" };
+    let sql = &value.sql;
+    if !number::is_text(&value.ty) && !SPREADS.contains(&name) {
+        // The engine's own sum is exact, in a decimal of the values' scale.
+        let sum = format!("CAST(sum({word}{sql}){tail} AS VARCHAR)");
+        return Ok(match name {
+            "sum" => sum,
+            _ => format!("pg_numeric_div({sum}, CAST(count({word}{sql}){tail} AS VARCHAR))"),
+        });
+    }
+    let values = format!("string_agg({}, ' '){tail}", number::text(value));
+    let flag = if distinct { "'t'" } else { "'f'" };
+    Ok(match name {
+        "sum" => format!("pg_numeric_sum({values}, {flag})"),
+        "avg" => format!("pg_numeric_avg({values}, {flag})"),
+        _ => format!("pg_numeric_spread({values}, {flag}, '{name}')"),
+    })
+}
 
 impl Reader<'_> {
     /// An aggregate over the rows of a group.
@@ -39,7 +64,7 @@ impl Reader<'_> {
             return Err(Problem::rejected("42809", message));
         };
         let distinct = if call.agg_distinct { "DISTINCT " } else { "" };
-        let value = format!("{distinct}{}", first.sql);
+        let value = format!("{distinct}{}", number::identity(&first.sql, &first.ty));
         let simple = |sql: String, ty: Type| Ok(Typed::new(sql, ty));
         match name {
             "count" => simple(format!("count({value}){filter}"), Type::Int8),
@@ -49,8 +74,9 @@ impl Reader<'_> {
             }
             "sum" => match base(&first.ty) {
                 Type::Int2 | Type::Int4 => simple(format!("CAST(sum({value}){filter} AS BIGINT)"), Type::Int8),
-                Type::Int8 => simple(format!("CAST(sum({value}){filter} AS DECIMAL(38,0))"), Type::Numeric(None)),
-                Type::Numeric(_) => simple(format!("sum({value}){filter}"), Type::Numeric(None)),
+                Type::Int8 | Type::Numeric(_) => {
+                    simple(of_numbers(name, &first, call.agg_distinct, &filter)?, Type::Numeric(None))
+                }
                 Type::Float8 => {
                     self.caveat(
                         "a sum of double precision values depends on their order in the last digits".to_owned(),
@@ -62,7 +88,16 @@ impl Reader<'_> {
             "min" | "max" => self.extreme(name, first, &filter),
             "avg" => match base(&first.ty) {
                 Type::Float8 => simple(format!("avg({value}){filter}"), Type::Float8),
-                _ => Err(Problem::unsupported("avg(), whose digits are chosen by the server,")),
+                Type::Int2 | Type::Int4 | Type::Int8 | Type::Numeric(_) => {
+                    simple(of_numbers(name, &first, call.agg_distinct, &filter)?, Type::Numeric(None))
+                }
+                _ => Err(Problem::unsupported(format!("avg() of {}", first.ty.name(self.catalog())))),
+            },
+            _ if SPREADS.contains(&name) => match base(&first.ty) {
+                Type::Int2 | Type::Int4 | Type::Int8 | Type::Numeric(_) => {
+                    simple(of_numbers(name, &first, call.agg_distinct, &filter)?, Type::Numeric(None))
+                }
+                _ => Err(Problem::unsupported(format!("{name}() of {}", first.ty.name(self.catalog())))),
             },
             "string_agg" | "array_agg" => self.list_aggregate(name, call, args, distinct, &filter, site),
             _ => Err(self.no_function(name, &args)),
@@ -83,6 +118,17 @@ impl Reader<'_> {
             Type::Unknown | Type::Varchar(_) | Type::Text | Type::Name | Type::Char(_) => {
                 self.orders_text();
                 Ok(Typed::new(format!("{name}({}){filter}", value.sql), Type::Text))
+            }
+            ty if number::is_text(ty) => {
+                let word = if name == "min" { "arg_min" } else { "arg_max" };
+                let sql = &value.sql;
+                Ok(Typed::new(
+                    format!("{word}({sql}, pg_numeric_key({sql}) || ' ' || {sql}){filter}"),
+                    Type::Numeric(None),
+                ))
+            }
+            Type::Numeric(_) => {
+                Ok(Typed::new(format!("CAST({name}({}){filter} AS VARCHAR)", value.sql), Type::Numeric(None)))
             }
             _ => Ok(Typed::new(format!("{name}({}){filter}", value.sql), value.ty)),
         }
@@ -113,6 +159,9 @@ impl Reader<'_> {
         let value = &args[0];
         order.push(format!("{} {tie}", value.sql));
         let order = order.join(", ");
+        if !distinct.is_empty() && number::is_text(&value.ty) {
+            return Err(Problem::unsupported(format!("{name}(DISTINCT) of numeric values without a scale")));
+        }
         if name == "array_agg" {
             let ty = Type::Array(Box::new(value.ty.clone()));
             return Ok(Typed::new(format!("list({distinct}{} ORDER BY {order}){filter}", value.sql), ty));

@@ -6,8 +6,10 @@
 
 mod aggregate;
 mod array;
+mod builtin;
 mod json;
 mod number;
+mod sequence;
 mod text;
 mod time;
 mod window;
@@ -15,12 +17,11 @@ mod window;
 use pg_query::NodeEnum;
 use pg_query::protobuf::{FuncCall, Node};
 
-use super::Taken;
 use super::cast::{Context, convert};
 use super::expression::{Site, required, words};
 use super::reader::Reader;
 use super::resolve::{Given, Resolved, missing_function};
-use super::typed::{Family, Typed, family, is_integer, refuse};
+use super::typed::{Family, Typed, family};
 use crate::catalog::pg::{self, Function, Kind};
 use crate::catalog::{Outcome, Problem, Type};
 
@@ -194,44 +195,12 @@ impl Reader<'_> {
         }
     }
 
-    fn integer(&mut self, value: Typed, function: &str) -> Outcome<String> {
-        match &value.ty {
-            Type::Unknown => Ok(convert(value, &Type::Int4, Context::Implicit, None, self.catalog())?.sql),
-            ty if is_integer(ty) => Ok(value.sql),
-            _ => Err(self.no_function(function, &[value])),
-        }
-    }
-
     fn known_function(&mut self, name: &str, args: Vec<Typed>) -> Outcome<Typed> {
+        if let Some(value) = self.builtin(name, &args)? {
+            return Ok(value);
+        }
         match (name, args.len()) {
-            ("lower" | "upper" | "md5" | "reverse", 1) => {
-                let text = self.text(args.into_iter().next().expect("one argument"), name)?;
-                if name == "upper" {
-                    // Which capital it has depends on the server's locale.
-                    let refuse = refuse("upper() of ß", &Type::Text);
-                    return Ok(Typed::new(
-                        format!("CASE WHEN contains({text}, 'ß') THEN {refuse} ELSE upper({text}) END"),
-                        Type::Text,
-                    ));
-                }
-                Ok(Typed::new(format!("{name}({text})"), Type::Text))
-            }
-            ("initcap", 1) => {
-                let text = self.text(args.into_iter().next().expect("one argument"), name)?;
-                Ok(Typed::new(format!("pg_initcap({text})"), Type::Text))
-            }
-            ("quote_literal" | "quote_ident" | "to_char" | "to_date" | "format" | "encode" | "decode", _) => {
-                Err(Problem::unsupported(format!("the function {name}()")))
-            }
-            ("length" | "char_length" | "character_length", 1) => {
-                let value = args.into_iter().next().expect("one argument");
-                if matches!(value.ty, Type::Char(_) | Type::Bytea) {
-                    return Err(Problem::unsupported(format!("{name}() of {}", value.ty.name(self.catalog()))));
-                }
-                let text = self.text(value, name)?;
-                Ok(Typed::new(format!("CAST(length({text}) AS INTEGER)"), Type::Int4))
-            }
-            ("btrim" | "ltrim" | "rtrim", 1 | 2) => self.trim(name, args),
+            ("format", n) if n > 0 => self.format(args),
             ("concat", _) => self.concat(args),
             ("concat_ws", n) if n > 1 => self.concat_with_separator(args),
             ("now" | "transaction_timestamp" | "statement_timestamp" | "clock_timestamp", 0) => {
@@ -247,12 +216,7 @@ impl Reader<'_> {
             }
             ("date_trunc", 2) => self.date_trunc(args),
             ("extract" | "date_part", 2) => self.extract(name, args),
-            ("abs" | "ceil" | "ceiling" | "floor" | "round" | "sign" | "trunc" | "mod" | "power" | "sqrt", _) => {
-                self.number_function(name, args)
-            }
-            ("regexp_replace" | "substring" | "substr" | "regexp_match" | "regexp_matches", _) => {
-                self.part_of_text(name, args)
-            }
+            (name, _) if number::NAMES.contains(&name) => self.number_function(name, args),
             (
                 "array_length" | "cardinality" | "array_append" | "array_to_string" | "string_to_array"
                 | "array_position",
@@ -276,15 +240,10 @@ impl Reader<'_> {
                     Type::Timestamptz(None),
                 ))
             }
-            ("nextval", 1) => {
-                self.volatile("numbers of a sequence");
-                // How often it is called is up to the query around it.
-                if let Some(sequence) = args[0].text().and_then(|name| self.catalog().sequence_by_text(name)) {
-                    self.remarks.numbers.insert(sequence, Taken::Unknown);
-                }
-                Ok(Typed::new("(row_number() OVER ())", Type::Int8))
+            ("nextval" | "currval", 1) | ("lastval", 0) | ("pg_get_serial_sequence", 2) => {
+                self.sequence_function(name, &args)
             }
-            _ => self.text_function(name, args),
+            _ => Err(self.no_function(name, &args)),
         }
     }
 }

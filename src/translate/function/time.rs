@@ -45,14 +45,15 @@ impl Reader<'_> {
             ) => {
                 format!("CAST(date_part('{part}', {v}) AS DECIMAL(38,0))")
             }
-            Some("second") => format!("CAST((epoch_us({v}) % 60000000) AS DECIMAL(38,6)) / 1000000")
-                .replace(" / 1000000", " * 0.000001"),
+            Some("second") => {
+                format!("CAST((epoch_us({v}) % 60000000) * CAST(0.000001 AS DECIMAL(6,6)) AS DECIMAL(38,6))")
+            }
             Some("epoch") => format!("(CAST(epoch_us({v}) AS DECIMAL(26,0)) * CAST(0.000001 AS DECIMAL(6,6)))"),
             _ => return Err(Problem::unsupported(format!("{name}() of this field"))),
         };
         Ok(match name {
             "date_part" => Typed::new(format!("CAST({sql} AS DOUBLE)"), Type::Float8),
-            _ => Typed::new(sql, Type::Numeric(None)),
+            _ => Typed::new(format!("CAST({sql} AS VARCHAR)"), Type::Numeric(None)),
         })
     }
 }

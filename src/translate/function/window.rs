@@ -60,6 +60,19 @@ impl Reader<'_> {
                     Type::Int8,
                 ));
             }
+            ("sum" | "avg", 1)
+                if matches!(args[0].ty, Type::Int8 | Type::Numeric(_))
+                    || (name == "avg" && matches!(args[0].ty, Type::Int2 | Type::Int4)) =>
+            {
+                let over = format!(" OVER ({})", window.ranked);
+                return Ok(Typed::new(
+                    super::aggregate::of_numbers(name, &args[0], false, &over)?,
+                    Type::Numeric(None),
+                ));
+            }
+            ("min" | "max", 1) if matches!(args[0].ty, Type::Numeric(_)) => {
+                return Err(Problem::unsupported(format!("{name}() of numeric values over a window")));
+            }
             ("min" | "max", 1) => args.remove(0),
             _ => return Err(Problem::unsupported(format!("the window function {name}()"))),
         };

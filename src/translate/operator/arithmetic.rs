@@ -4,6 +4,7 @@
 
 use crate::catalog::{Outcome, Problem, Type};
 use crate::translate::cast::{Context, convert};
+use crate::translate::number;
 use crate::translate::reader::Reader;
 use crate::translate::typed::{Family, Typed, base, family, is_integer, number_rank, physical, raise};
 
@@ -27,26 +28,43 @@ impl Reader<'_> {
         let (Some(a), Some(b)) = (number_rank(&left.ty), number_rank(&right.ty)) else {
             return self.time_arithmetic(name, left, right);
         };
-        let wider = if a >= b { base(&left.ty) } else { base(&right.ty) };
-        if matches!(wider, Type::Float4) {
-            return Err(Problem::unsupported("arithmetic with real"));
-        }
+        let wider = match (base(&left.ty), base(&right.ty)) {
+            // Beside any other number, a real becomes a double.
+            (Type::Float4, Type::Float4) => Type::Float4,
+            (Type::Float4, _) | (_, Type::Float4) => Type::Float8,
+            (left, right) => {
+                if a >= b {
+                    left
+                } else {
+                    right
+                }
+            }
+        };
         if is_integer(&wider) {
             let ty = physical(&wider);
             let (a, b) = (format!("CAST({} AS {ty})", left.sql), format!("CAST({} AS {ty})", right.sql));
             return Ok(Typed::new(self.integer_arithmetic(name, &a, &b, &wider), wider));
         }
-        let sql = match (name, &wider) {
-            ("/", Type::Numeric(_)) => return Err(Problem::unsupported("division of numeric values")),
-            ("%", _) => return Err(Problem::unsupported("the remainder of numeric values")),
-            ("/", _) => format!(
-                "(CASE WHEN {b} = 0 THEN {} ELSE CAST({a} AS DOUBLE) / CAST({b} AS DOUBLE) END)",
-                raise("22012", "'division by zero'", &wider),
-                a = left.sql,
-                b = right.sql
-            ),
-            (_, Type::Float8) => format!("(CAST({} AS DOUBLE) {name} CAST({} AS DOUBLE))", left.sql, right.sql),
-            _ => format!("({} {name} {})", left.sql, right.sql),
+        let sql = match &wider {
+            Type::Numeric(_) => {
+                let word = match name {
+                    "+" => "add",
+                    "-" => "sub",
+                    "*" => "mul",
+                    "/" => "div",
+                    _ => "mod",
+                };
+                format!("pg_numeric_{word}({}, {})", number::text(&left), number::text(&right))
+            }
+            _ if name == "%" => return Err(self.no_operator(name, &left.ty, &right.ty)),
+            _ => {
+                let operation = if wider == Type::Float4 { format!("real {name}") } else { name.to_owned() };
+                let (left, right) = (number::convert(&left, &wider), number::convert(&right, &wider));
+                format!(
+                    "CAST(pg_float8_calc('{operation}', CAST({left} AS VARCHAR), CAST({right} AS VARCHAR)) AS {})",
+                    physical(&wider)
+                )
+            }
         };
         Ok(Typed::new(sql, wider))
     }

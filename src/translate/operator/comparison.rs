@@ -6,6 +6,7 @@
 use crate::catalog::{Outcome, Problem, Type};
 use crate::query::quote_literal;
 use crate::translate::literal;
+use crate::translate::number;
 use crate::translate::reader::Reader;
 use crate::translate::typed::{Family, Typed, base, family, refuse};
 
@@ -19,6 +20,11 @@ impl Reader<'_> {
     ) -> Outcome<(Typed, Typed)> {
         let (left, right, _) = self.operands(name, left, right)?;
         let (a, b) = (base(&left.ty), base(&right.ty));
+        let padded = |ty: &Type| matches!(ty, Type::Char(_)) || *ty == Type::Opaque("bpchar".to_owned());
+        if padded(&a) && padded(&b) {
+            let trim = |value: Typed| Typed::new(format!("rtrim({}, ' ')", value.sql), Type::Text);
+            return Ok((trim(left), trim(right)));
+        }
         let agree = match (&a, &b) {
             (Type::Json, _) | (_, Type::Json) => false,
             (Type::Opaque(_), Type::Opaque(_)) if a == b => {
@@ -42,17 +48,8 @@ impl Reader<'_> {
         {
             self.needs_utc("a comparison of times with and without time zone")?;
         }
-        let float = |ty: &Type| matches!(ty, Type::Float4 | Type::Float8);
-        if family(&a) == Family::Number && (float(&a) != float(&b)) {
-            let widen = |value: Typed| Typed::new(format!("CAST({} AS DOUBLE)", value.sql), Type::Float8);
-            return Ok((widen(left), widen(right)));
-        }
-        if matches!(a, Type::Char(_)) || matches!(b, Type::Char(_)) {
-            let trim = |value: Typed| Typed::new(format!("rtrim({}, ' ')", value.sql), value.ty);
-            return match (&a, &b) {
-                (Type::Char(_), Type::Char(_)) => Ok((trim(left), trim(right))),
-                _ => Err(Problem::unsupported("a comparison of character(n) with another text")),
-            };
+        if family(&a) == Family::Number {
+            return Ok(number::comparable(left, right));
         }
         Ok((left, right))
     }
@@ -103,7 +100,7 @@ impl Reader<'_> {
                 if family(ty) == Family::Text {
                     self.orders_text();
                 }
-                Ok(sql.to_owned())
+                Ok(number::identity(sql, ty))
             }
         }
     }

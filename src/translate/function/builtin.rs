@@ -1,0 +1,156 @@
+//! Functions that native code computes: what they take, what they give, how they are called.
+//!
+//! Input: a name and arguments in the types of the signature that was chosen. Output: the call. Invariant: the native function gets
+//! every argument as a text, and its result is cast to the type's physical form. Left out: functions of any number or any type of arguments.
+
+use crate::catalog::{Outcome, Type};
+use crate::translate::number;
+use crate::translate::reader::Reader;
+use crate::translate::typed::{Constant, Typed, base, physical};
+
+/// Name, parameters, result, SQL. A type is one letter (see [`of_letter`]); in the SQL, `{*}` is all arguments as texts, `{0}` the
+/// first one, `{0r}` the same as it is.
+type Builtin = (&'static str, &'static str, char, &'static str);
+
+const TEXT: &[Builtin] = &[
+    ("lower", "t", 't', "pg_lower({*})"),
+    ("upper", "t", 't', "pg_upper({*})"),
+    ("initcap", "t", 't', "pg_initcap({*})"),
+    ("reverse", "t", 't', "pg_reverse({*})"),
+    ("md5", "t", 't', "md5({*})"),
+    ("length", "t", 'i', "length({*})"),
+    ("length", "y", 'i', "octet_length({0r})"),
+    ("char_length", "t", 'i', "length({*})"),
+    ("character_length", "t", 'i', "length({*})"),
+    ("octet_length", "t", 'i', "pg_octet_length({*})"),
+    ("octet_length", "y", 'i', "octet_length({0r})"),
+    ("bit_length", "t", 'i', "8 * pg_octet_length({*})"),
+    ("substr", "ti", 't', "pg_substr({*})"),
+    ("substr", "tii", 't', "pg_substr({*})"),
+    ("substring", "ti", 't', "pg_substr({*})"),
+    ("substring", "tii", 't', "pg_substr({*})"),
+    ("substring", "tt", 't', "pg_regexp_substring({*})"),
+    ("left", "ti", 't', "pg_left({*})"),
+    ("right", "ti", 't', "pg_right({*})"),
+    ("lpad", "ti", 't', "pg_lpad({*})"),
+    ("lpad", "tit", 't', "pg_lpad({*})"),
+    ("rpad", "ti", 't', "pg_rpad({*})"),
+    ("rpad", "tit", 't', "pg_rpad({*})"),
+    ("repeat", "ti", 't', "pg_repeat({*})"),
+    ("btrim", "t", 't', "pg_trim('btrim', {*})"),
+    ("btrim", "tt", 't', "pg_trim('btrim', {*})"),
+    ("ltrim", "t", 't', "pg_trim('ltrim', {*})"),
+    ("ltrim", "tt", 't', "pg_trim('ltrim', {*})"),
+    ("rtrim", "t", 't', "pg_trim('rtrim', {*})"),
+    ("rtrim", "tt", 't', "pg_trim('rtrim', {*})"),
+    ("replace", "ttt", 't', "pg_replace({*})"),
+    ("translate", "ttt", 't', "pg_translate({*})"),
+    ("overlay", "tti", 't', "pg_overlay({*})"),
+    ("overlay", "ttii", 't', "pg_overlay({*})"),
+    ("split_part", "tti", 't', "pg_split_part({*})"),
+    ("strpos", "tt", 'i', "pg_strpos({*})"),
+    ("position", "tt", 'i', "pg_strpos({*})"),
+    ("starts_with", "tt", 'b', "starts_with({*})"),
+    ("ascii", "t", 'i', "pg_ascii({*})"),
+    ("chr", "i", 't', "pg_chr({*})"),
+    ("to_hex", "i", 't', "pg_to_hex({*}, 'integer')"),
+    ("to_hex", "l", 't', "pg_to_hex({*}, 'bigint')"),
+    ("quote_ident", "t", 't', "pg_quote_ident({*})"),
+    ("quote_literal", "t", 't', "pg_quote_literal({*})"),
+    ("quote_nullable", "t", 't', "coalesce(pg_quote_literal({*}), 'NULL')"),
+    ("encode", "yt", 't', "pg_encode({*})"),
+    ("decode", "tt", 'y', "pg_decode({*})"),
+    ("sha224", "y", 'y', "pg_digest({*}, 'sha224')"),
+    ("sha256", "y", 'y', "pg_digest({*}, 'sha256')"),
+    ("sha384", "y", 'y', "pg_digest({*}, 'sha384')"),
+    ("sha512", "y", 'y', "pg_digest({*}, 'sha512')"),
+    ("regexp_replace", "ttt", 't', "pg_regexp_replace({*})"),
+    ("regexp_replace", "tttt", 't', "pg_regexp_replace({*})"),
+    ("regexp_replace", "ttti", 't', "pg_regexp_replace_from({*})"),
+    ("regexp_replace", "tttii", 't', "pg_regexp_replace_from({*})"),
+    ("regexp_replace", "tttiit", 't', "pg_regexp_replace_from({*})"),
+    ("regexp_match", "tt", 'a', "pg_regexp_match({*})"),
+    ("regexp_match", "ttt", 'a', "pg_regexp_match({*})"),
+    ("regexp_split_to_array", "tt", 'a', "pg_regexp_split({*})"),
+    ("regexp_split_to_array", "ttt", 'a', "pg_regexp_split({*})"),
+    ("regexp_count", "tt", 'i', "pg_regexp_count({*})"),
+    ("regexp_count", "tti", 'i', "pg_regexp_count({*})"),
+    ("regexp_count", "ttit", 'i', "pg_regexp_count({*})"),
+    ("regexp_like", "tt", 'b', "pg_regexp_like({*})"),
+    ("regexp_like", "ttt", 'b', "pg_regexp_like({*})"),
+    ("regexp_substr", "tt", 't', "pg_regexp_substr({*})"),
+    ("regexp_substr", "tti", 't', "pg_regexp_substr({*})"),
+    ("regexp_substr", "ttii", 't', "pg_regexp_substr({*})"),
+    ("regexp_instr", "tt", 'i', "pg_regexp_instr({*})"),
+    ("regexp_instr", "tti", 'i', "pg_regexp_instr({*})"),
+    ("regexp_instr", "ttii", 'i', "pg_regexp_instr({*})"),
+];
+
+fn all() -> impl Iterator<Item = &'static Builtin> {
+    TEXT.iter()
+}
+
+/// The type that a letter stands for.
+fn of_letter(letter: char) -> Type {
+    match letter {
+        'i' => Type::Int4,
+        'l' => Type::Int8,
+        'n' => Type::Numeric(None),
+        'f' => Type::Float8,
+        'b' => Type::Bool,
+        'y' => Type::Bytea,
+        'd' => Type::Date,
+        'T' => Type::Time(None),
+        'm' => Type::Timestamp(None),
+        'z' => Type::Timestamptz(None),
+        'v' => Type::Interval,
+        'a' => Type::Array(Box::new(Type::Text)),
+        _ => Type::Text,
+    }
+}
+
+/// The same type, as far as parameters go.
+fn is_exact(given: &Type, letter: char) -> bool {
+    let wanted = of_letter(letter);
+    base(given) == wanted || (wanted == Type::Text && matches!(given, Type::Varchar(_)))
+}
+
+impl Reader<'_> {
+    /// The call of a function that native code computes; nothing where there is none for these arguments.
+    pub(super) fn builtin(&mut self, name: &str, args: &[Typed]) -> Outcome<Option<Typed>> {
+        let suits = |parameters: &str| {
+            parameters.len() == args.len()
+                && args.iter().zip(parameters.chars()).all(|(arg, letter)| is_exact(&arg.ty, letter))
+        };
+        let found = all().find(|(known, parameters, ..)| *known == name && suits(parameters));
+        let Some(builtin) = found else { return Ok(None) };
+        let (_, _, result, template) = builtin;
+        let mut texts = Vec::new();
+        let mut sql = (*template).to_owned();
+        for (index, arg) in args.iter().enumerate() {
+            sql = sql.replace(&format!("{{{index}r}}"), &arg.sql);
+            let text = as_text(arg);
+            sql = sql.replace(&format!("{{{index}}}"), &text);
+            texts.push(text);
+        }
+        sql = sql.replace("{*}", &texts.join(", "));
+        let ty = of_letter(*result);
+        let sql = match result {
+            't' | 'n' | 'b' | 'a' => sql,
+            'y' => format!("unhex({sql})"),
+            _ => format!("CAST({sql} AS {})", physical(&ty)),
+        };
+        Ok(Some(Typed::new(sql, ty)))
+    }
+}
+
+/// An argument as native functions read it.
+pub(in crate::translate) fn as_text(value: &Typed) -> String {
+    match (&value.ty, &value.constant) {
+        (Type::Int2 | Type::Int4 | Type::Int8, Some(Constant::Integer(number))) => format!("'{number}'"),
+        (Type::Text | Type::Varchar(_), _) => value.sql.clone(),
+        (Type::Numeric(_), _) => number::text(value),
+        (Type::Bytea, _) => format!("hex({})", value.sql),
+        _ => format!("CAST({} AS VARCHAR)", value.sql),
+    }
+}
