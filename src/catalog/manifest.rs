@@ -167,6 +167,9 @@ impl Catalog {
             _ => return Ok(()),
         };
         self.last_oid = oid;
+        if constraint.definition.contains(" DEFERRABLE") && !constraint.definition.contains("NOT DEFERRABLE") {
+            self.deferrable.insert(oid);
+        }
         let validated = constraint.validated;
         self.constraints.insert(oid, Constraint { oid, table, name: constraint.name.clone(), kind, validated });
         Ok(())

@@ -55,6 +55,8 @@ pub struct Catalog {
     pub indexes: BTreeMap<Oid, Index>,
     /// Constraints.
     pub constraints: BTreeMap<Oid, Constraint>,
+    /// Those that are DEFERRABLE: in a transaction they may be judged at its end only.
+    pub deferrable: BTreeSet<Oid>,
     /// Views.
     pub views: BTreeMap<Oid, View>,
     /// Sequences.

@@ -67,6 +67,9 @@ impl Change {
         );
         let kind = if primary { ConstraintKind::PrimaryKey(index) } else { ConstraintKind::Unique(index) };
         self.catalog.constraints.insert(oid, Constraint { oid, table, name, kind, validated: true });
+        if constraint.deferrable {
+            self.catalog.deferrable.insert(oid);
+        }
         if primary {
             self.set_not_null(table, &columns);
         }
@@ -127,6 +130,9 @@ impl Change {
         let oid = self.catalog.new_oid();
         let kind = if primary { ConstraintKind::PrimaryKey(index) } else { ConstraintKind::Unique(index) };
         self.catalog.constraints.insert(oid, Constraint { oid, table, name: name.clone(), kind, validated: true });
+        if constraint.deferrable {
+            self.catalog.deferrable.insert(oid);
+        }
         if let Some(index) = self.catalog.indexes.get_mut(&index) {
             index.name.clone_from(name);
             index.constraint = Some(oid);
