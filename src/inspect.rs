@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::query::quote_identifier;
 use crate::report::{Block, Cell, Finding, Report, Table, View};
 use crate::snapshot::Snapshot;
-use crate::snapshot::manifest::{self, Manifest, RelationSizes, Source};
+use crate::snapshot::manifest::{self, LedgerEntry, Manifest, RelationSizes, Source};
 
 /// The certificate of a snapshot.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -99,6 +99,20 @@ pub fn analyze(snapshot: &Snapshot) -> Result<InspectReport> {
     Ok(InspectReport { id: snapshot.id.clone(), proven_files, tables, manifest })
 }
 
+/// The ledger, where there is something in it.
+pub fn ledger_table<'a>(entries: impl Iterator<Item = (&'a String, &'a LedgerEntry)>) -> Option<Block> {
+    let mut ledger = Table::new("Not carried in a type of their own", &["column", "type", "values", "rule"]);
+    for (table, entry) in entries {
+        ledger.push(vec![
+            format!("{table}.{}", entry.column).into(),
+            entry.type_name.as_str().into(),
+            entry.values.into(),
+            entry.rule.as_str().into(),
+        ]);
+    }
+    (!ledger.rows.is_empty()).then_some(Block::Table(ledger))
+}
+
 impl Report for InspectReport {
     fn name(&self) -> &'static str {
         "inspect"
@@ -146,6 +160,9 @@ impl Report for InspectReport {
             ]);
         }
         blocks.push(Block::Table(sizes));
+        let described = self.manifest.iter().flat_map(|manifest| &manifest.tables);
+        let ledger = described.flat_map(|table| table.ledger.iter().map(move |entry| (&table.name, entry)));
+        blocks.extend(ledger_table(ledger));
         for table in &self.tables {
             let mut columns = Table::new(format!("Columns of {}", table.table), &["column", "type", "not null"]);
             for column in &table.columns {

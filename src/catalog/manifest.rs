@@ -12,6 +12,7 @@ use pg_query::protobuf;
 
 use super::ddl::{nextval_sequence, read_index, referential_action};
 use super::lookup::schema_of;
+use super::types::extension_of;
 use super::{
     AbsentForeignKey, AttNum, Catalog, Column, Constraint, ConstraintKind, EnumType, Expression, ForeignKey, Identity,
     Index, Oid, Sequence, Table, Type, tree,
@@ -74,6 +75,8 @@ impl Catalog {
         }
         for column in &columns {
             self.load_sequence(table, oid, column);
+            // A column of its type proves that the extension is there.
+            self.extensions.extend(extension_of(&column.ty).map(str::to_owned));
         }
         let last_attnum = columns.len() as AttNum;
         let loaded = Table {
@@ -91,7 +94,11 @@ impl Catalog {
     }
 
     fn load_column(&self, column: &manifest::Column, attnum: AttNum) -> Result<Column> {
-        let ty = Type::parse(&column.type_name, self).map_err(|problem| anyhow!("{problem}"))?;
+        // A type that isn't known here is carried as text: domains, composites, types of extensions.
+        let ty = Type::parse(&column.type_name, self).unwrap_or_else(|_| match column.type_name.strip_suffix("[]") {
+            Some(element) => Type::Opaque(element.to_owned()).array(),
+            None => Type::Opaque(column.type_name.clone()),
+        });
         let expression = |text: &Option<String>| text.as_deref().map(Expression::parse).transpose();
         let (identity, generated) = match column.generated.as_deref() {
             Some("ALWAYS") => (Some(Identity::Always), None),

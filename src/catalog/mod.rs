@@ -370,6 +370,8 @@ pub struct Definition {
     pub is_volatile: bool,
     /// Its text; absent where it isn't given as one (BEGIN ATOMIC, C).
     pub body: Option<String>,
+    /// The query that it is, where it does nothing else.
+    pub query: Option<Box<pg_query::NodeEnum>>,
 }
 
 /// A parameter of a function.

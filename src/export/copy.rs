@@ -31,6 +31,26 @@ pub struct Decoder {
     batch_rows: usize,
     batch_bytes: usize,
     rows: u64,
+    nulls: Vec<u64>,
+}
+
+/// What the values of a column were like.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ColumnFacts {
+    /// Rows without a value.
+    pub nulls: u64,
+    /// What the values of an unbounded `numeric` need.
+    pub numeric_extent: Option<NumericExtent>,
+}
+
+impl ColumnFacts {
+    /// Those of two parts together.
+    pub fn joined(self, other: ColumnFacts) -> ColumnFacts {
+        ColumnFacts {
+            nulls: self.nulls + other.nulls,
+            numeric_extent: super::numeric::joined(self.numeric_extent, other.numeric_extent),
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -51,6 +71,7 @@ impl Decoder {
             batch_rows: 0,
             batch_bytes: 0,
             rows: 0,
+            nulls: vec![0; types.len()],
         }
     }
 
@@ -106,9 +127,11 @@ impl Decoder {
         Ok(())
     }
 
-    /// Per column, what the values of an unbounded `numeric` need.
-    pub fn numeric_extents(&self) -> Vec<Option<NumericExtent>> {
-        self.columns.iter().map(Values::numeric_extent).collect()
+    /// What the columns' values were like, so far.
+    pub fn facts(&self) -> Vec<ColumnFacts> {
+        let facts =
+            |(column, nulls): (&Values, &u64)| ColumnFacts { nulls: *nulls, numeric_extent: column.numeric_extent() };
+        self.columns.iter().zip(&self.nulls).map(facts).collect()
     }
 
     /// Decodes whole rows and returns how many bytes they were.
@@ -151,6 +174,7 @@ impl Decoder {
                 rest.split_first_chunk::<4>().ok_or_else(|| anyhow!("a row ends before its last column"))?;
             match usize::try_from(i32::from_be_bytes(*length)) {
                 Err(_) => {
+                    self.nulls[index] += 1;
                     column.append_null();
                     rest = behind;
                 }

@@ -15,12 +15,10 @@ use arrow::record_batch::RecordBatch;
 use indicatif::ProgressBar;
 
 use super::connection::{Session, Stop};
-use super::copy::Decoder;
-use super::numeric;
+use super::copy::{ColumnFacts, Decoder};
 use super::target::Target;
 use crate::query::{self, quote_literal};
 use crate::snapshot::groups::{EncodedPart, Encoders, GroupedWriter};
-use crate::snapshot::manifest::NumericExtent;
 use crate::snapshot::types::PgType;
 
 /// Batches that may wait to be encoded: decoding goes on meanwhile.
@@ -66,17 +64,15 @@ pub struct Relation<'a> {
 pub struct Read {
     /// Rows that the server counts in the same snapshot.
     pub counted: u64,
-    /// Per column, what the values of an unbounded `numeric` need.
-    pub numeric_extents: Extents,
+    /// What each column's values were like.
+    pub columns: Vec<ColumnFacts>,
 }
-
-type Extents = Vec<Option<NumericExtent>>;
 
 /// A part that is read and encoded.
 struct Done {
     index: usize,
     part: EncodedPart,
-    numeric_extents: Extents,
+    columns: Vec<ColumnFacts>,
 }
 
 impl Crew {
@@ -155,7 +151,7 @@ impl Crew {
             }
             written
         });
-        Ok(Read { numeric_extents: written?, counted: counted.into_inner() })
+        Ok(Read { columns: written?, counted: counted.into_inner() })
     }
 }
 
@@ -178,9 +174,9 @@ fn write_in_order(
     tickets: SyncSender<usize>,
     arrivals: &Receiver<Result<Done>>,
     file: &mut GroupedWriter,
-) -> Result<Extents> {
+) -> Result<Vec<ColumnFacts>> {
     let mut early = BTreeMap::new();
-    let mut numeric_extents: Option<Extents> = None;
+    let mut columns: Option<Vec<ColumnFacts>> = None;
     let mut remaining = 0..total;
     let mut places = 0..total;
     // The channel holds as many as there are places, so this never waits.
@@ -189,9 +185,9 @@ fn write_in_order(
     }
     while remaining.start < total {
         let done: Done = arrivals.recv().map_err(|_| anyhow!("a thread that reads has panicked"))??;
-        let seen = numeric_extents.get_or_insert_with(|| vec![None; done.numeric_extents.len()]);
-        for (all, own) in seen.iter_mut().zip(done.numeric_extents) {
-            *all = numeric::joined(*all, own);
+        let seen = columns.get_or_insert_with(|| vec![ColumnFacts::default(); done.columns.len()]);
+        for (all, own) in seen.iter_mut().zip(done.columns) {
+            *all = all.joined(own);
         }
         early.insert(done.index, done.part);
         while let Some(part) = early.remove(&remaining.start) {
@@ -202,7 +198,7 @@ fn write_in_order(
             }
         }
     }
-    Ok(numeric_extents.unwrap_or_default())
+    Ok(columns.unwrap_or_default())
 }
 
 /// One connection at work on a relation.
@@ -227,15 +223,15 @@ impl Reader<'_> {
         loop {
             let ticket = self.queue.lock().map_err(|_| anyhow!("a thread that reads has panicked"))?.recv();
             let Ok(index) = ticket else { return Ok(()) };
-            let (part, numeric_extents) = self.part(&self.relation.statements[index])?;
-            if finished.send(Ok(Done { index, part, numeric_extents })).is_err() {
+            let (part, columns) = self.part(&self.relation.statements[index])?;
+            if finished.send(Ok(Done { index, part, columns })).is_err() {
                 return Ok(());
             }
         }
     }
 
     /// Decodes on this thread and encodes on another.
-    fn part(&self, sql: &str) -> Result<(EncodedPart, Extents)> {
+    fn part(&self, sql: &str) -> Result<(EncodedPart, Vec<ColumnFacts>)> {
         let mut decoder = Decoder::new(self.encoders.schema(), self.relation.types);
         let (sender, receiver): (SyncSender<RecordBatch>, Receiver<RecordBatch>) = sync_channel(BATCHES_IN_FLIGHT);
         let mut encoder = self.encoders.encoder();
@@ -252,7 +248,7 @@ impl Reader<'_> {
             let part = encoding.join().map_err(|_| anyhow!("the thread that encodes has panicked"))??;
             read.map(|()| part)
         })?;
-        Ok((part, decoder.numeric_extents()))
+        Ok((part, decoder.facts()))
     }
 
     fn decode(&self, sql: &str, decoder: &mut Decoder, batches: &SyncSender<RecordBatch>) -> Result<()> {

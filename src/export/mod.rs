@@ -32,9 +32,10 @@ use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::inspect;
 use crate::query;
 use crate::report::{Block, Cell, Finding, Report, SnapshotRef, Table, View};
-use crate::snapshot::manifest::{self, Manifest, RelationSizes, Source};
+use crate::snapshot::manifest::{self, LedgerEntry, Manifest, RelationSizes, Source};
 use crate::snapshot::writer::{SnapshotWriter, refuse_existing};
 use crate::ui::Ui;
 use catalog::Described;
@@ -42,6 +43,9 @@ use connection::{Session, Stop};
 use crew::{Crew, Relation, Shared};
 use parts::Parts;
 use target::Target;
+
+/// The ledger's rule for a type that has no counterpart.
+const AS_TEXT: &str = "carried as PostgreSQL's own text";
 
 /// What to export.
 pub struct Options {
@@ -97,6 +101,8 @@ pub struct ExportedTable {
     pub file_bytes: u64,
     /// Bytes on the server; absent for views.
     pub server_bytes: Option<RelationSizes>,
+    /// Columns whose values aren't carried in a type of their own.
+    pub ledger: Vec<LedgerEntry>,
 }
 
 /// Exports tables to a new snapshot.
@@ -211,8 +217,16 @@ fn export_table(
     if data_file.rows != read.counted {
         bail!("the server counts {} rows and sends {}", read.counted, data_file.rows);
     }
-    for (column, extent) in table.columns.iter_mut().zip(read.numeric_extents) {
-        column.numeric_extent = extent;
+    for ((column, ty), facts) in table.columns.iter_mut().zip(&types).zip(read.columns) {
+        column.numeric_extent = facts.numeric_extent;
+        if ty.is_opaque() {
+            table.ledger.push(LedgerEntry {
+                column: column.name.clone(),
+                type_name: column.type_name.clone(),
+                rule: AS_TEXT.to_owned(),
+                values: data_file.rows - facts.nulls,
+            });
+        }
     }
     table.rows = data_file.rows;
     table.files = vec![data_file];
@@ -241,6 +255,7 @@ impl ExportReport {
                 columns: t.columns.len() as u64,
                 file_bytes: t.files.iter().map(|f| f.size_bytes).sum(),
                 server_bytes: t.sizes,
+                ledger: t.ledger.clone(),
             })
             .collect();
         ExportReport {
@@ -321,6 +336,8 @@ impl Report for ExportReport {
         }
         let facts = facts.into_iter().map(|(label, cell)| (label.to_owned(), cell)).collect();
         let mut blocks = vec![Block::Facts(facts), Block::Table(tables)];
+        let ledger = self.tables.iter().flat_map(|table| table.ledger.iter().map(move |entry| (&table.table, entry)));
+        blocks.extend(inspect::ledger_table(ledger));
         blocks.extend(self.notes.iter().cloned().map(Block::Note));
         blocks.push(Block::Note(format!("Look at it with `rehearsal inspect {}`.", self.path)));
         View { title: format!("Export {}", self.id), headline: vec![headline], blocks }

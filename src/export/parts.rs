@@ -60,7 +60,8 @@ pub fn split(session: &Session, described: &Described, version: i32) -> Result<P
             ranges: row.try_get("ranges")?,
         })
     })?;
-    let columns: Vec<String> = described.table.columns.iter().map(|c| quote_identifier(&c.name)).collect();
+    let columns = described.table.columns.iter().zip(&described.types);
+    let columns: Vec<String> = columns.map(|(column, ty)| ty.select_expression(&column.name)).collect();
     Ok(cut(&extents, &columns.join(", "), &described.qualified, version))
 }
 

@@ -112,9 +112,10 @@ impl Values {
             PgType::Numeric(_) => {
                 Values::Numeric { builder: StringBuilder::new(), extent: NumericExtent::default(), text: String::new() }
             }
-            PgType::Text | PgType::Varchar(_) | PgType::Char(_) | PgType::Name | PgType::Json | PgType::Enum { .. } => {
+            PgType::Text | PgType::Varchar(_) | PgType::Char(_) | PgType::Name | PgType::Json => {
                 Values::Text(StringBuilder::new())
             }
+            PgType::Enum { .. } | PgType::Opaque(_) => Values::Text(StringBuilder::new()),
             PgType::Jsonb => Values::Jsonb(StringBuilder::new()),
             PgType::Bytea => Values::Bytea(BinaryBuilder::new()),
             PgType::Uuid => Values::Uuid(FixedSizeBinaryBuilder::new(16)),

@@ -19,10 +19,7 @@ use crate::snapshot::types::PgType;
 use crate::snapshot::writer::arrow_schema;
 
 /// The columns' PostgreSQL types, in order.
-///
-/// # Errors
-/// None in practice: the shape only uses types that a snapshot carries.
-pub fn types() -> Result<Vec<PgType>> {
+pub fn types() -> Vec<PgType> {
     let enums = shape::enums().into_iter().map(|e| (e.name, e.labels)).collect();
     shape::table(0, Vec::new(), None).types(&enums)
 }
@@ -65,7 +62,7 @@ impl BatchBuilder {
     /// # Errors
     /// As [`types`].
     pub fn new(capacity: usize) -> Result<Self> {
-        let schema = arrow_schema(&shape::columns(), &types()?);
+        let schema = arrow_schema(&shape::columns(), &types());
         let uuid = || FixedSizeBinaryBuilder::with_capacity(capacity, 16);
         let text = |bytes: usize| StringBuilder::with_capacity(capacity, capacity * bytes);
         let list = |name: &str| -> Result<ListBuilder<StringBuilder>> {

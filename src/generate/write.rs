@@ -87,7 +87,7 @@ pub fn write(options: &Options, progress: impl Fn(u64)) -> Result<(GenerateRepor
     }
     let archive = Archive::new(options.seed, options.albums, options.pathologies);
     let snapshot = SnapshotWriter::create(&options.out)?;
-    let file = snapshot.table_file(&format!("{}.parquet", shape::TABLE), &shape::columns(), &batch::types()?)?;
+    let file = snapshot.table_file(&format!("{}.parquet", shape::TABLE), &shape::columns(), &batch::types())?;
     let mut merge = Merge::new(file)?;
     let albums = options.albums;
     std::thread::scope(|scope| {

@@ -6,9 +6,15 @@
 //! Left out: which function a statement means (the translation decides), and every name a user may write: native functions are
 //! registered under names that begin with `pg_`.
 
+mod array;
+mod json;
+mod lists;
 pub(crate) mod numeric;
 mod regex;
 pub(crate) mod text;
+
+pub(crate) use array::elements as array_elements;
+pub(crate) use json::{canonical_text as jsonb_text, check_text as check_json};
 
 use std::error::Error;
 use std::fmt;
@@ -25,7 +31,6 @@ use duckdb::vscalar::{ArrowFunctionSignature, VArrowScalar};
 use crate::catalog::Problem;
 
 /// Why a function gives no value.
-#[allow(dead_code, reason = "no function fails yet")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Failure {
     /// The server's error: SQLSTATE and message.
@@ -34,7 +39,6 @@ pub(crate) enum Failure {
     Refused(String),
 }
 
-#[allow(dead_code, reason = "no function fails yet")]
 impl Failure {
     /// The server's error.
     pub(crate) fn raised(sqlstate: &'static str, message: impl Into<String>) -> Failure {
@@ -78,7 +82,6 @@ pub(crate) type Arguments<'a> = [Option<&'a str>];
 
 /// A function by what it gives.
 #[derive(Clone, Copy)]
-#[allow(dead_code, reason = "not every kind has a function yet")]
 pub(crate) enum Native {
     /// A text.
     Text(fn(&Arguments<'_>) -> Given<String>),
@@ -91,7 +94,8 @@ pub(crate) enum Native {
 }
 
 /// The functions by name, room by room.
-const FUNCTIONS: &[&[(&str, Native)]] = &[numeric::FUNCTIONS, regex::FUNCTIONS, text::FUNCTIONS];
+const FUNCTIONS: &[&[(&str, Native)]] =
+    &[array::FUNCTIONS, json::FUNCTIONS, numeric::FUNCTIONS, regex::FUNCTIONS, text::FUNCTIONS];
 
 /// Registers every native function with a database.
 ///
@@ -108,7 +112,7 @@ pub(crate) fn register(connection: &Connection) -> Result<()> {
         };
         registered.with_context(|| format!("registering the function {name}"))?;
     }
-    Ok(())
+    lists::register(connection)
 }
 
 /// The function that a registration stands for.

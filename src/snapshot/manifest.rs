@@ -101,6 +101,23 @@ pub struct Table {
     pub sizes: Option<RelationSizes>,
     /// Parquet files, in row order.
     pub files: Vec<DataFile>,
+    /// Columns whose values aren't carried in a type of their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ledger: Vec<LedgerEntry>,
+}
+
+/// A column whose values aren't carried in a type of their own, and what was done instead.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerEntry {
+    /// The column.
+    pub column: String,
+    /// Its type on the server.
+    #[serde(rename = "type")]
+    pub type_name: String,
+    /// What was done.
+    pub rule: String,
+    /// Values that it was done to: all that aren't NULL.
+    pub values: u64,
 }
 
 /// One column.
@@ -241,14 +258,8 @@ impl Manifest {
 
 impl Table {
     /// The Parquet schema and DuckDB types of this table's columns, in order.
-    ///
-    /// # Errors
-    /// For a type this version doesn't know, naming the column.
-    pub fn types(&self, enums: &HashMap<String, Vec<String>>) -> Result<Vec<PgType>> {
-        self.columns
-            .iter()
-            .map(|c| PgType::parse(&c.type_name, enums).with_context(|| format!("column {} of {}", c.name, self.name)))
-            .collect()
+    pub fn types(&self, enums: &HashMap<String, Vec<String>>) -> Vec<PgType> {
+        self.columns.iter().map(|c| PgType::parse(&c.type_name, enums)).collect()
     }
 }
 

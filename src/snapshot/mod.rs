@@ -399,7 +399,7 @@ fn create_views(connection: &Connection, manifest: &Manifest, folder: &Path) -> 
     let enums = manifest.enum_labels();
     let mut tables = Vec::new();
     for table in &manifest.tables {
-        let types = table.types(&enums)?;
+        let types = table.types(&enums);
         let columns: Vec<String> = table
             .columns
             .iter()

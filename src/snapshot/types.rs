@@ -1,13 +1,13 @@
 //! The type table: how each PostgreSQL type is carried in Arrow and Parquet, and how it is seen in DuckDB.
 //!
 //! Input: the text of `format_type()` and the snapshot's enums. Output: [`PgType`], its Arrow field and its DuckDB expression.
-//! Invariants: a value arrives exactly or its column is refused by name before anything is read; every type is written in
-//! exactly one way. Left out (refused): multi-dimensional storage, composites, ranges, geometry, extension types.
+//! Invariants: a value arrives exactly; what no type here holds exactly (composites, ranges, geometry, types of extensions) travels
+//! as PostgreSQL's own text, and the manifest's ledger names it; every type is written in exactly one way. Left out: arrays of more
+//! than one dimension.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
 use arrow::datatypes::{DataType, Field, Fields, TimeUnit};
 
 use super::manifest::NumericExtent;
@@ -67,28 +67,27 @@ pub enum PgType {
     },
     /// A one-dimensional array.
     Array(Box<PgType>),
+    /// Any other type, by name: its values are PostgreSQL's own texts, and the manifest's ledger says so.
+    Opaque(String),
 }
 
 impl PgType {
     /// Reads the text of `format_type(atttypid, atttypmod)`; `enums` maps an enum's name, written the same way, to its labels.
-    ///
-    /// # Errors
-    /// For a type that a snapshot can't carry; the caller names the column.
-    pub fn parse(text: &str, enums: &HashMap<String, Vec<String>>) -> Result<PgType> {
+    pub fn parse(text: &str, enums: &HashMap<String, Vec<String>>) -> PgType {
         let text = text.trim();
         if let Some(element) = text.strip_suffix("[]") {
-            let element = PgType::parse(element, enums)?;
-            if matches!(element, PgType::Array(_)) {
-                bail!("arrays of arrays aren't supported");
-            }
-            return Ok(PgType::Array(Box::new(element)));
+            return PgType::Array(Box::new(PgType::parse(element, enums)));
         }
         if let Some(labels) = enums.get(text) {
-            return Ok(PgType::Enum { name: text.to_owned(), labels: labels.clone() });
+            return PgType::Enum { name: text.to_owned(), labels: labels.clone() };
         }
+        PgType::built_in(text).unwrap_or_else(|| PgType::Opaque(text.to_owned()))
+    }
+
+    fn built_in(text: &str) -> Option<PgType> {
         let (base, modifiers, suffix) = split_modifiers(text)?;
         let precision = || modifiers.first().map(|p| *p as u8);
-        Ok(match (base.as_str(), suffix.as_str()) {
+        Some(match (base.as_str(), suffix.as_str()) {
             ("boolean", "") => PgType::Bool,
             ("smallint", "") => PgType::Int2,
             ("integer", "") => PgType::Int4,
@@ -110,8 +109,29 @@ impl PgType {
             ("timestamp", "with time zone") => PgType::Timestamptz(precision()),
             // `interval day to second(3)` and the like restrict what is stored, not how.
             (base, "") if base == "interval" || base.starts_with("interval ") => PgType::Interval,
-            _ => bail!("type {text} can't be carried in a snapshot"),
+            _ => return None,
         })
+    }
+
+    /// What the server is asked for: a column, as text where nothing else holds it exactly.
+    pub fn select_expression(&self, column: &str) -> String {
+        let column = quote_identifier(column);
+        match self {
+            PgType::Opaque(_) => format!("({column})::pg_catalog.text"),
+            PgType::Array(element) if matches!(**element, PgType::Opaque(_)) => {
+                format!("({column})::pg_catalog.text[]")
+            }
+            _ => column,
+        }
+    }
+
+    /// Is it carried as PostgreSQL's own text for want of a type that holds it?
+    pub fn is_opaque(&self) -> bool {
+        match self {
+            PgType::Opaque(_) => true,
+            PgType::Array(element) => element.is_opaque(),
+            _ => false,
+        }
     }
 
     /// The Arrow field of a column of this type. Extension types (`arrow.uuid`, `arrow.json`) become Parquet logical types.
@@ -134,7 +154,7 @@ impl PgType {
             PgType::Float8 => DataType::Float64,
             PgType::Decimal(precision, scale) => DataType::Decimal128(*precision, *scale),
             PgType::Numeric(_) | PgType::Text | PgType::Varchar(_) | PgType::Char(_) | PgType::Name => DataType::Utf8,
-            PgType::Json | PgType::Jsonb | PgType::Enum { .. } => DataType::Utf8,
+            PgType::Json | PgType::Jsonb | PgType::Enum { .. } | PgType::Opaque(_) => DataType::Utf8,
             PgType::Bytea => DataType::Binary,
             PgType::Uuid => DataType::FixedSizeBinary(16),
             PgType::Date => DataType::Date32,
@@ -220,23 +240,18 @@ fn numeric(modifiers: &[i64]) -> PgType {
 }
 
 /// `timestamp(3) without time zone` -> (`timestamp`, [3], `without time zone`).
-fn split_modifiers(text: &str) -> Result<(String, Vec<i64>, String)> {
+fn split_modifiers(text: &str) -> Option<(String, Vec<i64>, String)> {
     let Some(open) = text.find('(') else {
         for suffix in ["without time zone", "with time zone"] {
             if let Some(base) = text.strip_suffix(suffix) {
-                return Ok((base.trim().to_owned(), vec![], suffix.to_owned()));
+                return Some((base.trim().to_owned(), vec![], suffix.to_owned()));
             }
         }
-        return Ok((text.to_owned(), vec![], String::new()));
+        return Some((text.to_owned(), vec![], String::new()));
     };
-    let Some(close) = text[open..].find(')').map(|i| open + i) else {
-        bail!("type {text} has no closing parenthesis");
-    };
+    let close = text[open..].find(')').map(|i| open + i)?;
     let modifiers = text[open + 1..close].split(',').map(|m| m.trim().parse::<i64>()).collect::<Result<Vec<_>, _>>();
-    let Ok(modifiers) = modifiers else {
-        bail!("type {text} can't be carried in a snapshot");
-    };
-    Ok((text[..open].trim().to_owned(), modifiers, text[close + 1..].trim().to_owned()))
+    Some((text[..open].trim().to_owned(), modifiers.ok()?, text[close + 1..].trim().to_owned()))
 }
 
 #[cfg(test)]
@@ -245,7 +260,7 @@ mod tests {
 
     fn check(text: &str, expected: PgType) {
         let enums = HashMap::from([("\"Status\"".to_owned(), vec!["A".to_owned(), "B".to_owned()])]);
-        assert_eq!(PgType::parse(text, &enums).expect(text), expected, "{text}");
+        assert_eq!(PgType::parse(text, &enums), expected, "{text}");
     }
 
     #[test]
@@ -268,10 +283,24 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_it_cannot_carry() {
-        for text in ["point", "tsvector", "int4range", "time with time zone", "hstore", "money"] {
-            let error = PgType::parse(text, &HashMap::new()).expect_err(text);
-            assert!(error.to_string().contains(text), "{error}");
+    fn what_nothing_else_holds_is_text() {
+        for text in [
+            "point",
+            "tsvector",
+            "int4range",
+            "time with time zone",
+            "hstore",
+            "money",
+            "vector(3)",
+            "bit(3)",
+            "app.\"Pair\"",
+        ] {
+            let ty = PgType::parse(text, &HashMap::new());
+            assert_eq!(ty, PgType::Opaque(text.to_owned()));
+            assert_eq!(ty.select_expression("a"), "(\"a\")::pg_catalog.text");
         }
+        let array = PgType::parse("inet[]", &HashMap::new());
+        assert_eq!(array.select_expression("a"), "(\"a\")::pg_catalog.text[]");
+        assert!(array.is_opaque() && !PgType::parse("text[]", &HashMap::new()).is_opaque());
     }
 }

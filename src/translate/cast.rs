@@ -75,6 +75,11 @@ fn refusal(from: &Type, to: &Type, context: Context, column: Option<&str>, catal
 fn between(value: &Typed, to: &Type, catalog: &Catalog) -> Outcome<String> {
     let (from, sql) = (&value.ty, &value.sql);
     let target = base(to);
+    match (super::system::is_number(from), super::system::is_number(to)) {
+        (true, true) => return Ok(sql.clone()),
+        (true, false) => return Err(Problem::unsupported("the number of an object as a value")),
+        _ => {}
+    }
     if let (Some(_), Some(_)) = (number_rank(from), number_rank(to)) {
         return Ok(number::convert(value, to));
     }
@@ -91,16 +96,22 @@ fn between(value: &Typed, to: &Type, catalog: &Catalog) -> Outcome<String> {
         }
         (Type::Bool, Type::Int4) => Ok(format!("CAST({sql} AS INTEGER)")),
         (Type::Int4, Type::Bool) => Ok(format!("({sql} <> 0)")),
-        (Type::Json, Type::Jsonb) => Err(Problem::unsupported("a cast from json to jsonb")),
+        (Type::Json, Type::Jsonb) => Ok(format!("pg_jsonb({sql})")),
         (Type::Jsonb, Type::Json) => Ok(sql.clone()),
-        (Type::Jsonb, Type::Bool) => Ok(format!(
-            "CASE WHEN {sql} IN ('true', 'false') THEN {sql} = 'true' WHEN {sql} IS NOT NULL THEN {} END",
-            raise("22023", "'cannot cast jsonb to type boolean'", to)
-        )),
-        (Type::Jsonb, _) if family(to) == Family::Number => Err(Problem::unsupported("a cast from jsonb to a number")),
+        (Type::Jsonb, Type::Bool) => Ok(format!("pg_jsonb_truth({sql})")),
+        (Type::Jsonb, to) if to.is_integer() => {
+            let name = quote_literal(&to.name(catalog));
+            Ok(format!("CAST(pg_jsonb_whole({sql}, {name}) AS {})", physical(to)))
+        }
+        (Type::Jsonb, _) if family(to) == Family::Number => {
+            let name = quote_literal(&target.name(catalog));
+            let text = Typed::new(format!("pg_jsonb_number({sql}, {name})"), Type::Text);
+            from_text(&text.sql, &target, catalog)
+        }
         (from, to) if family(from) == Family::Time && family(to) == Family::Time => {
             Ok(format!("CAST({sql} AS {})", physical(to)))
         }
+        (Type::Array(_), _) if family(to) == Family::Text => array_text(sql, from, catalog),
         (from, to) if family(to) == Family::Text => text_form(sql, from, catalog),
         (from, to) if family(from) == Family::Text => from_text(sql, to, catalog),
         (from, to) => Err(Problem::unsupported(format!("a cast from {} to {}", from.name(catalog), to.name(catalog)))),
@@ -122,6 +133,32 @@ pub(super) fn text_form(sql: &str, from: &Type, catalog: &Catalog) -> Outcome<St
         Type::Date => guarded(sql, "date", "strftime({}, '%Y-%m-%d')"),
         Type::Timestamp(_) => guarded(sql, "timestamp", "CAST({} AS VARCHAR)"),
         other => return Err(Problem::unsupported(format!("the text form of a {}", other.name(catalog)))),
+    })
+}
+
+/// What a value looks like inside an array's text, and wherever else the server writes a value without casting it.
+pub(super) fn output_form(sql: &str, from: &Type, catalog: &Catalog) -> Outcome<String> {
+    match from {
+        Type::Bool => Ok(format!("CASE {sql} WHEN true THEN 't' WHEN false THEN 'f' END")),
+        Type::Array(_) => array_text(sql, from, catalog),
+        _ => text_form(sql, from, catalog),
+    }
+}
+
+/// `{a,"b c",NULL}`
+fn array_text(sql: &str, from: &Type, catalog: &Catalog) -> Outcome<String> {
+    Ok(format!("pg_array_text({})", element_texts(sql, from, catalog)?))
+}
+
+/// An array's elements as texts.
+pub(super) fn element_texts(sql: &str, from: &Type, catalog: &Catalog) -> Outcome<String> {
+    let Type::Array(element) = from else { return Err(Problem::unsupported("the elements of what is no array")) };
+    Ok(match element.as_ref() {
+        Type::Unknown => format!("CAST({sql} AS VARCHAR[])"),
+        element => match output_form("e", element, catalog)? {
+            form if form == "e" => sql.to_owned(),
+            form => format!("list_transform({sql}, lambda e: {form})"),
+        },
     })
 }
 
@@ -195,6 +232,14 @@ fn from_text(sql: &str, to: &Type, catalog: &Catalog) -> Outcome<String> {
                 raise("22008", &range, to)
             )
         }
+        Type::Json => format!("pg_json_check({sql})"),
+        Type::Jsonb => format!("pg_jsonb({sql})"),
+        Type::Array(element) => match family(element) {
+            Family::Text => format!("pg_array_elements({sql})"),
+            _ => {
+                format!("list_transform(pg_array_elements({sql}), lambda e: {})", from_text("e", element, catalog)?)
+            }
+        },
         _ => return Err(Problem::unsupported(format!("a cast from text to {name}"))),
     })
 }

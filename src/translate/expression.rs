@@ -36,6 +36,11 @@ impl<'s> Site<'s> {
         Site { scope, grouping: None, aggregates: false, windows: false, clause, place: clause }
     }
 
+    /// The same place inside the arguments of a function that gives rows.
+    pub fn inside_rows(self) -> Site<'s> {
+        Site { windows: false, clause: "the arguments of a function that gives rows", ..self }
+    }
+
     /// The same place inside an aggregate's arguments.
     pub fn ungrouped(self) -> Site<'s> {
         Site { grouping: None, aggregates: false, windows: false, ..self }
@@ -83,6 +88,7 @@ impl Reader<'_> {
             NodeEnum::CaseExpr(case) => self.case(case, site),
             NodeEnum::CoalesceExpr(coalesce) => {
                 let values = self.common(&coalesce.args, site, "COALESCE")?;
+                no_rows(values.0.iter(), "COALESCE")?;
                 let ty = values.1;
                 Ok(Typed::new(format!("coalesce({})", values.0.join(", ")), ty))
             }
@@ -107,11 +113,8 @@ impl Reader<'_> {
             NodeEnum::SubLink(link) => self.sub_link(link, site).map_err(|p| p.at(link.location)),
             NodeEnum::AArrayExpr(array) => {
                 if array.elements.is_empty() {
-                    return Ok(Typed {
-                        sql: "[]".to_owned(),
-                        ty: Type::Array(Box::new(Type::Unknown)),
-                        constant: None,
-                    });
+                    return Err(Problem::rejected("42P18", "cannot determine type of empty array")
+                        .hint("Explicitly cast to the desired type, for example ARRAY[]::integer[]."));
                 }
                 let (values, ty) = self.common(&array.elements, site, "ARRAY")?;
                 if matches!(ty, Type::Array(_)) {
@@ -188,7 +191,16 @@ impl Reader<'_> {
         if let Some(value) = self.variable(&words(&column.fields), scoped.as_ref().err())? {
             return Ok(value);
         }
+        if let (true, Err(Problem::Rejected(error))) = (self.asks_system, &scoped)
+            && error.sqlstate == "42703"
+        {
+            return Err(Problem::unsupported(format!("the column {name} of a system view")));
+        }
         let found = match scoped {
+            Err(_) if source.is_none() && site.scope.scalar(name).is_some() => {
+                let column = site.scope.scalar(name).expect("just found");
+                return Ok(Typed::new(column.sql.clone(), column.ty.clone()));
+            }
             // `SELECT t FROM t`: the row as a value.
             Err(_) if source.is_none() && site.scope.sources.iter().any(|s| s.name == name) => {
                 return Err(Problem::unsupported(format!("the row of {name} as a value")));
@@ -217,7 +229,7 @@ impl Reader<'_> {
 
     /// The variable that a name means; `missing` is why it is no column, where it isn't.
     fn variable(&self, path: &[&str], missing: Option<&Problem>) -> Outcome<Option<Typed>> {
-        let Some(variables) = self.variables else { return Ok(None) };
+        let Some(variables) = self.variables.as_deref() else { return Ok(None) };
         if matches!(missing, Some(Problem::Rejected(error)) if error.sqlstate == "42702") {
             return Ok(None);
         }
@@ -243,7 +255,7 @@ impl Reader<'_> {
 
     /// `$1`
     fn parameter(&self, number: i32) -> Outcome<Typed> {
-        match self.variables.and_then(|variables| variables.parameter(number)) {
+        match self.variables.as_ref().and_then(|variables| variables.parameter(number)) {
             Some(value) => Ok(value.typed()),
             None => Err(Problem::rejected("42P02", format!("there is no parameter ${number}"))),
         }
@@ -297,6 +309,7 @@ impl Reader<'_> {
             Some(node) => self.expression(node, site)?,
             None => Typed::null(),
         });
+        no_rows(results.iter().map(|value| &value.sql), "CASE")?;
         // PostgreSQL's own order for choosing the type: ELSE first.
         results.rotate_right(1);
         let (mut results, ty) = self.unify(results, "CASE")?;
@@ -434,27 +447,8 @@ impl Reader<'_> {
         if let (Some(NodeEnum::RowExpr(a)), Some(NodeEnum::RowExpr(b))) = (&left.node, &right.node) {
             return self.compare_rows(name, &a.args, &b.args, site);
         }
-        if name == "->" || name == "->>" {
-            let document = self.json_operand(left, site)?;
-            let key = self.expression(right, site)?;
-            let value = self.operator(name, document, key)?;
-            return Ok(if name == "->" { settle(value) } else { value });
-        }
         let (a, b) = (self.expression(left, site)?, self.expression(right, site)?);
         self.operator(name, a, b)
-    }
-
-    /// The left side of `->`: a chain of them is looked into as a whole.
-    pub(super) fn json_operand(&mut self, node: &Node, site: Site<'_>) -> Outcome<Typed> {
-        if let Some(NodeEnum::AExpr(inner)) = &node.node
-            && words(&inner.name) == ["->"]
-            && let (Some(left), Some(right)) = (inner.lexpr.as_deref(), inner.rexpr.as_deref())
-        {
-            let document = self.json_operand(left, site)?;
-            let key = self.expression(right, site)?;
-            return self.operator("->", document, key);
-        }
-        self.expression(node, site)
     }
 
     /// `(a, b) = (c, d)`, term by term.
@@ -559,9 +553,6 @@ impl Reader<'_> {
 
     /// `x = ANY(array)`, `x <> ALL(array)`.
     fn any_element(&mut self, name: &str, all: bool, left: &Node, right: &Node, site: Site<'_>) -> Outcome<Typed> {
-        if !matches!((name, all), ("=", false) | ("<>", true)) {
-            return Err(Problem::unsupported(format!("{name} {} (array)", if all { "ALL" } else { "ANY" })));
-        }
         let subject = self.expression(left, site)?;
         let array = self.expression(right, site)?;
         let element = match &array.ty {
@@ -578,6 +569,9 @@ impl Reader<'_> {
         };
         let Type::Array(element) = &array.ty else { return Err(Problem::unsupported("ANY of an array")) };
         let element = (**element).clone();
+        if !matches!((name, all), ("=", false) | ("<>", true)) {
+            return self.each_element(name, all, subject, array);
+        }
         let (subject, other) = self.comparable(name, subject, Typed::new("x", element))?;
         let list = match other.sql.as_str() {
             "x" => array.sql.clone(),
@@ -588,6 +582,28 @@ impl Reader<'_> {
             "CASE WHEN {list} IS NULL THEN NULL WHEN len({list}) = 0 THEN false WHEN {x} IS NULL THEN NULL WHEN list_contains({list}, {x}) THEN true WHEN list_count({list}) < len({list}) THEN NULL ELSE false END"
         );
         Ok(Typed::new(if all { format!("(NOT {found})") } else { found }, Type::Bool))
+    }
+
+    /// Any other operator before ANY or ALL: asked of each element, NULL where an element that isn't known could decide.
+    fn each_element(&mut self, name: &str, all: bool, subject: Typed, array: Typed) -> Outcome<Typed> {
+        let Type::Array(element) = &array.ty else { return Err(Problem::unsupported("ANY of what is no array")) };
+        let element = Typed::new("m", (**element).clone());
+        let holds = match name.strip_suffix('*').unwrap_or(name) {
+            "~~" | "!~~" => self.like(subject, element, None, name.ends_with('*'), name.starts_with('!'))?,
+            _ => self.operator(name, subject, element)?,
+        };
+        if holds.sql.contains("SELECT ") {
+            return Err(Problem::unsupported("a subquery before ANY or ALL of an array"));
+        }
+        let found = format!("list_transform({}, lambda m: {})", array.sql, holds.sql);
+        let (sought, otherwise) = if all { ("false", "true") } else { ("true", "false") };
+        Ok(Typed::new(
+            format!(
+                "CASE WHEN {} IS NULL THEN NULL WHEN list_contains({found}, {sought}) THEN {sought} WHEN list_count({found}) < len({found}) THEN NULL ELSE {otherwise} END",
+                array.sql
+            ),
+            Type::Bool,
+        ))
     }
 
     /// `x LIKE p ESCAPE e` reaches us as `x ~~ like_escape(p, e)`.
@@ -603,36 +619,15 @@ impl Reader<'_> {
         Ok((self.expression(node, site)?, None))
     }
 
-    /// `array[2]`
-    fn indirection(&mut self, indirection: &protobuf::AIndirection, site: Site<'_>) -> Outcome<Typed> {
-        let value = self.expression(required(&indirection.arg)?, site)?;
-        let [Node { node: Some(NodeEnum::AIndices(indices)) }] = indirection.indirection.as_slice() else {
-            return Err(Problem::unsupported("a field of a composite value"));
-        };
-        let Type::Array(element) = &value.ty else {
-            return Err(Problem::rejected(
-                "42804",
-                format!(
-                    "cannot subscript type {} because it does not support subscripting",
-                    value.ty.base_name(self.catalog())
-                ),
-            ));
-        };
-        if indices.is_slice {
-            return Err(Problem::unsupported("a slice of an array"));
-        }
-        let element = (**element).clone();
-        let index = self.expression(required(&indices.uidx)?, site)?;
-        let index = convert(index, &Type::Int4, Context::Implicit, None, self.catalog())?;
-        // DuckDB counts negative positions from the end, PostgreSQL has none.
-        Ok(Typed::new(format!("CASE WHEN {i} > 0 THEN ({v})[{i}] END", i = index.sql, v = value.sql), element))
-    }
-
     fn sub_link(&mut self, link: &protobuf::SubLink, site: Site<'_>) -> Outcome<Typed> {
         let Some(NodeEnum::SelectStmt(select)) = required(&link.subselect)?.node.as_ref() else {
             return Err(Problem::unsupported("this form of subquery"));
         };
-        let query = self.query(select, Some(site.scope))?;
+        let exists = link.sub_link_type == SubLinkType::ExistsSublink as i32;
+        let outer = std::mem::replace(&mut self.in_exists, exists);
+        let query = self.query(select, Some(site.scope));
+        self.in_exists = outer;
+        let query = query?;
         let one = || match query.outputs.as_slice() {
             [output] if output.ty == Type::Unknown => Ok(Type::Text),
             [output] => Ok(output.ty.clone()),
@@ -645,21 +640,8 @@ impl Reader<'_> {
                 Ok(Typed::new(format!("({})", query.sql), ty))
             }
             Ok(SubLinkType::ArraySublink) => {
-                let ty = one()?;
-                let (sql, column) = (&query.sql, &query.outputs[0].column);
-                let order = match select.sort_clause.as_slice() {
-                    [] => {
-                        self.choice("ARRAY(SELECT …) without ORDER BY".to_owned());
-                        format!("q.{column} {}", self.tie_direction())
-                    }
-                    [Node { node: Some(NodeEnum::SortBy(sort)) }] if sorts_by_output(sort, select) => {
-                        let key = self.sort_key(&format!("q.{column}"), &ty)?;
-                        format!("{key} {}", super::query::direction(sort))
-                    }
-                    _ => return Err(Problem::unsupported("ARRAY(SELECT …) in another order than its own column's")),
-                };
-                let list = format!("(SELECT coalesce(list(q.{column} ORDER BY {order}), []) FROM ({sql}) AS q)");
-                Ok(Typed::new(list, Type::Array(Box::new(ty))))
+                one()?;
+                self.array_of_rows(select, site)
             }
             Ok(kind @ (SubLinkType::AnySublink | SubLinkType::AllSublink)) => {
                 let operator = words(&link.oper_name).last().copied().unwrap_or("=").to_owned();
@@ -697,7 +679,7 @@ fn in_turn(parts: Vec<String>, word: &str) -> Vec<String> {
         // A subquery is asked last on the server, wherever it stands.
         let before: Vec<&str> =
             parts[..index].iter().map(String::as_str).filter(|before| !before.contains("SELECT ")).collect();
-        guarded.push(if before.is_empty() || !part.contains("error(") {
+        guarded.push(if before.is_empty() || !may_fail(part) {
             part.clone()
         } else {
             format!("CASE WHEN ({}) {undecided} THEN {part} END", before.join(&format!(" {word} ")))
@@ -706,13 +688,18 @@ fn in_turn(parts: Vec<String>, word: &str) -> Vec<String> {
     guarded
 }
 
-/// Makes a member of a jsonb document a value: an object or array in it isn't in jsonb's own text form.
-fn settle(value: Typed) -> Typed {
-    let refuse = super::typed::refuse("a jsonb member that is an object or array, as a value,", &value.ty);
-    Typed::new(
-        format!("CASE WHEN json_type({v}) IN ('OBJECT', 'ARRAY') THEN {refuse} ELSE {v} END", v = value.sql),
-        value.ty,
-    )
+/// Refuses functions that give rows where the server does.
+fn no_rows<'v>(mut values: impl Iterator<Item = &'v String>, place: &str) -> Outcome<()> {
+    // A subquery's own are its own.
+    match values.any(|sql| sql.contains("unnest(") && !sql.contains("SELECT ")) {
+        true => Err(Problem::rejected("0A000", format!("set-returning functions are not allowed in {place}"))),
+        false => Ok(()),
+    }
+}
+
+/// Can this SQL raise an error of the server? Native functions can.
+fn may_fail(sql: &str) -> bool {
+    sql.contains("error(") || sql.contains("pg_")
 }
 
 /// Does an expression read a column of its own query?
@@ -722,19 +709,6 @@ fn contains_column(node: &Node) -> bool {
         Some(NodeEnum::SubLink(link)) => link.testexpr.as_deref().is_some_and(contains_column),
         Some(node) => crate::catalog::tree::children(node).into_iter().any(contains_column),
         None => false,
-    }
-}
-
-/// Is a subquery of one column ordered by that column?
-fn sorts_by_output(sort: &protobuf::SortBy, select: &protobuf::SelectStmt) -> bool {
-    let [Node { node: Some(NodeEnum::ResTarget(target)) }] = select.target_list.as_slice() else { return false };
-    match (sort.node.as_deref().and_then(|n| n.node.as_ref()), target.val.as_deref().and_then(|n| n.node.as_ref())) {
-        (Some(NodeEnum::AConst(_)), _) => true,
-        (Some(NodeEnum::ColumnRef(key)), _) if !target.name.is_empty() => words(&key.fields) == [target.name.as_str()],
-        (Some(NodeEnum::ColumnRef(key)), Some(NodeEnum::ColumnRef(output))) => {
-            words(&key.fields) == words(&output.fields)
-        }
-        _ => false,
     }
 }
 

@@ -9,6 +9,7 @@ use pg_query::protobuf::{
 use super::cast::{Context, convert};
 use super::expression::{Site, required, words};
 use super::reader::{Named, Reader};
+use super::rows::RowColumn;
 use super::scope::{Scope, Source, SourceColumn};
 use super::typed::Typed;
 use super::{Output, Recursion, Step, column_name, table_name};
@@ -71,7 +72,8 @@ impl Reader<'_> {
         if let Some(view) = self.catalog().view(schema, name).cloned() {
             return self.view_source(&view, relation.alias.as_ref());
         }
-        if let Some((sql, outputs)) = super::system::relation(self.catalog(), schema, name) {
+        if let Some((sql, outputs)) = super::system::relation(self.catalog(), schema, name)? {
+            self.asks_system = true;
             let alias = format!("s{}", self.number());
             let source = source_of(&alias, name, &outputs, relation.alias.as_ref())?;
             return Ok((source, format!("({sql}) AS {alias}")));
@@ -103,6 +105,7 @@ impl Reader<'_> {
             row: Some(format!("{physical}._r")),
             table: Some(table.oid),
             alias: physical.clone(),
+            scalar: false,
         };
         rename(&mut source.columns, alias, &source.name)?;
         self.remarks.reads.entry(table.oid).or_default();
@@ -163,67 +166,58 @@ impl Reader<'_> {
         let Some(NodeEnum::FuncCall(call)) = list.items.first().and_then(|n| n.node.as_ref()) else {
             return Err(unsupported());
         };
-        if !function.coldeflist.is_empty() {
-            return Err(unsupported());
-        }
+        let definitions = match &list.items.get(1).and_then(|n| n.node.as_ref()) {
+            Some(NodeEnum::List(definitions)) => definitions.items.as_slice(),
+            _ => function.coldeflist.as_slice(),
+        };
         let name = words(&call.funcname).last().copied().unwrap_or_default().to_owned();
         let around = Scope { sources: scope.sources.clone(), merged: scope.merged.clone(), outer: scope.outer };
         let site = Site::new(&around, "functions in FROM");
-        let (list_sql, ty) = match (name.as_str(), call.args.as_slice()) {
-            ("unnest", [argument]) => {
-                let value = self.expression(argument, site)?;
-                let Type::Array(element) = value.ty else { return Err(unsupported()) };
-                (value.sql, *element)
+        if self.is_own(&words(&call.funcname)) {
+            let (mut query, is_value) = self.own_rows(call, site)?;
+            if function.ordinality {
+                return Err(unsupported());
             }
-            ("generate_series", [from, to, step @ ..]) if step.len() <= 1 => {
-                let mut parts = Vec::new();
-                for node in [from, to].into_iter().chain(step) {
-                    let value = self.expression(node, site)?;
-                    if !super::typed::is_integer(&value.ty) {
-                        return Err(Problem::unsupported("generate_series() of anything but integers"));
-                    }
-                    parts.push(convert(value, &Type::Int8, Context::Implicit, None, self.catalog())?.sql);
-                }
-                (format!("generate_series({})", parts.join(", ")), Type::Int4)
+            let alias = function.alias.as_ref();
+            if let ([output], true, Some(alias)) = (query.outputs.as_mut_slice(), is_value, alias) {
+                output.name.clone_from(&alias.aliasname);
             }
-            ("jsonb_array_elements" | "jsonb_array_elements_text", [argument]) => {
-                let value = self.json_operand(argument, site)?;
-                if value.ty != Type::Jsonb {
-                    return Err(unsupported());
-                }
-                let error = super::typed::raise(
-                    "22023",
-                    "'cannot extract elements from an object'",
-                    &Type::Array(Box::new(Type::Text)),
-                );
-                let elements = format!(
-                    "CASE WHEN {v} IS NULL THEN NULL WHEN json_type({v}) = 'ARRAY' THEN CAST(json_extract({v}, '$[*]') AS VARCHAR[]) ELSE {error} END",
-                    v = value.sql
-                );
-                let as_text = format!("list_transform({elements}, lambda x: json_extract_string(x, '$'))");
-                match name.ends_with("_text") {
-                    true => (as_text, Type::Text),
-                    false => (elements, Type::Jsonb),
-                }
-            }
-            _ => return Err(Problem::unsupported(format!("the function {name}() in FROM"))),
+            let physical = format!("s{}", self.number());
+            let source_name = alias.map_or(name.as_str(), |a| a.aliasname.as_str());
+            let source = source_of(&physical, source_name, &query.outputs, alias)?;
+            self.push(source, scope)?;
+            return Ok(format!("LATERAL ({}) AS {physical}", query.sql));
+        }
+        let columns = if super::rows::gives_rows(&name) {
+            self.rows_of(&name, call, definitions, site)?
+        } else {
+            let value = self.call(call, site)?;
+            vec![RowColumn { name: name.clone(), ty: value.ty, list: format!("[{}]", value.sql) }]
         };
         let physical = format!("s{}", self.number());
         let alias = function.alias.as_ref();
-        let mut outputs = vec![Output {
-            // A function of one column is named like its alias.
-            name: alias.map_or_else(|| default_column(&name), |a| a.aliasname.clone()),
-            ty,
-            column: "o1".to_owned(),
-        }];
-        let mut inner = format!("SELECT unnest({list_sql}) AS o1");
-        if function.ordinality {
-            outputs.push(Output { name: "ordinality".to_owned(), ty: Type::Int8, column: "o2".to_owned() });
-            inner =
-                format!("SELECT unnest({list_sql}) AS o1, CAST(generate_subscripts({list_sql}, 1) AS BIGINT) AS o2");
+        let mut items = Vec::new();
+        let mut outputs = Vec::new();
+        let single = columns.len() == 1 && !name.contains("record");
+        for (at, column) in columns.iter().enumerate() {
+            let output = format!("o{}", at + 1);
+            // A value without a name of its own is named like the function's alias.
+            let name = match alias.filter(|_| single && column.name == name) {
+                Some(alias) => alias.aliasname.clone(),
+                None => column.name.clone(),
+            };
+            items.push(format!("unnest({}) AS {output}", column.list));
+            outputs.push(Output { name, ty: column.ty.clone(), column: output });
         }
+        if function.ordinality {
+            let longest: Vec<String> = columns.iter().map(|column| format!("len({})", column.list)).collect();
+            items.push(format!("unnest(generate_series(1, greatest({}))) AS o0", longest.join(", ")));
+            outputs.push(Output { name: "ordinality".to_owned(), ty: Type::Int8, column: "o0".to_owned() });
+        }
+        let inner = format!("SELECT {}", items.join(", "));
         let source_name = alias.map_or(name.as_str(), |a| a.aliasname.as_str());
-        let source = source_of(&physical, source_name, &outputs, alias)?;
+        let mut source = source_of(&physical, source_name, &outputs, alias)?;
+        source.scalar = single && !function.ordinality;
         self.push(source, scope)?;
         Ok(format!("LATERAL ({inner}) AS {physical}"))
     }
@@ -441,13 +435,6 @@ fn name_outputs(outputs: &mut [Output], cte: &CommonTableExpr) {
     }
 }
 
-fn default_column(function: &str) -> String {
-    match function {
-        "jsonb_array_elements" | "jsonb_array_elements_text" => "value".to_owned(),
-        other => other.to_owned(),
-    }
-}
-
 /// A source over a relation whose columns are outputs.
 fn source_of(physical: &str, name: &str, outputs: &[Output], alias: Option<&Alias>) -> Outcome<Source> {
     let mut columns: Vec<SourceColumn> = settled(outputs.to_vec())
@@ -461,7 +448,7 @@ fn source_of(physical: &str, name: &str, outputs: &[Output], alias: Option<&Alia
         .collect();
     let name = alias.map_or(name, |a| a.aliasname.as_str()).to_owned();
     rename(&mut columns, alias, &name)?;
-    Ok(Source { name, schema: None, columns, row: None, table: None, alias: physical.to_owned() })
+    Ok(Source { name, schema: None, columns, row: None, table: None, alias: physical.to_owned(), scalar: false })
 }
 
 /// `AS t(a, b)`

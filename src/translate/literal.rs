@@ -27,6 +27,23 @@ fn value(text: &str, ty: &Type, explicit: bool, catalog: &Catalog) -> Outcome<St
         )
     };
     Ok(match ty {
+        Type::Opaque(name) if name == "regclass" => match super::system::relation_number(text, catalog) {
+            Some(number) => quote_literal(&number),
+            None if text.starts_with("pg_") || text.contains("pg_catalog") => {
+                return Err(Problem::unsupported(format!("the system's own relation {text}")));
+            }
+            None => return Err(Problem::rejected("42P01", format!("relation \"{text}\" does not exist"))),
+        },
+        Type::Opaque(name) if name == "regtype" => match super::system::type_number(text, catalog) {
+            Some(number) => quote_literal(&number),
+            None => return Err(Problem::rejected("42704", format!("type \"{text}\" does not exist"))),
+        },
+        Type::Opaque(name) if name == "regnamespace" => {
+            if !catalog.schemas.contains(text) && text != "pg_catalog" && text != "information_schema" {
+                return Err(Problem::rejected("3F000", format!("schema \"{text}\" does not exist")));
+            }
+            quote_literal(&format!("schema {text}"))
+        }
         Type::Unknown | Type::Text | Type::Name | Type::Varchar(None) | Type::Opaque(_) => quote_literal(text),
         Type::Varchar(Some(length)) => shorten(text, *length as usize, explicit, ty),
         Type::Char(length) => {
@@ -48,16 +65,10 @@ fn value(text: &str, ty: &Type, explicit: bool, catalog: &Catalog) -> Outcome<St
         Type::Date | Type::Timestamp(_) | Type::Timestamptz(_) => time(text, ty, catalog)?,
         Type::Interval => interval(text)?,
         Type::Json => {
-            serde_json::from_str::<serde::de::IgnoredAny>(text).map_err(|_| json_error())?;
+            native::check_json(text).map_err(failed)?;
             quote_literal(text)
         }
-        Type::Jsonb => match super::jsonb::canonical(text) {
-            Some(canonical) => quote_literal(&canonical),
-            None if serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() => {
-                return Err(Problem::unsupported(format!("the jsonb notation '{text}'")));
-            }
-            None => return Err(json_error()),
-        },
+        Type::Jsonb => quote_literal(&native::jsonb_text(text).map_err(failed)?),
         Type::Array(element) => array(text, element, explicit, catalog)?,
         Type::Time(_) | Type::Record | Type::Void => {
             return Err(Problem::unsupported(format!("a literal of type {}", name())));
@@ -65,8 +76,12 @@ fn value(text: &str, ty: &Type, explicit: bool, catalog: &Catalog) -> Outcome<St
     })
 }
 
-fn json_error() -> Problem {
-    Problem::rejected("22P02", "invalid input syntax for type json")
+/// What a native function says of a constant.
+fn failed(failure: Failure) -> Problem {
+    match failure {
+        Failure::Raised(sqlstate, message) => Problem::rejected(sqlstate, message),
+        Failure::Refused(what) => Problem::unsupported(what),
+    }
 }
 
 /// A text that doesn't fit is an error of the statement's run, not of its reading: the server reads it to its end first.
@@ -255,48 +270,11 @@ fn interval(text: &str) -> Outcome<String> {
 
 /// `{a,"b c",NULL}`: one dimension, the lower bound 1.
 fn array(text: &str, element: &Type, explicit: bool, catalog: &Catalog) -> Outcome<String> {
-    let malformed = || Problem::rejected("22P02", format!("malformed array literal: \"{text}\""));
-    let inner = text.trim().strip_prefix('{').and_then(|t| t.strip_suffix('}')).ok_or_else(malformed)?;
-    let mut elements: Vec<String> = Vec::new();
-    let mut rest = inner.trim_start();
-    if rest.is_empty() {
-        return Ok(format!("CAST([] AS {}[])", physical(element)));
-    }
-    loop {
-        let (word, quoted, after) = array_element(rest).ok_or_else(malformed)?;
-        elements.push(if !quoted && word.eq_ignore_ascii_case("null") {
-            "NULL".to_owned()
-        } else {
-            value(&word, element, explicit, catalog)?
-        });
-        rest = after.trim_start();
-        match rest.strip_prefix(',') {
-            Some(more) => rest = more.trim_start(),
-            None if rest.is_empty() => break,
-            None => return Err(malformed()),
-        }
-    }
-    Ok(format!("CAST([{}] AS {}[])", elements.join(", "), physical(element)))
-}
-
-fn array_element(text: &str) -> Option<(String, bool, &str)> {
-    let mut word = String::new();
-    if let Some(quoted) = text.strip_prefix('"') {
-        let mut chars = quoted.char_indices();
-        while let Some((at, c)) = chars.next() {
-            match c {
-                '\\' => word.push(chars.next()?.1),
-                '"' => return Some((word, true, &quoted[at + 1..])),
-                c => word.push(c),
-            }
-        }
-        return None;
-    }
-    let end = text.find(',').unwrap_or(text.len());
-    let plain = text[..end].trim_end();
-    if plain.is_empty() || plain.contains(['{', '}', '"', '\\']) {
-        return None;
-    }
-    word.push_str(plain);
-    Some((word, false, &text[end..]))
+    let elements = native::array_elements(text).map_err(failed)?;
+    let values = elements.iter().map(|word| match word {
+        None => Ok("NULL".to_owned()),
+        Some(word) => value(word, element, explicit, catalog),
+    });
+    let values = values.collect::<Outcome<Vec<_>>>()?;
+    Ok(format!("CAST([{}] AS {}[])", values.join(", "), physical(element)))
 }

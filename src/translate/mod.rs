@@ -10,11 +10,11 @@
 //!
 //! Left out: what is done with the rows (staging, constraints, counting).
 
+mod assignment;
 mod cast;
 mod expression;
 mod from;
 mod function;
-mod jsonb;
 mod literal;
 mod names;
 mod number;
@@ -22,7 +22,9 @@ mod operator;
 mod query;
 mod reader;
 mod resolve;
+mod rows;
 mod scope;
+mod subscript;
 mod system;
 mod typed;
 mod variables;
@@ -275,7 +277,10 @@ pub fn register_functions(connection: &duckdb::Connection) -> anyhow::Result<()>
 /// # Errors
 /// [`Problem::Unsupported`] for a type whose text can't be told.
 pub fn text_of(sql: &str, ty: &Type, catalog: &Catalog) -> Outcome<String> {
-    cast::text_form(sql, ty, catalog)
+    match ty {
+        Type::Array(_) => cast::output_form(sql, ty, catalog),
+        _ => cast::text_form(sql, ty, catalog),
+    }
 }
 
 /// What a value is grouped by: itself, or a key where equal values may be written differently.
@@ -329,6 +334,9 @@ impl Translator<'_> {
         if !reader.writes.is_empty() {
             return Err(Problem::unsupported("a SELECT whose WITH writes"));
         }
+        if query.outputs.iter().any(|output| system::is_number(&output.ty)) {
+            return Err(Problem::unsupported("the number of an object as a value"));
+        }
         Ok(SelectPlan {
             steps: needed(reader.steps, query.sql.clone()),
             sql: query.sql,
@@ -342,6 +350,12 @@ impl Translator<'_> {
     /// # Errors
     /// As [`Translator::select`].
     pub fn select_into(&self, node: &NodeEnum, targets: &[Type]) -> Outcome<SelectPlan> {
+        if let ([target], Some(text)) = (targets, variables::literal_of(node)) {
+            let value = cast::convert(Typed::string(text), target, cast::Context::Assignment, None, self.catalog)?;
+            let sql = format!("SELECT CAST({} AS {}) AS o1", value.sql, typed::physical(target));
+            let output = Output { name: "?column?".to_owned(), ty: target.clone(), column: "o1".to_owned() };
+            return Ok(SelectPlan { steps: Vec::new(), sql, outputs: vec![output], remarks: Remarks::default() });
+        }
         self.cast_outputs(self.select(node)?, targets)
     }
 
@@ -383,6 +397,14 @@ impl Translator<'_> {
             NodeEnum::InsertStmt(insert) => reader.insert(insert),
             _ => Err(Problem::unsupported("this form of statement")),
         }?;
+        let target = match &plan {
+            WritePlan::Update(plan) => plan.table,
+            WritePlan::Delete(plan) => plan.table,
+            WritePlan::Insert(plan) => plan.table,
+        };
+        if reader.volatile_reads.contains(&target) {
+            return Err(Problem::unsupported("a volatile function that reads the table that is written"));
+        }
         // Of several writes, one may read what another's steps have made.
         match &mut plan {
             WritePlan::Update(plan) if plan.writes.is_empty() => {

@@ -147,7 +147,12 @@ impl Reader<'_> {
             for (side, output, list) in [("l", l, &mut a), ("r", r, &mut b)] {
                 let value = Typed::new(format!("{side}.{}", output.column), output.ty.clone());
                 let value = self.unified(value, &ty, name)?;
-                list.push(format!("{} AS {}", value.sql, l.column));
+                let sql = if ty == Type::Jsonb && word != "UNION ALL" {
+                    format!("pg_jsonb_settled({})", value.sql)
+                } else {
+                    value.sql
+                };
+                list.push(format!("{sql} AS {}", l.column));
             }
             outputs.push(Output { ty, ..l.clone() });
         }
@@ -303,7 +308,11 @@ impl Reader<'_> {
             values.push(value);
         }
         if let Some(grouping) = &grouping {
-            let keys: Vec<String> = grouping.keys.iter().map(|(sql, ty)| number::identity(sql, ty)).collect();
+            // A document is a group of its own unless it is equal to one written otherwise.
+            let settled = grouping.keys.iter().filter(|(_, ty)| *ty == Type::Jsonb);
+            let settled: Vec<String> = settled.map(|(sql, _)| format!("pg_jsonb_settled({sql})")).collect();
+            let keys = grouping.keys.iter().map(|(sql, ty)| number::identity(sql, ty));
+            let keys: Vec<String> = keys.chain(settled).collect();
             if !keys.is_empty() {
                 clauses.push_str(&format!(" GROUP BY {}", keys.join(", ")));
             }
@@ -380,6 +389,15 @@ impl Reader<'_> {
         Ok(sql + &limit)
     }
 
+    /// Can values of the type be told apart here as the server tells them?
+    fn has_equality(&self, ty: &Type) -> Outcome<()> {
+        match ty {
+            Type::Json => Err(Problem::rejected("42883", "could not identify an equality operator for type json")),
+            Type::Opaque(_) => Err(Problem::unsupported(format!("a comparison of {}", ty.name(self.catalog())))),
+            _ => Ok(()),
+        }
+    }
+
     fn distinct_all(
         &mut self,
         select: &SelectStmt,
@@ -387,8 +405,8 @@ impl Reader<'_> {
         outputs: &[Output],
         ordered: bool,
     ) -> Outcome<String> {
-        if outputs.iter().any(|output| output.ty == Type::Json) {
-            return Err(Problem::rejected("42883", "could not identify an equality operator for type json"));
+        for output in outputs {
+            self.has_equality(&output.ty)?;
         }
         let keyed = |key: &String| query.values.iter().any(|v| v.sql == *key || key.contains(v.sql.as_str()));
         if !query.order.bare.iter().all(keyed) {
@@ -398,13 +416,19 @@ impl Reader<'_> {
             ));
         }
         let limit = self.limit(select, &query.order, false)?;
+        let list = query.values.iter().zip(outputs).map(|(value, output)| match value.ty {
+            Type::Unknown => format!("CAST({} AS VARCHAR) AS {}", value.sql, output.column),
+            Type::Jsonb => format!("pg_jsonb_settled({}) AS {}", value.sql, output.column),
+            _ => format!("{} AS {}", value.sql, output.column),
+        });
+        let list = list.collect::<Vec<_>>().join(", ");
         if outputs.iter().any(|output| number::is_text(&output.ty)) {
             if !limit.is_empty() || (ordered && !query.order.keys.is_empty()) {
                 return Err(Problem::unsupported("SELECT DISTINCT of numeric values without a scale, in an order"));
             }
-            return Ok(distinct_rows(&format!("SELECT {}{}", query.list(), query.clauses), outputs));
+            return Ok(distinct_rows(&format!("SELECT {list}{}", query.clauses), outputs));
         }
-        let mut sql = format!("SELECT DISTINCT {}{}", query.list(), query.clauses);
+        let mut sql = format!("SELECT DISTINCT {list}{}", query.clauses);
         if (ordered && !query.order.keys.is_empty()) || !limit.is_empty() {
             let mut keys = query.order.keys.clone();
             keys.extend((1..=query.values.len()).map(|n| format!("{n} {}", self.tie_direction())));
@@ -433,6 +457,9 @@ impl Reader<'_> {
                 }
                 None => self.expression(node, site)?,
             };
+            if value.ty == Type::Jsonb {
+                return Err(Problem::unsupported("DISTINCT ON a jsonb value"));
+            }
             groups.push(number::identity(&value.sql, &value.ty));
             names.push(shown(&sort));
         }
@@ -531,6 +558,7 @@ impl Reader<'_> {
                 return Err(Problem::unsupported("GROUPING SETS"));
             }
             let value = self.group_key(node, scope, targets)?;
+            self.has_equality(&value.ty)?;
             grouping.computed |= !is_column(&value.sql);
             grouping.keys.push((value.sql, value.ty));
         }
@@ -621,6 +649,9 @@ impl Reader<'_> {
 
     fn star(&mut self, qualifier: &[&str], scope: &Scope<'_>) -> Outcome<Vec<(String, Target)>> {
         let mut found = Vec::new();
+        if self.asks_system && !self.in_exists {
+            return Err(Problem::unsupported("all columns of a system view"));
+        }
         if qualifier.is_empty() {
             if scope.sources.is_empty() {
                 return Err(Problem::rejected("42601", "SELECT * with no tables specified is not valid"));
@@ -662,7 +693,10 @@ impl Reader<'_> {
         let mut partition = Vec::new();
         for node in &over.partition_clause {
             let value = self.expression(node, inner)?;
-            partition.push(number::identity(&value.sql, &value.ty));
+            partition.push(match value.ty {
+                Type::Jsonb => self.sort_key(&value.sql, &value.ty)?,
+                _ => number::identity(&value.sql, &value.ty),
+            });
         }
         let (mut keys, mut bare) = (Vec::new(), partition.clone());
         let mut names = Vec::new();
@@ -779,7 +813,10 @@ fn figure_name(node: &Node) -> String {
             ),
             Some(NodeEnum::AArrayExpr(_)) => Some("array".to_owned()),
             Some(NodeEnum::RowExpr(_)) => Some("row".to_owned()),
-            Some(NodeEnum::AIndirection(e)) => e.arg.as_deref().and_then(figure),
+            Some(NodeEnum::AIndirection(e)) => match words(&e.indirection).last() {
+                Some(field) => Some((*field).to_owned()),
+                None => e.arg.as_deref().and_then(figure),
+            },
             Some(NodeEnum::CollateClause(e)) => e.arg.as_deref().and_then(figure),
             Some(NodeEnum::AExpr(e)) if e.kind == pg_query::protobuf::AExprKind::AexprNullif as i32 => {
                 Some("nullif".to_owned())

@@ -30,6 +30,8 @@ pub(super) struct Source {
     pub table: Option<Oid>,
     /// The name it has in DuckDB.
     pub alias: String,
+    /// A function that gives single values: its name as a value is that value, not a row.
+    pub scalar: bool,
 }
 
 /// Names visible at one level of a query.
@@ -73,6 +75,15 @@ impl<'o> Scope<'o> {
             level += 1;
         }
         Err(self.missing(source, column, source_seen))
+    }
+
+    /// The value that a function's name stands for.
+    pub fn scalar(&self, name: &str) -> Option<&SourceColumn> {
+        let source = self.sources.iter().find(|source| source.name == name);
+        match source {
+            Some(source) => source.columns.first().filter(|_| source.scalar),
+            None => self.outer?.scalar(name),
+        }
     }
 
     fn here(

@@ -215,8 +215,13 @@ impl Reader<'_> {
 
     fn assign_all(&mut self, targets: &[Node], table: &Table, scope: &Scope<'_>) -> Outcome<Vec<(AttNum, String)>> {
         let mut values: Vec<(AttNum, String)> = Vec::new();
+        let mut parts = Vec::new();
         for node in targets {
             let Some(NodeEnum::ResTarget(target)) = &node.node else { continue };
+            if !target.indirection.is_empty() {
+                self.assign_part(target, table, scope, &mut values, &mut parts).map_err(|p| p.at(target.location))?;
+                continue;
+            }
             let column = self.assigned_column(table, target)?.clone();
             if values.iter().any(|(attnum, _)| *attnum == column.attnum) {
                 return Err(Problem::rejected(
@@ -255,6 +260,35 @@ impl Reader<'_> {
             values.push((column.attnum, sql));
         }
         Ok(values)
+    }
+
+    /// SET j['a'] = …: upon what an assignment before it may have made of the column.
+    fn assign_part(
+        &mut self,
+        target: &ResTarget,
+        table: &Table,
+        scope: &Scope<'_>,
+        values: &mut Vec<(AttNum, String)>,
+        parts: &mut Vec<AttNum>,
+    ) -> Outcome<()> {
+        let whole = ResTarget { name: target.name.clone(), location: target.location, ..Default::default() };
+        let column = self.assigned_column(table, &whole)?.clone();
+        let made = values.iter().position(|(attnum, _)| *attnum == column.attnum);
+        if made.is_some() && !parts.contains(&column.attnum) {
+            let message = format!("multiple assignments to same column \"{}\"", column.name);
+            return Err(Problem::rejected("42601", message));
+        }
+        let found = scope.sources.first().and_then(|source| source.columns.iter().find(|c| c.name == column.name));
+        let Some(found) = found else { return Err(Problem::unsupported("an assignment to an element here")) };
+        self.reads(found.origin);
+        let old = made.map_or(&found.sql, |at| &values[at].1).clone();
+        let new = self.assigned_part(target, &column, &old, scope)?;
+        match made {
+            Some(at) => values[at].1 = new,
+            None => values.push((column.attnum, new)),
+        }
+        parts.push(column.attnum);
+        Ok(())
     }
 
     fn assigned_column<'t>(&self, table: &'t Table, target: &ResTarget) -> Outcome<&'t Column> {
@@ -587,6 +621,7 @@ impl Reader<'_> {
             row: None,
             table: None,
             alias: alias.to_owned(),
+            scalar: false,
         };
         // Unqualified names are the table's; `excluded` must be said.
         let sources = vec![source(alias.unwrap_or(&table.name), "old", "c"), source("excluded", "new", "n")];
@@ -739,6 +774,7 @@ fn row_scope(table: &Table, place: impl Fn(AttNum) -> String) -> Scope<'static> 
         row: None,
         table: None,
         alias: table_name(table.oid),
+        scalar: false,
     };
     Scope { sources: vec![source], merged: Vec::new(), outer: None }
 }

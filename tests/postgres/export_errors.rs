@@ -188,26 +188,6 @@ fn no_right_to_read() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-#[test]
-fn unsupported_types_are_refused_by_name_before_reading() {
-    let database = database();
-    // Reading a row would fail: so it isn't read.
-    database.run(
-        "CREATE TABLE shapes (id int, corner point, words tsvector, at time with time zone, price money); CREATE TABLE grids (ok int, r int4range); \
-         CREATE VIEW trap AS SELECT 1 / (id - id) AS boom, corner FROM (VALUES (1, point(0, 0))) AS v (id, corner)",
-    );
-    let folder = tempfile::tempdir().expect("a folder");
-    let args = ["export", "--url", &database.url, "--table", "shapes", "--table", "grids", "--out", "snap"];
-    check(
-        &check_failed(folder.path(), &rehearsal(folder.path(), &args)),
-        &[
-            "shapes.corner (point), shapes.words (tsvector), shapes.at (time with time zone), shapes.price (money), grids.r (int4range); no row was read",
-            "hint: make a view",
-        ],
-    );
-    check(&refused(&database.url, "trap"), &["trap.corner (point); no row was read"]);
-}
-
 /// A table of a size that takes a while.
 fn large_table(database: &Database) {
     database.run(

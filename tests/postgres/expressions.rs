@@ -10,10 +10,10 @@ use rehearsal::translate::{Settings, Tie, Translator};
 use crate::{fixtures, server};
 
 /// Expressions, one a line.
-const FILES: &[&str] = &["expressions.txt", "numbers.txt", "texts.txt"];
+const FILES: &[&str] = &["expressions.txt", "numbers.txt", "texts.txt", "documents.txt"];
 
 /// Expressions that are refused today.
-const REFUSED: usize = 230;
+const REFUSED: usize = 240;
 
 /// What an engine makes of an expression.
 #[derive(Debug, PartialEq)]
@@ -80,10 +80,6 @@ fn ask_us(connection: &Connection, catalog: &Catalog, expression: &str) -> Answe
     };
     let column = &plan.outputs[0];
     let shown = match &column.ty {
-        Type::Array(_) => format!(
-            "'{{' || array_to_string(list_transform({c}, lambda x: CASE WHEN x IS NULL THEN 'NULL' WHEN lower(CAST(x AS VARCHAR)) = 'null' THEN '\"' || x || '\"' ELSE CAST(x AS VARCHAR) END), ',') || '}}'",
-            c = column.column
-        ),
         ty => match rehearsal::translate::text_of(&column.column, ty, catalog) {
             Ok(shown) => shown,
             Err(_) if matches!(ty, Type::Timestamptz(_)) => format!("CAST({} AS VARCHAR) || '+00'", column.column),
@@ -102,6 +98,17 @@ fn ask_us(connection: &Connection, catalog: &Catalog, expression: &str) -> Answe
     match run() {
         Ok(rows) => Answer::Rows(column.ty.name(catalog), rows),
         Err(error) => engine_error(&error.to_string()),
+    }
+}
+
+/// Rows of a query over several come in any order.
+fn unordered(answer: Answer, expression: &str) -> Answer {
+    match answer {
+        Answer::Rows(ty, mut rows) if expression.contains(" from (") => {
+            rows.sort();
+            Answer::Rows(ty, rows)
+        }
+        answer => answer,
     }
 }
 
@@ -126,7 +133,8 @@ fn same(ours: &Answer, server: &Answer) -> bool {
                     ty.split('(').map(|part| part.split_once(')').map_or(part, |(_, rest)| rest)).collect();
                 bare.replace("bpchar", "character")
             };
-            name(our_type) == name(their_type).replace("unknown", "text") && ours == theirs
+            // Of no rows the server tells no type.
+            (name(our_type) == name(their_type).replace("unknown", "text") || theirs.is_empty()) && ours == theirs
         }
         (ours, server) => ours == server,
     }
@@ -149,8 +157,8 @@ fn expressions_agree_or_are_refused() {
         .collect();
     let (mut agreed, mut refused, mut wrong) = (0, Vec::new(), Vec::new());
     for line in text.lines().filter(|l| !l.starts_with('#') && !l.trim().is_empty()) {
-        let server = ask_server(&mut client, line);
-        let ours = ask_us(&connection, &catalog, line);
+        let (server, ours) = (ask_server(&mut client, line), ask_us(&connection, &catalog, line));
+        let (server, ours) = (unordered(server, line), unordered(ours, line));
         match &ours {
             Answer::Refused(what) => refused.push(format!("{line}: {what}")),
             _ if same(&ours, &server) => agreed += 1,

@@ -353,6 +353,11 @@ fn traps() {
 }
 
 #[test]
+fn documents() {
+    check_all("documents-writes.txt", 0);
+}
+
+#[test]
 fn writes() {
     check_all("writes.txt", 60);
 }

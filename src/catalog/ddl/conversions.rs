@@ -5,7 +5,7 @@
 //! USING's expression has the right type, which the translator tells.
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{AlterTableCmd, a_const::Val};
+use pg_query::protobuf::{AlterTableCmd, Node, a_const::Val};
 
 use super::Change;
 use super::columns::expect_identity_type;
@@ -24,6 +24,9 @@ impl Change {
             definition.type_name.as_ref().ok_or_else(|| Problem::unsupported("ALTER COLUMN TYPE without a type"))?;
         let to = Type::from_name(type_name, &self.catalog)?;
         let using = definition.raw_default.as_deref().map(Expression::new).transpose()?;
+        if let Some(node) = definition.raw_default.as_deref() {
+            expect_no_query(node)?;
+        }
         let name = &column.name;
         if column.generated.is_some() && using.is_some() {
             let message = "cannot specify USING when altering type of generated column";
@@ -162,4 +165,15 @@ fn default_type(default: &Expression, column: &Type, catalog: &crate::catalog::C
         },
         _ => column.clone(),
     }
+}
+
+/// A conversion looks at its own row alone.
+fn expect_no_query(using: &Node) -> Outcome<()> {
+    let mut problem = Ok(());
+    tree::walk(using, &mut |node| {
+        if let (NodeEnum::SubLink(link), Ok(())) = (node, &problem) {
+            problem = Err(Problem::rejected("0A000", "cannot use subquery in transform expression").at(link.location));
+        }
+    });
+    problem
 }

@@ -219,6 +219,19 @@ impl Tables {
         }
     }
 
+    /// Every type: its own name, the one that messages use, and its kind.
+    pub fn type_names(&self) -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+        self.types.iter().map(|row| {
+            let kind = match row.kind {
+                b'p' => "p",
+                b'r' => "r",
+                b'm' => "m",
+                _ => "b",
+            };
+            (row.name, row.shown, kind)
+        })
+    }
+
     /// A type by its own name: `int4`.
     pub fn by_name(&self, name: &str) -> Option<Id> {
         self.by_name.get(name).copied()

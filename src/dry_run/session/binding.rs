@@ -53,12 +53,6 @@ impl Session<'_> {
                 self.bind_condition(constraint.table, check, "CHECK")?;
             }
         }
-        // A snapshot lists no views: one that another reads may exist.
-        for view in self.catalog.views.values().filter(|view| !before.views.contains_key(&view.oid)) {
-            if let (false, Some(query)) = (self.catalog.partial, &view.query.node.node) {
-                self.refuse_rejected(self.translator(Tie::Least).select(query))?;
-            }
-        }
         for index in self.catalog.indexes.values().filter(|index| !before.indexes.contains_key(&index.oid)) {
             for key in &index.keys {
                 if let IndexTarget::Expression(expression) = &key.target {

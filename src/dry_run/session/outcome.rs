@@ -71,6 +71,7 @@ impl Session<'_> {
             hint,
             line: place.as_ref().map(|place| place.line),
             column: place.as_ref().map(|place| place.column),
+            own: std::mem::take(&mut self.raised),
             rows: None,
             samples: Vec::new(),
         });

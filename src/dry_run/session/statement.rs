@@ -31,6 +31,15 @@ impl Session<'_> {
 
     /// Runs a statement that is no body and calls none.
     pub(super) fn execute_plain(&mut self, statement: &Statement, report: &mut StatementReport) -> Ran<Verdict> {
+        if super::triggers::meets_triggers(&statement.node, &self.catalog) {
+            let before = self.catalog.clone();
+            let done = self.write_with_triggers(statement, report);
+            if done.is_ok() {
+                self.recognition.note_written(statement, &before);
+            }
+            return done;
+        }
+        super::triggers::expect_no_truncation(&statement.node, &self.catalog)?;
         let before = self.catalog.clone();
         self.store.begin()?;
         let done = self.dispatch(statement, report, &before);
@@ -164,6 +173,7 @@ impl Session<'_> {
             return Ok(self.catalog.create_view(view, columns, &state)?);
         }
         if let Some(applied) = self.catalog.apply(node, &state)? {
+            self.note_query(node);
             self.bind_what_is_new(before, applied.table)?;
             return Ok(applied);
         }
@@ -230,6 +240,7 @@ impl Session<'_> {
             temporary: Vec::new(),
             touched: Vec::new(),
             keeps_order: false,
+            level: self.nesting,
         };
         let done = work(&mut run)?;
         run.tidy()?;

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::catalog::{AttNum, Index, IndexTarget, Type};
+use crate::catalog::{AttNum, Index, IndexTarget, Problem, Type};
 use crate::dry_run::engine::Ran;
 use crate::dry_run::store::{column, columns_in};
 use crate::translate::{Translator, column_name, identity, original};
@@ -41,6 +41,11 @@ impl KeySql {
                     labels.push(expression.sql.clone());
                 }
             }
+        }
+        if let Some((_, ty)) = parts.iter().find(|(_, ty)| matches!(ty, Type::Opaque(_))) {
+            // Its text doesn't say what the server takes for equal.
+            let name = ty.name(translator.catalog);
+            return Err(Problem::unsupported(format!("a comparison of {name}")).into());
         }
         let predicate = match &index.predicate {
             None => None,

@@ -67,6 +67,9 @@ impl Reader<'_> {
         let value = format!("{distinct}{}", number::identity(&first.sql, &first.ty));
         let simple = |sql: String, ty: Type| Ok(Typed::new(sql, ty));
         match name {
+            "count" if call.agg_distinct && first.ty == Type::Jsonb => {
+                simple(format!("count(DISTINCT pg_jsonb_sort_key({})){filter}", first.sql), Type::Int8)
+            }
             "count" => simple(format!("count({value}){filter}"), Type::Int8),
             "bool_and" | "bool_or" | "every" if first.ty == Type::Bool => {
                 let word = if name == "bool_or" { "bool_or" } else { "bool_and" };
@@ -106,13 +109,13 @@ impl Reader<'_> {
 
     pub(super) fn extreme(&mut self, name: &str, value: Typed, filter: &str) -> Outcome<Typed> {
         match &value.ty {
-            Type::Bool | Type::Uuid | Type::Json => Err(self.no_function(name, &[value])),
+            Type::Bool | Type::Uuid | Type::Json | Type::Jsonb => Err(self.no_function(name, &[value])),
             Type::Enum(_) => {
                 let key = self.sort_key(&value.sql, &value.ty)?;
                 let word = if name == "min" { "arg_min" } else { "arg_max" };
                 Ok(Typed::new(format!("{word}({}, {key}){filter}", value.sql), value.ty))
             }
-            Type::Jsonb | Type::Interval | Type::Array(_) | Type::Opaque(_) | Type::Record => {
+            Type::Interval | Type::Array(_) | Type::Opaque(_) | Type::Record => {
                 Err(Problem::unsupported(format!("{name}() of {}", value.ty.name(self.catalog()))))
             }
             Type::Unknown | Type::Varchar(_) | Type::Text | Type::Name | Type::Char(_) => {
@@ -153,11 +156,16 @@ impl Reader<'_> {
         }
         if order.is_empty() && distinct.is_empty() {
             self.choice(format!("{name}() without ORDER BY"));
-        } else if !order.is_empty() {
+        } else if distinct.is_empty() {
             self.choice(format!("{name}() with an ORDER BY that may leave ties"));
         }
         let value = &args[0];
-        order.push(format!("{} {tie}", value.sql));
+        match distinct {
+            "" => order.push(format!("{} {tie}", value.sql)),
+            // To find what is distinct, the server sorts.
+            _ if order.is_empty() => order.push(format!("{} ASC NULLS LAST", self.sort_key(&value.sql, &value.ty)?)),
+            _ => {}
+        }
         let order = order.join(", ");
         if !distinct.is_empty() && number::is_text(&value.ty) {
             return Err(Problem::unsupported(format!("{name}(DISTINCT) of numeric values without a scale")));

@@ -2,13 +2,15 @@
 //!
 //! Input: a call; the server's tables say which function it means and what its arguments are converted to. Output: DuckDB SQL, by
 //! name and argument types. Invariant: a function that the server has but isn't listed here is refused by name. A function of
-//! the catalog (CREATE FUNCTION) is never run.
+//! the catalog (CREATE FUNCTION) is read where it is nothing but a query, and never run here.
 
 mod aggregate;
 mod array;
 mod builtin;
+pub(super) mod document;
 mod json;
 mod number;
+mod own;
 mod sequence;
 mod text;
 mod time;
@@ -21,9 +23,11 @@ use super::cast::{Context, convert};
 use super::expression::{Site, required, words};
 use super::reader::Reader;
 use super::resolve::{Given, Resolved, missing_function};
+use super::system;
 use super::typed::{Family, Typed, family};
 use crate::catalog::pg::{self, Function, Kind};
 use crate::catalog::{Outcome, Problem, Type};
+use crate::query::quote_literal;
 
 /// Is this a call of an aggregate, not used as a window function?
 pub(super) fn is_aggregate(call: &FuncCall) -> bool {
@@ -41,14 +45,22 @@ impl Reader<'_> {
         let path = words(&call.funcname);
         let name = path.last().copied().unwrap_or_default().to_owned();
         if self.is_own(&path) {
-            return self.own_function(&path.join("."));
+            return self.own_function(call, site);
         }
         let inner = match (is_aggregate(call), call.over.is_some()) {
             (true, _) => Site { place: IN_AGGREGATE, ..site.ungrouped() },
             (_, true) => Site { windows: false, place: IN_WINDOW, ..site },
             _ => site,
         };
-        let given = self.given(&name, call, inner)?;
+        if path.len() == 1 || path[0] == "pg_catalog" {
+            if super::rows::gives_rows(&name) {
+                return self.rows_in_list(&name, call, site);
+            }
+            if document::builds(&name, call) {
+                return self.building_function(&name, call, inner, site);
+            }
+        }
+        let given = self.given(call, inner)?;
         if path.len() > 1 && path[0] != "pg_catalog" {
             return Err(self.missing_in_schema(&path, &given));
         }
@@ -79,8 +91,7 @@ impl Reader<'_> {
     }
 
     /// The arguments of a call, by place and by name.
-    fn given(&mut self, name: &str, call: &FuncCall, site: Site<'_>) -> Outcome<Given> {
-        let json = name.starts_with("jsonb_") || name.starts_with("json_");
+    pub(super) fn given(&mut self, call: &FuncCall, site: Site<'_>) -> Outcome<Given> {
         let mut given = Given { args: Vec::new(), names: Vec::new(), variadic: call.func_variadic };
         for node in &call.args {
             let node = match &node.node {
@@ -97,7 +108,7 @@ impl Reader<'_> {
                 }
                 _ => node,
             };
-            given.args.push(if json { self.json_operand(node, site)? } else { self.expression(node, site)? });
+            given.args.push(self.expression(node, site)?);
         }
         if call.agg_within_group {
             for node in &call.agg_order {
@@ -135,7 +146,7 @@ impl Reader<'_> {
                     let message = "is not a window function nor an aggregate function";
                     return misuse(format!("OVER specified, but {name} {message}"));
                 }
-                if call.func_variadic {
+                if call.func_variadic && !name.contains("extract_path") {
                     return Err(Problem::unsupported(format!("{name}() of a VARIADIC array")));
                 }
                 if name.starts_with("jsonb_") || name.starts_with("json_") {
@@ -155,7 +166,7 @@ impl Reader<'_> {
     }
 
     /// A function of the database's own goes by this name.
-    fn is_own(&self, path: &[&str]) -> bool {
+    pub(super) fn is_own(&self, path: &[&str]) -> bool {
         let catalog = self.catalog();
         let (schema, name) = match path {
             [name] => (None, *name),
@@ -166,10 +177,6 @@ impl Reader<'_> {
             Some(schema) => function.schema == schema,
             None => catalog.search_path.contains(&function.schema),
         })
-    }
-
-    fn own_function(&mut self, name: &str) -> Outcome<Typed> {
-        Err(Problem::unsupported(format!("the function {name}(), which the database defines itself,")))
     }
 
     /// A function of an extension that is there, or may be.
@@ -204,11 +211,25 @@ impl Reader<'_> {
         }
     }
 
-    fn known_function(&mut self, name: &str, args: Vec<Typed>) -> Outcome<Typed> {
+    pub(super) fn known_function(&mut self, name: &str, args: Vec<Typed>) -> Outcome<Typed> {
         if let Some(value) = self.builtin(name, &args)? {
             return Ok(value);
         }
         match (name, args.len()) {
+            ("to_regclass" | "to_regtype", 1) => {
+                let Some(text) = args[0].text() else {
+                    return Err(Problem::unsupported(format!("{name}() of a computed name")));
+                };
+                let (number, ty) = match name {
+                    "to_regclass" => (system::relation_number(text, self.catalog()), "regclass"),
+                    _ => (system::type_number(text, self.catalog()), "regtype"),
+                };
+                if number.is_none() && text.contains("pg_") {
+                    return Err(Problem::unsupported(format!("the system's own {text}")));
+                }
+                let sql = number.map_or_else(|| "CAST(NULL AS VARCHAR)".to_owned(), |number| quote_literal(&number));
+                Ok(Typed::new(sql, Type::Opaque(ty.to_owned())))
+            }
             ("format", n) if n > 0 => self.format(args),
             ("concat", _) => self.concat(args),
             ("concat_ws", n) if n > 1 => self.concat_with_separator(args),
@@ -226,11 +247,10 @@ impl Reader<'_> {
             ("date_trunc", 2) => self.date_trunc(args),
             ("extract" | "date_part", 2) => self.extract(name, args),
             (name, _) if number::NAMES.contains(&name) => self.number_function(name, args),
-            (
-                "array_length" | "cardinality" | "array_append" | "array_to_string" | "string_to_array"
-                | "array_position",
-                _,
-            ) => self.array_function(name, args),
+            ("cardinality" | "string_to_array" | "trim_array" | "enum_range" | "enum_first" | "enum_last", _) => {
+                self.array_function(name, args)
+            }
+            (name, _) if name.starts_with("array_") => self.array_function(name, args),
             ("num_nulls" | "num_nonnulls", n) if n > 0 => {
                 let word = if name == "num_nulls" { "IS NULL" } else { "IS NOT NULL" };
                 let terms: Vec<String> = args.iter().map(|a| format!("CAST({} {word} AS INTEGER)", a.sql)).collect();

@@ -8,7 +8,8 @@ use crate::query::quote_literal;
 use crate::translate::literal;
 use crate::translate::number;
 use crate::translate::reader::Reader;
-use crate::translate::typed::{Family, Typed, base, family, refuse};
+use crate::translate::system::is_number;
+use crate::translate::typed::{Family, Typed, base, family};
 
 impl Reader<'_> {
     /// Gives two operands a common type for comparison.
@@ -26,7 +27,7 @@ impl Reader<'_> {
             return Ok((trim(left), trim(right)));
         }
         let agree = match (&a, &b) {
-            (Type::Json, _) | (_, Type::Json) => false,
+            (a, b) if is_number(a) && is_number(b) && ["=", "<>"].contains(&name) => true,
             (Type::Opaque(_), Type::Opaque(_)) if a == b => {
                 return Err(Problem::unsupported(format!("a comparison of {}", a.name(self.catalog()))));
             }
@@ -48,6 +49,13 @@ impl Reader<'_> {
         {
             self.needs_utc("a comparison of times with and without time zone")?;
         }
+        if a == Type::Jsonb && b == Type::Jsonb {
+            return Ok((document_key(left), document_key(right)));
+        }
+        if let (Type::Array(element), Type::Array(_)) = (&a, &b) {
+            let key = |value: Typed| Typed::new(self.array_key(&value.sql, element), value.ty);
+            return Ok((key(left), key(right)));
+        }
         if family(&a) == Family::Number {
             return Ok(number::comparable(left, right));
         }
@@ -64,7 +72,13 @@ impl Reader<'_> {
                     a = self.sort_key(&a, &left.ty)?;
                     b = self.sort_key(&b, &left.ty)?;
                 }
-                Type::Jsonb | Type::Record | Type::Opaque(_) | Type::Interval | Type::Array(_) => {
+                // Documents are compared by their keys already.
+                Type::Jsonb => self.orders_text(),
+                Type::Array(_) => {
+                    a = self.sort_key(&a, &left.ty)?;
+                    b = self.sort_key(&b, &left.ty)?;
+                }
+                Type::Record | Type::Opaque(_) | Type::Interval => {
                     return Err(Problem::unsupported(format!("the order of {} values", left.ty.name(self.catalog()))));
                 }
                 ty if family(ty) == Family::Text => self.orders_text(),
@@ -72,14 +86,6 @@ impl Reader<'_> {
             }
         } else if left.ty == Type::Interval {
             return Err(Problem::unsupported("a comparison of intervals"));
-        } else if left.ty == Type::Jsonb {
-            // Documents are kept in canonical text, in which 1.0 and 1 differ though they are equal numbers.
-            let refuse = refuse("a comparison of jsonb numbers with trailing zeros", &Type::Bool);
-            let zeros = |sql: &str| format!("regexp_matches({sql}, '[0-9]\\.[0-9]*0([^0-9]|$)')");
-            return Ok(Typed::new(
-                format!("CASE WHEN {} OR {} THEN {refuse} ELSE {a} {name} {b} END", zeros(&a), zeros(&b)),
-                Type::Bool,
-            ));
         }
         Ok(Typed::new(format!("({a} {name} {b})"), Type::Bool))
     }
@@ -92,7 +98,19 @@ impl Reader<'_> {
                 let labels: Vec<String> = labels.iter().map(|label| quote_literal(label)).collect();
                 Ok(format!("list_position([{}], {sql})", labels.join(", ")))
             }
-            Type::Jsonb | Type::Opaque(_) | Type::Interval | Type::Record => {
+            Type::Jsonb => {
+                self.orders_text();
+                Ok(document_key(Typed::new(sql, Type::Jsonb)).sql)
+            }
+            Type::Array(element) => {
+                let key = self.sort_key("k", element)?;
+                Ok(if key == "k" || sql.contains("lambda k:") {
+                    sql.to_owned()
+                } else {
+                    format!("list_transform({sql}, lambda k: {key})")
+                })
+            }
+            Type::Opaque(_) | Type::Interval | Type::Record => {
                 Err(Problem::unsupported(format!("the order of {} values", ty.name(self.catalog()))))
             }
             Type::Json => Err(Problem::rejected("42883", "could not identify an ordering operator for type json")),
@@ -103,5 +121,13 @@ impl Reader<'_> {
                 Ok(number::identity(sql, ty))
             }
         }
+    }
+}
+
+/// A document as the text that the engine compares in its place: of equal documents the same, in their order.
+fn document_key(value: Typed) -> Typed {
+    match value.sql.starts_with("pg_jsonb_sort_key(") {
+        true => value,
+        false => Typed::new(format!("pg_jsonb_sort_key({})", value.sql), value.ty),
     }
 }

@@ -6,12 +6,12 @@
 mod arithmetic;
 mod comparison;
 mod concatenation;
-mod document;
+pub(super) mod document;
 mod matching;
 
 use super::reader::Reader;
 use super::typed::Typed;
-use crate::catalog::Outcome;
+use crate::catalog::{Outcome, Type};
 
 const COMPARISONS: &[&str] = &["=", "<>", "!=", "<", ">", "<=", ">="];
 
@@ -24,9 +24,12 @@ impl Reader<'_> {
         let (left, right, result) = self.operands(name, left, right)?;
         let unknown = self.no_operator(name, &left.ty, &right.ty);
         let value = match name {
+            "-" if left.ty == Type::Jsonb => self.without(left, right),
             "+" | "-" | "*" | "/" | "%" => self.arithmetic(name, left, right),
             "||" => self.concatenate(left, right),
-            "->" | "->>" | "#>" | "#>>" | "?" | "@>" | "<@" | "&&" => self.document(name, left, right),
+            "->" | "->>" | "#>" | "#>>" | "#-" | "?" | "?|" | "?&" | "@>" | "<@" | "&&" | "@?" | "@@" => {
+                self.document(name, left, right)
+            }
             "~" | "~*" | "!~" | "!~*" => self.regular_expression(name, left, right),
             _ => return Err(unknown),
         }?;
