@@ -7,7 +7,7 @@ use pg_query::NodeEnum;
 
 use super::Session;
 use crate::catalog::problem::{ServerError, Unsupported};
-use crate::catalog::{Constraint, ConstraintKind, Problem, TransactionState, tree};
+use crate::catalog::{Problem, TransactionState, tree};
 use crate::dry_run::engine::Halt;
 use crate::dry_run::report::{ErrorReport, StatementReport, UnsupportedReport, Verdict};
 use crate::migration::{Migration, Statement};
@@ -102,22 +102,11 @@ impl Session<'_> {
         Some(Unsupported { what, position: error.position })
     }
 
-    /// A constraint on rows that can't be told is neither kept nor broken; nor is one that is judged at the end of the transaction.
+    /// A constraint on rows that can't be told is neither kept nor broken.
     pub(super) fn unsure(&self, error: &ServerError) -> Option<Unsupported> {
         let words = [Some(error.message.as_str()), error.detail.as_deref()];
         let named: Vec<&str> =
             words.into_iter().flatten().flat_map(|text| text.split('"').skip(1).step_by(2)).collect();
-        let waits = |constraint: &&Constraint| {
-            let own = matches!(&constraint.kind, ConstraintKind::ForeignKey(key) if key.deferrable);
-            (own || self.catalog.deferrable.contains(&constraint.oid)) && named.contains(&constraint.name.as_str())
-        };
-        if self.in_block()
-            && let Some(constraint) = self.catalog.constraints.values().find(waits)
-        {
-            let name = &constraint.name;
-            let what = format!("the deferrable constraint {name}, broken before the end of the transaction");
-            return Some(Unsupported { what, position: None });
-        }
         let (table, blamed) = self.unreliable.iter().find_map(|(table, statement)| {
             let name = &self.catalog.tables.get(table)?.name;
             named.contains(&name.as_str()).then_some((name, statement))

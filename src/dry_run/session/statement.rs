@@ -9,7 +9,7 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::ViewStmt;
 
 use super::Session;
-use crate::catalog::ddl::{TransactionState, table_query};
+use crate::catalog::ddl::{TransactionState, sets_path, table_query};
 use crate::catalog::{Applied, Catalog, Effect, Oid, Problem, Type};
 use crate::dry_run::engine::{Halt, Ran};
 use crate::dry_run::execution::{self, Run, Selected, Walk};
@@ -107,7 +107,7 @@ impl Session<'_> {
 
     fn dispatch(&mut self, statement: &Statement, report: &mut StatementReport, before: &Catalog) -> Ran<Verdict> {
         match &statement.node {
-            NodeEnum::SelectStmt(select) if select.into_clause.is_none() => {
+            NodeEnum::SelectStmt(select) if select.into_clause.is_none() && !sets_path(select) => {
                 if let Some(rows) = self.select_over_rows(select, report)? {
                     report.rows_affected = Some(rows.len() as u64);
                     report.rows = rows;
@@ -310,6 +310,8 @@ pub(super) fn kind(statement: &Statement) -> String {
     let words: Vec<String> = statement.sql.split_whitespace().take(2).map(str::to_uppercase).collect();
     let known = match &statement.node {
         NodeEnum::SelectStmt(select) if select.into_clause.is_none() => Some("SELECT"),
+        // Rows of a COPY are stored as an INSERT's.
+        NodeEnum::InsertStmt(_) if words.first().is_some_and(|word| word == "COPY") => Some("COPY"),
         NodeEnum::InsertStmt(_) => Some("INSERT"),
         NodeEnum::UpdateStmt(_) => Some("UPDATE"),
         NodeEnum::DeleteStmt(_) => Some("DELETE"),
