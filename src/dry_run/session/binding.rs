@@ -23,18 +23,17 @@ impl Session<'_> {
                 continue;
             };
             let altered = table.columns.iter().any(|column| column.name == command.name);
-            let (Some(using), Some(ty), true) = (&definition.raw_default, &definition.type_name, altered) else {
-                continue;
-            };
+            let (Some(using), Some(ty)) = (&definition.raw_default, &definition.type_name) else { continue };
             let Ok(to) = Type::from_name(ty, &self.catalog) else { continue };
-            self.refuse_rejected(self.translator(Tie::Least).table_expression(table.oid, using, Some(&to)))?;
+            let to = Some(&to).filter(|_| altered);
+            self.refuse_rejected(self.translator(Tie::Least).table_expression(table.oid, using, to))?;
         }
         Ok(())
     }
 
-    /// Reads the expressions that are new in the catalog.
-    pub(super) fn bind_what_is_new(&self, before: &Catalog) -> Ran<()> {
-        for table in self.catalog.tables.values() {
+    /// Reads the expressions that are new in the catalog; `table` is the one that the statement was about.
+    pub(super) fn bind_what_is_new(&self, before: &Catalog, table: Option<Oid>) -> Ran<()> {
+        if let Some(table) = table.and_then(|table| self.catalog.tables.get(&table)) {
             let old = before.tables.get(&table.oid);
             for column in &table.columns {
                 let same = |old: &&Column| {

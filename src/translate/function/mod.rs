@@ -66,7 +66,16 @@ impl Reader<'_> {
         if pg::tables().functions(&name).is_empty() && self.is_of_extension(&name) {
             return self.known_function(&name, given.args);
         }
-        match self.called(&name, given)? {
+        let resolved = self.called(&name, given).map_err(|problem| match problem {
+            // Words like TRIM and OVERLAY stand for functions that are named with their schema.
+            Problem::Rejected(mut error) if path.len() > 1 && error.sqlstate == "42883" => {
+                let (bare, whole) = (format!("function {name}("), format!("function {}(", path.join(".")));
+                error.message = error.message.replacen(&bare, &whole, 1);
+                Problem::Rejected(error)
+            }
+            problem => problem,
+        });
+        match resolved? {
             Resolved::Cast(value, ty) => self.coerce(value, &ty, Context::Explicit, None),
             Resolved::BuiltIn { function, args, result } => {
                 let unknown = self.no_function(&name, &args);
