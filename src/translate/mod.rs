@@ -285,6 +285,14 @@ pub fn text_of(sql: &str, ty: &Type, catalog: &Catalog) -> Outcome<String> {
     }
 }
 
+/// A value as a reader of a report sees it: in the server's notation where the engine has one of its own.
+pub fn shown(sql: &str, ty: &Type) -> String {
+    match ty {
+        Type::Interval => format!("pg_interval_text(CAST({sql} AS VARCHAR))"),
+        _ => sql.to_owned(),
+    }
+}
+
 /// What a value is grouped by: itself, or a key where equal values may be written differently.
 pub fn identity(sql: &str, ty: &Type) -> String {
     number::identity(sql, ty)

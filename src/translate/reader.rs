@@ -123,6 +123,11 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The server's time zone.
+    pub fn zone(&self) -> &'a str {
+        self.settings().time_zone.as_deref().unwrap_or("UTC")
+    }
+
     /// Refuses what depends on the server's time zone where that isn't UTC.
     pub fn needs_utc(&self, what: &str) -> Outcome<()> {
         match &self.settings().time_zone {

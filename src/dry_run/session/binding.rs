@@ -23,22 +23,21 @@ impl Session<'_> {
                 continue;
             };
             let altered = table.columns.iter().any(|column| column.name == command.name);
-            let (Some(using), Some(ty), true) = (&definition.raw_default, &definition.type_name, altered) else {
-                continue;
-            };
+            let (Some(using), Some(ty)) = (&definition.raw_default, &definition.type_name) else { continue };
             let Ok(to) = Type::from_name(ty, &self.catalog) else { continue };
-            self.refuse_rejected(self.translator(Tie::Least).bind(
-                table.oid,
-                using,
-                Purpose::Using(&command.name, &to),
-            ))?;
+            let translator = self.translator(Tie::Least);
+            match altered {
+                true => self.refuse_rejected(translator.bind(table.oid, using, Purpose::Using(&command.name, &to)))?,
+                // The server reads it before it looks for the column.
+                false => self.refuse_rejected(translator.table_expression(table.oid, using, None))?,
+            }
         }
         Ok(())
     }
 
-    /// Reads the expressions that are new in the catalog.
-    pub(super) fn bind_what_is_new(&self, before: &Catalog) -> Ran<()> {
-        for table in self.catalog.tables.values() {
+    /// Reads the expressions that are new in the catalog; `table` is the one that the statement was about.
+    pub(super) fn bind_what_is_new(&self, before: &Catalog, table: Option<Oid>) -> Ran<()> {
+        if let Some(table) = table.and_then(|table| self.catalog.tables.get(&table)) {
             let old = before.tables.get(&table.oid);
             for column in &table.columns {
                 let same = |old: &&Column| {
