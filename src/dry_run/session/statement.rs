@@ -157,14 +157,14 @@ impl Session<'_> {
                 Ok(Verdict::Executed)
             }
             node => {
-                let applied = self.define(node)?;
+                let applied = self.define(node, before)?;
                 self.carry_out(&applied, report, before)
             }
         }
     }
 
     /// Applies DDL to the catalog.
-    fn define(&mut self, node: &NodeEnum) -> Ran<Applied> {
+    fn define(&mut self, node: &NodeEnum, before: &Catalog) -> Ran<Applied> {
         self.check_body(node)?;
         self.expect_using_casts(node)?;
         let state = TransactionState { in_block: self.in_block() || self.bodies > 0 };
@@ -172,10 +172,9 @@ impl Session<'_> {
             let columns = self.view_columns(view)?;
             return Ok(self.catalog.create_view(view, columns, &state)?);
         }
-        let before = self.catalog.clone();
         if let Some(applied) = self.catalog.apply(node, &state)? {
             self.note_query(node);
-            self.bind_what_is_new(&before)?;
+            self.bind_what_is_new(before, applied.table)?;
             return Ok(applied);
         }
         let query = table_query(node).and_then(|query| query.node);
