@@ -38,7 +38,7 @@ pub const FINDING_IDS: &[(&str, &str)] = &[
     ("replay-differs", "The migration's answer isn't what is true of the data."),
     ("rollback-incomplete", "The roll-back doesn't bring everything back."),
     ("root-flag-mismatch", "is_root_job and the absence of a parent contradict each other."),
-    ("row-budget", "A recursive query makes more rows than allowed, or never ends."),
+    ("row-budget", "A recursive query makes more rows than allowed, a loop more rounds, or one never ends."),
     ("schema-drift", "A database's schema isn't the one its migrations make."),
     ("shadowed-rule", "A rule matches rows but wins none or few of them."),
     ("short-history", "The history is too short to date a threshold."),

@@ -155,6 +155,9 @@ pub struct ErrorReport {
     pub line: Option<usize>,
     /// Column in characters, where known.
     pub column: Option<usize>,
+    /// The migration raises it itself: its author's own check stops it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub own: bool,
     /// Rows that cause it.
     pub rows: Option<u64>,
     /// Some of them.

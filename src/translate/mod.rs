@@ -11,6 +11,7 @@
 //! Left out: what is done with the rows (staging, constraints, counting).
 
 mod assignment;
+mod bind;
 mod cast;
 mod expression;
 mod from;
@@ -34,6 +35,7 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{Node, RangeVar};
 
 use crate::catalog::{AttNum, Catalog, Oid, Outcome, Problem, Type};
+pub use bind::Purpose;
 use reader::Reader;
 use typed::Typed;
 pub use variables::{Level, NameConflict, Named, Place, Value, Variable, Variables};
@@ -277,7 +279,18 @@ pub fn register_functions(connection: &duckdb::Connection) -> anyhow::Result<()>
 /// # Errors
 /// [`Problem::Unsupported`] for a type whose text can't be told.
 pub fn text_of(sql: &str, ty: &Type, catalog: &Catalog) -> Outcome<String> {
-    cast::output_form(sql, ty, catalog)
+    match ty {
+        Type::Array(_) => cast::output_form(sql, ty, catalog),
+        _ => cast::text_form(sql, ty, catalog),
+    }
+}
+
+/// A value as a reader of a report sees it: in the server's notation where the engine has one of its own.
+pub fn shown(sql: &str, ty: &Type) -> String {
+    match ty {
+        Type::Interval => format!("pg_interval_text(CAST({sql} AS VARCHAR))"),
+        _ => sql.to_owned(),
+    }
 }
 
 /// What a value is grouped by: itself, or a key where equal values may be written differently.
@@ -331,6 +344,9 @@ impl Translator<'_> {
         if !reader.writes.is_empty() {
             return Err(Problem::unsupported("a SELECT whose WITH writes"));
         }
+        if query.outputs.iter().any(|output| system::is_number(&output.ty)) {
+            return Err(Problem::unsupported("the number of an object as a value"));
+        }
         Ok(SelectPlan {
             steps: needed(reader.steps, query.sql.clone()),
             sql: query.sql,
@@ -344,6 +360,12 @@ impl Translator<'_> {
     /// # Errors
     /// As [`Translator::select`].
     pub fn select_into(&self, node: &NodeEnum, targets: &[Type]) -> Outcome<SelectPlan> {
+        if let ([target], Some(text)) = (targets, variables::literal_of(node)) {
+            let value = cast::convert(Typed::string(text), target, cast::Context::Assignment, None, self.catalog)?;
+            let sql = format!("SELECT CAST({} AS {}) AS o1", value.sql, typed::physical(target));
+            let output = Output { name: "?column?".to_owned(), ty: target.clone(), column: "o1".to_owned() };
+            return Ok(SelectPlan { steps: Vec::new(), sql, outputs: vec![output], remarks: Remarks::default() });
+        }
         self.cast_outputs(self.select(node)?, targets)
     }
 
@@ -385,6 +407,14 @@ impl Translator<'_> {
             NodeEnum::InsertStmt(insert) => reader.insert(insert),
             _ => Err(Problem::unsupported("this form of statement")),
         }?;
+        let target = match &plan {
+            WritePlan::Update(plan) => plan.table,
+            WritePlan::Delete(plan) => plan.table,
+            WritePlan::Insert(plan) => plan.table,
+        };
+        if reader.volatile_reads.contains(&target) {
+            return Err(Problem::unsupported("a volatile function that reads the table that is written"));
+        }
         // Of several writes, one may read what another's steps have made.
         match &mut plan {
             WritePlan::Update(plan) if plan.writes.is_empty() => {
@@ -416,14 +446,6 @@ impl Translator<'_> {
             }
             None => Ok((value.sql, value.ty)),
         }
-    }
-
-    /// A condition over one table's columns, as DuckDB SQL over the bare columns of `t<oid>`; `clause` is what messages call it.
-    ///
-    /// # Errors
-    /// As [`Translator::select`].
-    pub fn table_condition(&self, table: Oid, condition: &Node, clause: &'static str) -> Outcome<String> {
-        Reader::new(self).row_condition(table, condition, clause)
     }
 
     /// The value a column gets where a statement names none: its default, or NULL. Not over any row; may differ at every row

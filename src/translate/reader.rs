@@ -1,5 +1,8 @@
 //! The state of one translation: what has been found out, made and named on the way.
 
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
 use crate::catalog::{AttNum, Catalog, Oid, Outcome, Problem};
 
 use super::{Output, Remarks, Settings, Step, Tie, Translator, Variables, WritePlan};
@@ -16,8 +19,16 @@ pub(super) struct Reader<'a> {
     pub named: Vec<Named>,
     /// Depth of views being read, so that one that reads itself ends.
     pub view_depth: usize,
+    /// Something was read that may give another value at another time: an index can't be made of it.
+    pub is_mutable: bool,
+    /// A relation of the system's own is read, of which not every column is known.
+    pub asks_system: bool,
+    /// Inside of EXISTS, where nobody reads the columns.
+    pub in_exists: bool,
     /// What isn't a column may be one of these.
-    pub variables: Option<&'a Variables>,
+    pub variables: Option<Rc<Variables>>,
+    /// Tables that functions read which may see what the statement has written already.
+    pub volatile_reads: BTreeSet<Oid>,
 }
 
 /// A common table expression that later queries may read.
@@ -39,7 +50,13 @@ impl<'a> Reader<'a> {
             writes: Vec::new(),
             named: Vec::new(),
             view_depth: 0,
-            variables: Some(&translator.settings.variables).filter(|variables| !variables.is_empty()),
+            is_mutable: false,
+            asks_system: false,
+            in_exists: false,
+            variables: Some(&translator.settings.variables)
+                .filter(|variables| !variables.is_empty())
+                .map(|variables| Rc::new(variables.clone())),
+            volatile_reads: BTreeSet::new(),
         }
     }
 
@@ -104,6 +121,11 @@ impl<'a> Reader<'a> {
         if !self.remarks.choices.contains(&what) {
             self.remarks.choices.push(what);
         }
+    }
+
+    /// The server's time zone.
+    pub fn zone(&self) -> &'a str {
+        self.settings().time_zone.as_deref().unwrap_or("UTC")
     }
 
     /// Refuses what depends on the server's time zone where that isn't UTC.

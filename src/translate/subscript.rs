@@ -148,6 +148,7 @@ impl Reader<'_> {
             order.push(format!("{value} {tie}"));
         }
         let ty = match column.ty {
+            Type::Array(_) => return Err(Problem::unsupported("an array of arrays")),
             Type::Unknown => Type::Text,
             ty => ty,
         };

@@ -4,6 +4,9 @@
 //! a name that is a variable's and a column's is ambiguous (42702) unless the body says which is meant.
 
 use super::cast::{Context, convert};
+use pg_query::NodeEnum;
+use pg_query::protobuf::a_const::Val;
+
 use super::typed::{Constant, Typed, physical};
 use crate::catalog::{Catalog, Outcome, Problem, Type};
 use crate::query::quote_literal;
@@ -62,9 +65,24 @@ impl Value {
         Value::read(ty.clone(), &physical(&ty), Some(value.to_string()))
     }
 
+    /// A value that isn't known before rows are read: a column of DuckDB's.
+    pub fn column(sql: impl Into<String>, ty: Type) -> Value {
+        Value { ty, sql: sql.into(), known: None }
+    }
+
+    /// An expression whose value isn't known before rows are read.
+    pub(super) fn of(value: Typed) -> Value {
+        Value { ty: value.ty, sql: value.sql, known: None }
+    }
+
     /// Is it known to be NULL?
     pub fn is_null(&self) -> bool {
         self.known == Some(None)
+    }
+
+    /// Its DuckDB SQL.
+    pub fn sql(&self) -> &str {
+        &self.sql
     }
 
     /// Its text in DuckDB's form; `None` for NULL.
@@ -229,6 +247,21 @@ impl Variables {
 
     pub(super) fn parameter(&self, number: i32) -> Option<&Value> {
         self.positional.iter().find(|(known, _)| *known == number).map(|(_, value)| value)
+    }
+}
+
+/// The text that a query is, where it is nothing but a literal: it is read as a value of the variable's type.
+pub(super) fn literal_of(node: &NodeEnum) -> Option<&str> {
+    let NodeEnum::SelectStmt(select) = node else { return None };
+    let [target] = select.target_list.as_slice() else { return None };
+    let Some(NodeEnum::ResTarget(target)) = &target.node else { return None };
+    let plain = select.from_clause.is_empty() && select.where_clause.is_none() && select.larg.is_none();
+    match target.val.as_deref()?.node.as_ref()? {
+        NodeEnum::AConst(constant) if plain => match &constant.val {
+            Some(Val::Sval(text)) => Some(&text.sval),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

@@ -146,6 +146,7 @@ impl Change {
                     let altered = protobuf::Constraint {
                         conname: altered.conname.clone(),
                         deferrable: altered.deferrable,
+                        initdeferred: altered.initdeferred,
                         ..Default::default()
                     };
                     self.alter_constraint(table, &altered)?;
@@ -163,6 +164,21 @@ impl Change {
                 if !name.is_empty() =>
             {
                 self.attnum(table, name)?;
+            }
+            T::AtEnableTrig | T::AtEnableAlwaysTrig | T::AtDisableTrig => {
+                let enabled = command.subtype() != T::AtDisableTrig;
+                let found = self.catalog.triggers.iter_mut().find(|t| t.table == table && t.name == *name);
+                if let Some(trigger) = found {
+                    trigger.enabled = enabled;
+                } else if !self.catalog.partial {
+                    let relation = &self.catalog.tables[&table].name;
+                    let message = format!("trigger \"{name}\" for table \"{relation}\" does not exist");
+                    return Err(Problem::rejected("42704", message));
+                }
+            }
+            T::AtEnableTrigAll | T::AtEnableTrigUser | T::AtDisableTrigAll | T::AtDisableTrigUser => {
+                let enabled = matches!(command.subtype(), T::AtEnableTrigAll | T::AtEnableTrigUser);
+                self.catalog.triggers.iter_mut().filter(|t| t.table == table).for_each(|t| t.enabled = enabled);
             }
             // Everything else that got a pass is recorded: it leaves rows and names alone.
             _ => {}

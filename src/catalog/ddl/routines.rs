@@ -224,6 +224,7 @@ fn definition(statement: &CreateFunctionStmt, catalog: &Catalog) -> Outcome<Defi
         is_strict: false,
         is_volatile: true,
         body: None,
+        query: None,
     };
     for node in &statement.options {
         let Some(NodeEnum::DefElem(option)) = &node.node else { continue };
@@ -237,7 +238,22 @@ fn definition(statement: &CreateFunctionStmt, catalog: &Catalog) -> Outcome<Defi
             _ => {}
         }
     }
+    let language = statement.options.iter().find_map(|node| match &node.node {
+        Some(NodeEnum::DefElem(option)) if option.defname == "language" => option.arg.as_deref().and_then(tree::string),
+        _ => None,
+    });
+    if language.is_none_or(|language| language.eq_ignore_ascii_case("sql")) {
+        made.query = made.body.as_deref().and_then(only_query);
+    }
     Ok(made)
+}
+
+/// The query that a text is, where it is one.
+fn only_query(text: &str) -> Option<Box<NodeEnum>> {
+    let mut statements = pg_query::parse(text, 0).ok()?.protobuf.stmts;
+    let node = statements.pop()?.stmt?.node?;
+    let is_query = matches!(&node, NodeEnum::SelectStmt(select) if select.into_clause.is_none());
+    (statements.is_empty() && is_query).then(|| Box::new(node))
 }
 
 fn parameter(given: &FunctionParameter, catalog: &Catalog) -> Outcome<Parameter> {

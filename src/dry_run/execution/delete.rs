@@ -9,10 +9,20 @@ use crate::render::count;
 use crate::translate::DeletePlan;
 
 /// A DELETE, ready to be applied.
-pub(super) struct StagedDelete {
+pub(in crate::dry_run) struct StagedDelete {
     table: Oid,
     stage: String,
     rows: u64,
+}
+
+impl StagedDelete {
+    pub(super) fn stage(&self) -> (String, u64) {
+        (self.stage.clone(), self.rows)
+    }
+
+    pub(super) fn with(self, stage: String, rows: u64) -> StagedDelete {
+        StagedDelete { stage, rows, ..self }
+    }
 }
 
 impl Run<'_, '_> {

@@ -11,14 +11,14 @@ use crate::render::count;
 use crate::translate::InsertPlan;
 
 /// An INSERT, ready to be applied.
-pub(super) struct StagedInsert {
+pub(in crate::dry_run) struct StagedInsert {
     pub(super) table: Oid,
     /// Rows that come in: `_r` and every `n<attnum>`.
     pub(super) stage: String,
     pub(super) rows: u64,
     /// Rows that are there already, and get new values.
     pub(super) update: Option<StagedUpdate>,
-    shown: Vec<AttNum>,
+    pub(super) shown: Vec<AttNum>,
 }
 
 impl Run<'_, '_> {

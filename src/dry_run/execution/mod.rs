@@ -54,6 +54,8 @@ pub(super) struct Run<'a, 's> {
     pub(super) touched: Vec<Touched>,
     /// Rows that come in are numbered as they are written down, not by their values.
     pub(super) keeps_order: bool,
+    /// Statements that this one runs inside of: their temporary tables are still needed.
+    pub(super) level: usize,
 }
 
 /// Rows that a statement wrote.
@@ -68,10 +70,32 @@ pub(super) struct Touched {
 }
 
 /// A write that is staged and not yet applied.
-enum Staged {
+pub(super) enum Staged {
+    /// UPDATE
     Update(update::StagedUpdate),
+    /// DELETE
     Delete(delete::StagedDelete),
+    /// INSERT
     Insert(insert::StagedInsert),
+}
+
+impl Staged {
+    /// Its temporary table, and the rows in it.
+    pub(super) fn stage(&self) -> (String, u64) {
+        match self {
+            Staged::Update(update) => (update.stage.clone(), update.rows),
+            Staged::Delete(delete) => delete.stage(),
+            Staged::Insert(insert) => (insert.stage.clone(), insert.rows),
+        }
+    }
+
+    /// Columns that an UPDATE writes.
+    pub(super) fn columns(&self) -> Vec<AttNum> {
+        match self {
+            Staged::Update(update) => update.columns.clone(),
+            _ => Vec::new(),
+        }
+    }
 }
 
 impl<'a> Run<'a, '_> {
@@ -88,14 +112,36 @@ impl<'a> Run<'a, '_> {
         }
         staged.push((self.stage(plan, alternative)?, true));
         for (write, main) in staged {
-            match write {
-                Staged::Update(update) => self.apply_update(update, main)?,
-                Staged::Delete(delete) => self.apply_delete(&delete, main)?,
-                Staged::Insert(insert) => self.apply_insert(insert, main)?,
-            }
+            self.apply_one(write, main)?;
         }
-        self.note_triggers(plan);
         Ok(())
+    }
+
+    fn apply_one(&mut self, write: Staged, main: bool) -> Ran<()> {
+        match write {
+            Staged::Update(update) => self.apply_update(update, main),
+            Staged::Delete(delete) => self.apply_delete(&delete, main),
+            Staged::Insert(insert) => self.apply_insert(insert, main),
+        }
+    }
+
+    /// Stages a write by itself; [`Run::apply`] carries it out.
+    pub(super) fn stage_main(&mut self, plan: &WritePlan, alternative: Option<&WritePlan>) -> Ran<Staged> {
+        self.stage(plan, alternative)
+    }
+
+    /// Carries out what was staged.
+    pub(super) fn apply(&mut self, staged: Staged) -> Ran<()> {
+        self.apply_one(staged, true)
+    }
+
+    /// The same write with other rows.
+    pub(super) fn restaged(&mut self, staged: Staged, stage: String, rows: u64, columns: Vec<AttNum>) -> Ran<Staged> {
+        Ok(match staged {
+            Staged::Update(update) => Staged::Update(self.finish_update(update.table, stage, rows, columns)?),
+            Staged::Delete(delete) => Staged::Delete(delete.with(stage, rows)),
+            Staged::Insert(insert) => Staged::Insert(insert::StagedInsert { stage, rows, ..insert }),
+        })
     }
 
     /// Computes values that need no row, for the errors they may end in.
@@ -145,21 +191,9 @@ impl<'a> Run<'a, '_> {
         }
     }
 
-    fn note_triggers(&mut self, plan: &WritePlan) {
-        let table = table_of(plan);
-        let names: Vec<&str> =
-            self.catalog.triggers.iter().filter(|t| t.table == table).map(|t| t.name.as_str()).collect();
-        if !names.is_empty() {
-            self.report.notes.push(format!(
-                "The table has triggers that aren't rehearsed: {}. What they write is missing here.",
-                names.join(", ")
-            ));
-        }
-    }
-
     /// A fresh name for a temporary table, which will be dropped at the end.
     pub(super) fn temporary(&mut self) -> String {
-        let name = format!("g{}", self.temporary.len() + 1);
+        let name = format!("g{}_{}", self.level, self.temporary.len() + 1);
         self.temporary.push(name.clone());
         name
     }

@@ -12,7 +12,7 @@ use crate::render::count;
 use crate::translate::UpdatePlan;
 
 /// An UPDATE, ready to be applied.
-pub(super) struct StagedUpdate {
+pub(in crate::dry_run) struct StagedUpdate {
     pub(super) table: Oid,
     pub(super) stage: String,
     pub(super) rows: u64,

@@ -11,7 +11,8 @@ pub(super) fn findings(statement: &StatementReport) -> Vec<Finding> {
     let at = at(statement);
     if let Some(error) = &statement.error {
         let rows = error.rows.unwrap_or(1);
-        let message = format!("{at} fails: {} ({}).", error.message, error.sqlstate);
+        let fails = if error.own { "is stopped by its author's own check" } else { "fails" };
+        let message = format!("{at} {fails}: {} ({}).", error.message, error.sqlstate);
         let action =
             error.hint.clone().unwrap_or_else(|| "Correct the statement, or the rows it stumbles over.".to_owned());
         let samples = error.samples.clone();
@@ -24,7 +25,8 @@ pub(super) fn findings(statement: &StatementReport) -> Vec<Finding> {
         found.push(finding);
     }
     if let Some(unsupported) = &statement.unsupported {
-        let endless = unsupported.what.contains("never ends") || unsupported.what.contains("row budget");
+        let steps = unsupported.what.contains("step budget");
+        let endless = steps || unsupported.what.contains("never ends") || unsupported.what.contains("row budget");
         let (id, severity) =
             if endless { ("row-budget", Severity::Error) } else { ("statement-unsupported", Severity::Warning) };
         let tables = if unsupported.tables.is_empty() {
@@ -33,7 +35,9 @@ pub(super) fn findings(statement: &StatementReport) -> Vec<Finding> {
             format!("From here on the rows of {} can't be told", unsupported.tables.join(", "))
         };
         let message = format!("{at} wasn't rehearsed: {}. {tables}.", unsupported.what);
-        let action = if endless {
+        let action = if steps {
+            "Bound the loop, or raise --step-budget."
+        } else if endless {
             "Bound the recursion, or raise --row-budget."
         } else {
             "Rehearse this statement on a copy of the server."

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use pg_query::NodeEnum;
+use pg_query::protobuf::a_const::Val;
 use pg_query::protobuf::{Node, SelectStmt};
 
 use super::Session;
@@ -18,7 +19,7 @@ use crate::dry_run::report::{StatementReport, Verdict};
 use crate::migration::Statement;
 use crate::plpgsql::parse;
 use crate::plpgsql::run::{Answer, Command, Done, Host, Interpreter, is_interpreted};
-use crate::plpgsql::tree::Level;
+use crate::plpgsql::tree::{Kind, Level};
 use crate::render::count;
 use crate::translate::{Tie, Translator, Variables, WritePlan};
 
@@ -40,7 +41,7 @@ struct Sums {
 }
 
 /// A session that a body runs on.
-struct Bodied<'a, 's> {
+pub(super) struct Bodied<'a, 's> {
     session: &'a mut Session<'s>,
     statement: &'a Statement,
     report: &'a mut StatementReport,
@@ -48,7 +49,7 @@ struct Bodied<'a, 's> {
 }
 
 /// A point within a body.
-struct Point {
+pub(super) struct Point {
     session: super::points::Point,
     sums: Sums,
 }
@@ -73,6 +74,7 @@ impl Session<'_> {
     /// Runs a statement that runs a body; what it did is undone where it fails.
     pub(super) fn run_body(&mut self, statement: &Statement, report: &mut StatementReport) -> Ran<Verdict> {
         let point = self.set_point();
+        self.raised = false;
         self.bodies += 1;
         let done = self.run_within(statement, report);
         self.bodies -= 1;
@@ -86,7 +88,7 @@ impl Session<'_> {
 
     fn run_within(&mut self, statement: &Statement, report: &mut StatementReport) -> Ran<Verdict> {
         let budget = self.options.step_budget;
-        let mut host = Bodied { session: self, statement, report, sums: Sums::default() };
+        let mut host = Bodied::new(self, statement, report);
         let mut interpreter = Interpreter::new(&mut host, budget);
         let prepared = match &statement.node {
             NodeEnum::DoStmt(block) => interpreter.inline_block(block).map(|()| None),
@@ -98,7 +100,7 @@ impl Session<'_> {
         let prepared = match prepared {
             Ok(prepared) => prepared,
             Err(halt) => {
-                self.raised = raised;
+                self.raised |= raised;
                 return Err(located(halt, statement, failed_at));
             }
         };
@@ -151,6 +153,28 @@ impl Session<'_> {
         }
     }
 
+    /// A function in PL/pgSQL that only returns an expression is as good as the query of it.
+    pub(super) fn note_query(&mut self, node: &NodeEnum) {
+        if !matches!(node, NodeEnum::CreateFunctionStmt(_)) {
+            return;
+        }
+        let Some(function) = self.catalog.functions.last_mut() else { return };
+        let Some(definition) = function.definition.as_mut().filter(|_| function.language == "plpgsql") else { return };
+        let names: Vec<String> = definition.parameters.iter().map(|parameter| parameter.name.clone()).collect();
+        let Some(Ok(body)) = definition.body.as_ref().map(|text| parse::body(text, &names, parse::Kind::Scalar)) else {
+            return;
+        };
+        let block = &body.block;
+        let value = matches!(definition.gives, Gives::Value(_)) && !definition.is_set;
+        if value
+            && block.declarations.is_empty()
+            && block.handlers.is_empty()
+            && let [crate::plpgsql::tree::Statement { kind: Kind::Return(Some(sql)), .. }] = block.body.as_slice()
+        {
+            std::sync::Arc::make_mut(definition).query = Some(Box::new(sql.node.clone()));
+        }
+    }
+
     /// Tables whose rows can't be told, among those that a plan reads.
     fn expect_reliable(&self, reads: impl Iterator<Item = Oid>) -> Outcome<()> {
         for table in reads {
@@ -164,6 +188,43 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// A question to the system's catalogs about a name that a statement which couldn't be rehearsed speaks of has no answer.
+    fn expect_told(&self, query: &NodeEnum) -> Outcome<()> {
+        let left: Vec<&StatementReport> = self
+            .reports
+            .iter()
+            .filter(|report| report.verdict == Verdict::Unsupported && !report.rolled_back)
+            .collect();
+        if left.is_empty() {
+            return Ok(());
+        }
+        let (mut asks_system, mut names) = (false, Vec::new());
+        let node = Node { node: Some(query.clone()) };
+        tree::walk(&node, &mut |node| match node {
+            NodeEnum::RangeVar(relation) => {
+                asks_system |= relation.relname.starts_with("pg_")
+                    || ["pg_catalog", "information_schema"].contains(&relation.schemaname.as_str());
+            }
+            NodeEnum::AConst(constant) => {
+                if let Some(Val::Sval(text)) = &constant.val {
+                    names.push(text.sval.to_lowercase());
+                }
+            }
+            _ => {}
+        });
+        let spoken = |report: &StatementReport| {
+            let sql = report.sql.to_lowercase();
+            names.iter().any(|name| name.len() > 2 && name != "public" && sql.contains(name))
+        };
+        match left.iter().find(|report| asks_system && spoken(report)) {
+            Some(report) => Err(Problem::unsupported(format!(
+                "a question about what statement {} may have made, which couldn't be rehearsed,",
+                report.index
+            ))),
+            None => Ok(()),
+        }
+    }
+
     fn answer(&mut self, query: &NodeEnum, into: &[Type], most: usize, report: &mut StatementReport) -> Ran<Answer> {
         let settled = match query {
             NodeEnum::SelectStmt(select) => self.settle_select(select, report)?,
@@ -171,6 +232,13 @@ impl Session<'_> {
         };
         let settled = settled.map(|select| NodeEnum::SelectStmt(Box::new(select)));
         let query = settled.as_ref().unwrap_or(query);
+        let settled = match query {
+            NodeEnum::SelectStmt(select) => self.settle_select(select, report)?,
+            _ => None,
+        };
+        let settled = settled.map(|select| NodeEnum::SelectStmt(Box::new(select)));
+        let query = settled.as_ref().unwrap_or(query);
+        self.expect_told(query)?;
         let translator = Translator { catalog: &self.catalog, settings: &self.settings, tie: Tie::Least };
         let plan = translator.select_into(query, into)?;
         let open = !plan.remarks.choices.is_empty() && plan.remarks.volatile.is_empty();
@@ -214,6 +282,9 @@ impl Session<'_> {
         let (Some(relation), Some(returning)) = (relation, list) else {
             return Err(Problem::rejected("42601", "INTO used with a command that cannot return data").into());
         };
+        if super::triggers::meets_triggers(command.node, &self.catalog) {
+            return Err(Problem::unsupported("RETURNING on a table with triggers").into());
+        }
         let (plan, other) = self.write_plans(command.node)?;
         let table = execution::table_of(&plan);
         report.table = self.table_name(table);
@@ -333,6 +404,7 @@ impl Host for Bodied<'_, '_> {
 
     fn go_back(&mut self, point: Point) -> Ran<()> {
         self.sums = point.sums;
+        self.session.raised = false;
         self.session.go_back(&point.session)?;
         self.session.release(point.session)
     }
@@ -375,6 +447,25 @@ impl Host for Bodied<'_, '_> {
 
     fn pause(&self) -> Ran<()> {
         Ok(crate::ui::check_interrupt()?)
+    }
+}
+
+impl<'a, 's> Bodied<'a, 's> {
+    pub(super) fn new(
+        session: &'a mut Session<'s>,
+        statement: &'a Statement,
+        report: &'a mut StatementReport,
+    ) -> Bodied<'a, 's> {
+        Bodied { session, statement, report, sums: Sums::default() }
+    }
+
+    /// What was done, in a sentence, beside the figures of the statement itself.
+    pub(super) fn told_of(self, who: &str, rounds: u64) {
+        let mut own = StatementReport::default();
+        self.sums.tell(&mut own, rounds);
+        for note in own.notes {
+            self.report.notes.push(note.replacen("Its body", who, 1));
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! Input: a snapshot, statements. Output: a [`StatementReport`] for each, and a state that can be asked. Invariants: what the server
 //! takes back at an error is taken back here, by starting again from the snapshot with the statements that were committed; a
 //! statement that can't be told leaves its tables marked, and every later statement that reads them is named.
-//! Left out: SAVEPOINT, two-phase commit.
+//! Left out: two-phase commit.
 
 mod batch;
 mod binding;
@@ -15,6 +15,7 @@ mod sequences;
 mod statement;
 mod taint;
 mod transaction;
+mod triggers;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -107,6 +108,10 @@ pub struct Session<'s> {
     pub(super) recognition: Recognition,
     /// Which statement made what.
     pub(super) provenance: Provenance,
+    /// Savepoints of the transaction under way, the last one last.
+    savepoints: Vec<transaction::Savepoint>,
+    /// Writes under way whose triggers run.
+    nesting: usize,
     /// Bodies under way.
     bodies: usize,
     /// The error under way is one that the migration raises itself.
@@ -147,6 +152,11 @@ impl<'s> Session<'s> {
         let engine = Engine::attach(snapshot.connection(), name)?;
         let statements = migrations.iter().flat_map(|migration| &migration.statements);
         let outlook: Vec<String> = statements.map(|statement| statement.sql.to_lowercase()).collect();
+        let zone = match &manifest.source {
+            Source::Postgres(server) => server.time_zone.as_str(),
+            Source::Synthetic { .. } | Source::Empty => "UTC",
+        };
+        engine.set_zone(zone)?;
         let store = Store::new(engine, snapshot, base.clone(), &outlook.join("\n"));
         let (time_zone, collation) = match &manifest.source {
             Source::Postgres(server) => (Some(server.time_zone.clone()), server.collation.clone()),
@@ -179,6 +189,8 @@ impl<'s> Session<'s> {
             ended: 0,
             recognition: Recognition::default(),
             provenance: Provenance::default(),
+            savepoints: Vec::new(),
+            nesting: 0,
             bodies: 0,
             raised: false,
         })

@@ -16,17 +16,52 @@ impl Session<'_> {
     /// Marks the tables that a statement may have written; returns their names.
     pub(super) fn taint(&mut self, statement: &Statement) -> Vec<String> {
         let target = match &statement.node {
-            NodeEnum::SelectStmt(select) if select.into_clause.is_none() => return Vec::new(),
+            NodeEnum::SelectStmt(select) if select.into_clause.is_none() => {
+                let bodies = self.bodies_named(&statement.sql);
+                return self.mark(self.mentioned(&bodies), statement);
+            }
             NodeEnum::InsertStmt(insert) => insert.relation.as_ref(),
             NodeEnum::UpdateStmt(update) => update.relation.as_ref(),
             NodeEnum::DeleteStmt(delete) => delete.relation.as_ref(),
             _ => None,
         };
-        let tables = match target {
+        let mut tables = match target {
             Some(relation) => self.named(relation),
             // Anything it names may have been written: a DO block, a function, a form of DDL that isn't read.
             None => self.mentioned(&statement.sql),
         };
+        // So may what its functions and its table's triggers name.
+        let mut bodies = self.bodies_named(&statement.sql);
+        for trigger in self.catalog.triggers.iter().filter(|trigger| tables.contains(&trigger.table)) {
+            bodies.push_str(&self.bodies_named(&trigger.sql));
+        }
+        tables.extend(self.mentioned(&bodies));
+        self.mark(tables, statement)
+    }
+
+    /// The texts of the functions that a text names, and of those that they name.
+    fn bodies_named(&self, sql: &str) -> String {
+        let mut text = sql.to_lowercase();
+        let mut bodies = String::new();
+        let mut taken = BTreeSet::new();
+        loop {
+            let next = self
+                .catalog
+                .functions
+                .iter()
+                .enumerate()
+                .find(|(at, function)| !taken.contains(at) && text.contains(&function.name.to_lowercase()));
+            let Some((at, function)) = next else { return bodies };
+            taken.insert(at);
+            if let Some(body) = function.definition.as_ref().and_then(|definition| definition.body.as_ref()) {
+                text.push_str(&body.to_lowercase());
+                bodies.push_str(body);
+                bodies.push('\n');
+            }
+        }
+    }
+
+    fn mark(&mut self, tables: BTreeSet<Oid>, statement: &Statement) -> Vec<String> {
         for &table in &tables {
             self.unreliable.entry(table).or_insert(statement.index);
         }

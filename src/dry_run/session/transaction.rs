@@ -11,6 +11,7 @@ use pg_query::protobuf::TransactionStmtKind;
 
 use anyhow::Result;
 
+use super::points::Point;
 use super::{Sent, Session, broken};
 use crate::catalog::Problem;
 use crate::dry_run::engine::Ran;
@@ -41,6 +42,14 @@ pub(super) enum Block {
     Explicit,
     /// After an error in a block.
     Failed,
+}
+
+/// SAVEPOINT
+pub(super) struct Savepoint {
+    name: String,
+    point: Point,
+    /// Statements of the transaction that ran before it.
+    open: usize,
 }
 
 impl Session<'_> {
@@ -104,7 +113,10 @@ impl Session<'_> {
                 }
                 self.abort_or_break()?;
             }
-            _ => return Err(Problem::unsupported("SAVEPOINT and two-phase commit").into()),
+            TransactionStmtKind::TransStmtSavepoint => self.savepoint(&statement.savepoint_name)?,
+            TransactionStmtKind::TransStmtRollbackTo => self.roll_back_to(&statement.savepoint_name)?,
+            TransactionStmtKind::TransStmtRelease => self.release_savepoint(&statement.savepoint_name)?,
+            _ => return Err(Problem::unsupported("two-phase commit").into()),
         }
         // After COMMIT, the rest of a file is a transaction of its own.
         if self.block == Block::None && self.options.transactions == Transactions::PerFile {
@@ -117,7 +129,8 @@ impl Session<'_> {
     pub(super) fn refuses(&self, statement: &Statement) -> bool {
         let ends = match &statement.node {
             NodeEnum::TransactionStmt(node) => {
-                matches!(node.kind(), TransactionStmtKind::TransStmtCommit | TransactionStmtKind::TransStmtRollback)
+                use TransactionStmtKind::{TransStmtCommit, TransStmtRollback, TransStmtRollbackTo};
+                matches!(node.kind(), TransStmtCommit | TransStmtRollback | TransStmtRollbackTo)
             }
             _ => false,
         };
@@ -144,6 +157,8 @@ impl Session<'_> {
     pub(super) fn fail(&mut self) -> Result<()> {
         let goes_on = self.options.transactions == Transactions::None;
         match self.block {
+            // A savepoint may still be gone back to.
+            Block::Explicit if goes_on && !self.savepoints.is_empty() => self.block = Block::Failed,
             Block::Explicit if goes_on => {
                 // The block lasts until ROLLBACK, but what it did is lost already.
                 self.abort()?;
@@ -158,7 +173,65 @@ impl Session<'_> {
         Ok(())
     }
 
+    fn expect_block(&self, command: &str) -> Ran<()> {
+        match self.block {
+            Block::Explicit | Block::Failed => Ok(()),
+            Block::None | Block::Implicit => {
+                let words = format!("{command} can only be used in transaction blocks");
+                Err(Problem::rejected("25P01", words).into())
+            }
+        }
+    }
+
+    fn savepoint(&mut self, name: &str) -> Ran<()> {
+        self.expect_block("SAVEPOINT")?;
+        let point = self.set_point();
+        self.savepoints.push(Savepoint { name: name.to_owned(), point, open: self.open.len() });
+        Ok(())
+    }
+
+    fn find_savepoint(&self, name: &str) -> Ran<usize> {
+        let found = self.savepoints.iter().rposition(|savepoint| savepoint.name == name);
+        let missing = || Problem::rejected("3B001", format!("savepoint \"{name}\" does not exist"));
+        Ok(found.ok_or_else(missing)?)
+    }
+
+    fn roll_back_to(&mut self, name: &str) -> Ran<()> {
+        self.expect_block("ROLLBACK TO SAVEPOINT")?;
+        let at = self.find_savepoint(name)?;
+        for later in self.savepoints.split_off(at + 1) {
+            self.release(later.point)?;
+        }
+        if let Some(savepoint) = self.savepoints.pop() {
+            self.go_back(&savepoint.point)?;
+            for sent in self.open.split_off(savepoint.open) {
+                self.reports[sent.reports.clone()].iter_mut().for_each(|report| report.rolled_back = true);
+            }
+            self.savepoints.push(savepoint);
+        }
+        self.block = Block::Explicit;
+        Ok(())
+    }
+
+    fn release_savepoint(&mut self, name: &str) -> Ran<()> {
+        self.expect_block("RELEASE SAVEPOINT")?;
+        let at = self.find_savepoint(name)?;
+        for savepoint in self.savepoints.split_off(at) {
+            self.release(savepoint.point)?;
+        }
+        Ok(())
+    }
+
+    /// The end of a transaction ends its savepoints.
+    fn forget_savepoints(&mut self) {
+        while let Some(savepoint) = self.savepoints.pop() {
+            // What was kept for it is only in the way; that it can't be dropped harms nobody.
+            let _ = self.release(savepoint.point);
+        }
+    }
+
     fn commit(&mut self) {
+        self.forget_savepoints();
         self.committed.append(&mut self.open);
         self.unreliable_before = self.unreliable.clone();
         self.ended += 1;
@@ -172,6 +245,7 @@ impl Session<'_> {
 
     /// Back to the last commit: from the snapshot, with the committed statements run again.
     fn abort(&mut self) -> Result<()> {
+        self.forget_savepoints();
         let undone = std::mem::take(&mut self.open);
         self.ended += 1;
         self.block = Block::None;

@@ -122,6 +122,8 @@ impl<H: Host> Interpreter<'_, H> {
                 let arguments = self.arguments(&function, &call, frame)?;
                 let value = match self.call(&function, arguments)? {
                     Given::Value(value) => value,
+                    // void is an empty text, and in SQL NULL.
+                    Given::Nothing if function.language == "sql" => Value::null(Type::Text),
                     Given::Nothing => Value::text_of(""),
                     _ => {
                         let words = format!("the row that {}() gives, as a value,", function.name);
@@ -261,6 +263,24 @@ impl<H: Host> Interpreter<'_, H> {
             return Ok(None);
         };
         let Some(function) = self.meant(call)? else { return Ok(None) };
+        // The translation reads it in place, whatever its arguments are.
+        if function.definition.as_ref().is_some_and(|definition| definition.query.is_some()) {
+            return Ok(None);
+        }
+        let names_columns = call.args.iter().any(|argument| {
+            let mut found = false;
+            tree::walk(argument, &mut |node| {
+                if let NodeEnum::ColumnRef(column) = node {
+                    let path = tree::strings(&column.fields);
+                    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+                    found |= !matches!(frame.variables.find(&path), Ok(Some(_)));
+                }
+            });
+            found
+        });
+        if names_columns {
+            return Err(Problem::unsupported(format!("{}() of columns, in FROM,", function.name)).into());
+        }
         if item.ordinality || !item.coldeflist.is_empty() {
             return Err(Problem::unsupported(format!("this form of {}() in FROM", function.name)).into());
         }

@@ -210,7 +210,10 @@ impl<H: Host> Interpreter<'_, H> {
                     let most = if definition.is_set { super::loops::ALL } else { 1 };
                     Some(self.ask(&sql.node, frame, &types, most)?)
                 }
-                node => self.run_command(node, &sql.text, Some(&types), frame)?.returned,
+                node => {
+                    let wanted = super::statements::has_returning(node).then_some(types.as_slice());
+                    self.run_command(node, &sql.text, wanted, frame)?.returned
+                }
             };
         }
         let answer = match (&definition.gives, last) {

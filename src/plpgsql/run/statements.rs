@@ -342,7 +342,7 @@ fn writes(node: &NodeEnum) -> bool {
     matches!(node, NodeEnum::InsertStmt(_) | NodeEnum::UpdateStmt(_) | NodeEnum::DeleteStmt(_) | NodeEnum::MergeStmt(_))
 }
 
-fn has_returning(node: &NodeEnum) -> bool {
+pub(super) fn has_returning(node: &NodeEnum) -> bool {
     match node {
         NodeEnum::InsertStmt(statement) => statement.returning_clause.is_some(),
         NodeEnum::UpdateStmt(statement) => statement.returning_clause.is_some(),

@@ -2,7 +2,7 @@
 //!
 //! Input: a call; the server's tables say which function it means and what its arguments are converted to. Output: DuckDB SQL, by
 //! name and argument types. Invariant: a function that the server has but isn't listed here is refused by name. A function of
-//! the catalog (CREATE FUNCTION) is never run.
+//! the catalog (CREATE FUNCTION) is read where it is nothing but a query, and never run here.
 
 mod aggregate;
 mod array;
@@ -10,9 +10,9 @@ mod builtin;
 pub(super) mod document;
 mod json;
 mod number;
+mod own;
 mod sequence;
 mod text;
-mod time;
 mod window;
 
 use pg_query::NodeEnum;
@@ -22,9 +22,11 @@ use super::cast::{Context, convert};
 use super::expression::{Site, required, words};
 use super::reader::Reader;
 use super::resolve::{Given, Resolved, missing_function};
+use super::system;
 use super::typed::{Family, Typed, family};
 use crate::catalog::pg::{self, Function, Kind};
 use crate::catalog::{Outcome, Problem, Type};
+use crate::query::quote_literal;
 
 /// Is this a call of an aggregate, not used as a window function?
 pub(super) fn is_aggregate(call: &FuncCall) -> bool {
@@ -42,7 +44,7 @@ impl Reader<'_> {
         let path = words(&call.funcname);
         let name = path.last().copied().unwrap_or_default().to_owned();
         if self.is_own(&path) {
-            return self.own_function(&path.join("."));
+            return self.own_function(call, site);
         }
         let inner = match (is_aggregate(call), call.over.is_some()) {
             (true, _) => Site { place: IN_AGGREGATE, ..site.ungrouped() },
@@ -64,7 +66,16 @@ impl Reader<'_> {
         if pg::tables().functions(&name).is_empty() && self.is_of_extension(&name) {
             return self.known_function(&name, given.args);
         }
-        match self.called(&name, given)? {
+        let resolved = self.called(&name, given).map_err(|problem| match problem {
+            // Words like TRIM and OVERLAY stand for functions that are named with their schema.
+            Problem::Rejected(mut error) if path.len() > 1 && error.sqlstate == "42883" => {
+                let (bare, whole) = (format!("function {name}("), format!("function {}(", path.join(".")));
+                error.message = error.message.replacen(&bare, &whole, 1);
+                Problem::Rejected(error)
+            }
+            problem => problem,
+        });
+        match resolved? {
             Resolved::Cast(value, ty) => self.coerce(value, &ty, Context::Explicit, None),
             Resolved::BuiltIn { function, args, result } => {
                 let unknown = self.no_function(&name, &args);
@@ -80,7 +91,8 @@ impl Reader<'_> {
 
     /// The arguments of a call, by place and by name.
     pub(super) fn given(&mut self, call: &FuncCall, site: Site<'_>) -> Outcome<Given> {
-        let mut given = Given { args: Vec::new(), names: Vec::new(), variadic: call.func_variadic };
+        let shown = words(&call.funcname).join(".");
+        let mut given = Given { args: Vec::new(), names: Vec::new(), variadic: call.func_variadic, shown };
         for node in &call.args {
             let node = match &node.node {
                 Some(NodeEnum::NamedArgExpr(named)) => {
@@ -144,6 +156,9 @@ impl Reader<'_> {
             }
             Kind::Window => self.window_call(name, call, args, site),
             Kind::Aggregate | Kind::OrderedSet if call.over.is_some() => self.window_call(name, call, args, site),
+            Kind::OrderedSet if !call.agg_within_group => {
+                misuse(format!("WITHIN GROUP is required for ordered-set aggregate {name}"))
+            }
             Kind::Aggregate | Kind::OrderedSet => {
                 if !site.aggregates {
                     return Err(Problem::rejected("42803", misplaced("aggregate", site.place)));
@@ -154,7 +169,7 @@ impl Reader<'_> {
     }
 
     /// A function of the database's own goes by this name.
-    fn is_own(&self, path: &[&str]) -> bool {
+    pub(super) fn is_own(&self, path: &[&str]) -> bool {
         let catalog = self.catalog();
         let (schema, name) = match path {
             [name] => (None, *name),
@@ -165,10 +180,6 @@ impl Reader<'_> {
             Some(schema) => function.schema == schema,
             None => catalog.search_path.contains(&function.schema),
         })
-    }
-
-    fn own_function(&mut self, name: &str) -> Outcome<Typed> {
-        Err(Problem::unsupported(format!("the function {name}(), which the database defines itself,")))
     }
 
     /// A function of an extension that is there, or may be.
@@ -208,6 +219,20 @@ impl Reader<'_> {
             return Ok(value);
         }
         match (name, args.len()) {
+            ("to_regclass" | "to_regtype", 1) => {
+                let Some(text) = args[0].text() else {
+                    return Err(Problem::unsupported(format!("{name}() of a computed name")));
+                };
+                let (number, ty) = match name {
+                    "to_regclass" => (system::relation_number(text, self.catalog()), "regclass"),
+                    _ => (system::type_number(text, self.catalog()), "regtype"),
+                };
+                if number.is_none() && text.contains("pg_") {
+                    return Err(Problem::unsupported(format!("the system's own {text}")));
+                }
+                let sql = number.map_or_else(|| "CAST(NULL AS VARCHAR)".to_owned(), |number| quote_literal(&number));
+                Ok(Typed::new(sql, Type::Opaque(ty.to_owned())))
+            }
             ("format", n) if n > 0 => self.format(args),
             ("concat", _) => self.concat(args),
             ("concat_ws", n) if n > 1 => self.concat_with_separator(args),
@@ -222,8 +247,6 @@ impl Reader<'_> {
                 self.volatile("random()");
                 Ok(Typed::new("random()", Type::Float8))
             }
-            ("date_trunc", 2) => self.date_trunc(args),
-            ("extract" | "date_part", 2) => self.extract(name, args),
             (name, _) if number::NAMES.contains(&name) => self.number_function(name, args),
             ("cardinality" | "string_to_array" | "trim_array" | "enum_range" | "enum_first" | "enum_last", _) => {
                 self.array_function(name, args)
@@ -267,8 +290,6 @@ pub(super) fn misplaced(kind: &str, place: &str) -> String {
         IN_AGGREGATE => return "aggregate function calls cannot contain window function calls".to_owned(),
         IN_WINDOW => return "window function calls cannot be nested".to_owned(),
         "JOIN/ON" => "JOIN conditions",
-        "DEFAULT" => "DEFAULT expressions",
-        "GENERATED" => "column generation expressions",
         place => place,
     };
     format!("{kind} functions are not allowed in {place}")

@@ -8,6 +8,7 @@ use crate::query::quote_literal;
 use crate::translate::literal;
 use crate::translate::number;
 use crate::translate::reader::Reader;
+use crate::translate::system::is_number;
 use crate::translate::typed::{Family, Typed, base, family};
 
 impl Reader<'_> {
@@ -20,12 +21,17 @@ impl Reader<'_> {
     ) -> Outcome<(Typed, Typed)> {
         let (left, right, _) = self.operands(name, left, right)?;
         let (a, b) = (base(&left.ty), base(&right.ty));
+        if a == Type::Interval && b == Type::Interval {
+            let key = |value: Typed| Typed::new(interval_key(&value.sql), Type::Int8);
+            return Ok((key(left), key(right)));
+        }
         let padded = |ty: &Type| matches!(ty, Type::Char(_)) || *ty == Type::Opaque("bpchar".to_owned());
         if padded(&a) && padded(&b) {
             let trim = |value: Typed| Typed::new(format!("rtrim({}, ' ')", value.sql), Type::Text);
             return Ok((trim(left), trim(right)));
         }
         let agree = match (&a, &b) {
+            (a, b) if is_number(a) && is_number(b) && ["=", "<>"].contains(&name) => true,
             (Type::Opaque(_), Type::Opaque(_)) if a == b => {
                 return Err(Problem::unsupported(format!("a comparison of {}", a.name(self.catalog()))));
             }
@@ -111,7 +117,8 @@ impl Reader<'_> {
             Type::Opaque(_) | Type::Interval | Type::Record => {
                 Err(Problem::unsupported(format!("the order of {} values", ty.name(self.catalog()))))
             }
-            Type::Json => Err(Problem::rejected("42883", "could not identify an ordering operator for type json")),
+            Type::Json => Err(Problem::rejected("42883", "could not identify an ordering operator for type json")
+                .hint("Use an explicit ordering operator or modify the query.")),
             ty => {
                 if family(ty) == Family::Text {
                     self.orders_text();
@@ -128,4 +135,9 @@ fn document_key(value: Typed) -> Typed {
         true => value,
         false => Typed::new(format!("pg_jsonb_sort_key({})", value.sql), value.ty),
     }
+}
+
+/// What an interval is compared by: months of 30 days, days of 24 hours.
+fn interval_key(sql: &str) -> String {
+    format!("CAST(pg_interval_key(CAST({sql} AS VARCHAR)) AS HUGEINT)")
 }

@@ -1,0 +1,362 @@
+//! Row-level triggers: the rows they see, one by one.
+//!
+//! Input: a staged write. Output: a work table with `_r`, `n<attnum>` (the row as it will be) and `o<attnum>` (as it was), and after BEFORE
+//! triggers a new stage made of it.
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{Node, ResTarget, SelectStmt};
+
+use super::{Fired, columns_of, has, stage_of};
+use crate::catalog::{AttNum, Function, Oid, Outcome, Problem, Type};
+use crate::dry_run::engine::Ran;
+use crate::dry_run::execution::Staged;
+use crate::dry_run::report::StatementReport;
+use crate::dry_run::session::Session;
+use crate::dry_run::session::body::Bodied;
+use crate::migration::Statement;
+use crate::plpgsql::run::{Interpreter, Row};
+use crate::translate::{
+    Level, NameConflict, Named, Tie, Translator, Value, Variable, Variables, WritePlan, column_name, physical_type,
+    table_name,
+};
+
+/// Rows written down at once.
+const CHUNK: usize = 500;
+
+/// Rows that triggers see.
+pub(super) struct Work {
+    pub(super) table: Oid,
+    pub(super) columns: Vec<(AttNum, String, Type)>,
+    /// The temporary table.
+    pub(super) name: String,
+    pub(super) has_new: bool,
+    pub(super) has_old: bool,
+}
+
+impl Work {
+    /// NEW and OLD, each field a column of the work table that goes by `w`.
+    pub(super) fn variables(&self) -> Vec<Named> {
+        let row = |name: &str, letter: &str, there: bool| Named {
+            name: name.to_owned(),
+            variable: match there {
+                true => Variable::Row(
+                    self.columns
+                        .iter()
+                        .map(|(attnum, name, ty)| {
+                            (name.clone(), Value::column(format!("w.{letter}{attnum}"), ty.clone()))
+                        })
+                        .collect(),
+                ),
+                false => Variable::Record(None),
+            },
+            not_null: false,
+        };
+        vec![row("new", "n", self.has_new), row("old", "o", self.has_old)]
+    }
+}
+
+/// `SELECT expression`
+fn query_of(node: &Node) -> NodeEnum {
+    let target = ResTarget { val: Some(Box::new(node.clone())), ..ResTarget::default() };
+    NodeEnum::SelectStmt(Box::new(SelectStmt {
+        target_list: vec![Node { node: Some(NodeEnum::ResTarget(Box::new(target))) }],
+        op: pg_query::protobuf::SetOperation::SetopNone as i32,
+        limit_option: pg_query::protobuf::LimitOption::Default as i32,
+        ..SelectStmt::default()
+    }))
+}
+
+impl Session<'_> {
+    /// Keeps a query as a table that lasts as long as the statement.
+    pub(super) fn keep_table(
+        &mut self,
+        sql: &str,
+        kept: &mut Vec<String>,
+        report: &mut StatementReport,
+    ) -> Ran<(String, u64)> {
+        let taken = std::mem::take(kept);
+        let (made, all) = self.on_rows(report, |run| {
+            run.temporary = taken;
+            let made = run.keep(sql)?;
+            Ok((made, std::mem::take(&mut run.temporary)))
+        })?;
+        *kept = all;
+        Ok(made)
+    }
+
+    /// The rows of a staged write as its triggers see them.
+    pub(super) fn work(
+        &mut self,
+        table: Oid,
+        plan: &WritePlan,
+        staged: &Staged,
+        kept: &mut Vec<String>,
+        report: &mut StatementReport,
+    ) -> Ran<Work> {
+        self.store.ensure_all(&self.catalog, table)?;
+        let columns = columns_of(&self.catalog, table);
+        let (has_new, has_old) = has(plan);
+        let (stage, _) = stage_of(staged);
+        let mut list = vec!["s._r AS _r".to_owned()];
+        for (attnum, _, _) in &columns {
+            let column = column_name(*attnum);
+            let staged = match plan {
+                WritePlan::Update(plan) => plan.columns.contains(attnum),
+                _ => true,
+            };
+            if has_new {
+                let value = if staged { format!("s.n{attnum}") } else { format!("t.{column}") };
+                list.push(format!("{value} AS n{attnum}"));
+            }
+            if has_old {
+                list.push(format!("t.{column} AS o{attnum}"));
+            }
+        }
+        let joined = match has_old {
+            true => format!("{stage} AS s JOIN {} AS t ON t._r = s._r", table_name(table)),
+            false => format!("{stage} AS s"),
+        };
+        let (name, _) = self.keep_table(&format!("SELECT {} FROM {joined}", list.join(", ")), kept, report)?;
+        Ok(Work { table, columns, name, has_new, has_old })
+    }
+
+    /// SQL over the work table `w` of an expression over NEW and OLD; nothing where it asks more than that.
+    pub(super) fn over_rows(
+        &mut self,
+        work: &Work,
+        trigger: &Fired,
+        query: &NodeEnum,
+        ty: &Type,
+    ) -> Outcome<Option<String>> {
+        let mut names = self.trigger_variables(trigger, work.table, work.event());
+        names.extend(work.variables());
+        let variables = Variables {
+            levels: vec![Level { label: Some(trigger.function.name.clone()), names }],
+            conflict: NameConflict::Error,
+            positional: Vec::new(),
+        };
+        let before = std::mem::replace(&mut self.settings.variables, variables);
+        let translator = Translator { catalog: &self.catalog, settings: &self.settings, tie: Tie::Least };
+        let plan = translator.select_into(query, std::slice::from_ref(ty));
+        self.settings.variables = before;
+        let plan = plan?;
+        let remarks = &plan.remarks;
+        let alone = plan.steps.is_empty() && remarks.reads.is_empty() && remarks.numbers.is_empty();
+        let sql = match plan.outputs.as_slice() {
+            [output] if alone && remarks.choices.is_empty() => {
+                Some(format!("(SELECT q.{} FROM ({}) AS q)", output.column, plan.sql))
+            }
+            _ => None,
+        };
+        Ok(sql)
+    }
+
+    /// A condition over the work table under which a trigger fires.
+    pub(super) fn firing_condition(&mut self, work: &Work, trigger: &Fired) -> Ran<String> {
+        let Some(when) = trigger.statement.when_clause.as_deref() else { return Ok("true".to_owned()) };
+        match self.over_rows(work, trigger, &query_of(when), &Type::Bool)? {
+            Some(sql) => Ok(format!("coalesce({sql}, false)")),
+            None => Err(Problem::unsupported(format!("the condition of the trigger {}", trigger.name)).into()),
+        }
+    }
+
+    /// A BEFORE trigger on every row it fires for: what it gives back is the row to go on with.
+    pub(super) fn run_before(
+        &mut self,
+        trigger: &Fired,
+        work: &mut Work,
+        kept: &mut Vec<String>,
+        statement: &Statement,
+        report: &mut StatementReport,
+    ) -> Ran<()> {
+        let condition = self.firing_condition(work, trigger)?;
+        if work.has_new && self.run_simple(trigger, work, &condition, kept, report)? {
+            return Ok(());
+        }
+        let (numbers, rows) = self.rows_of_work(work, &condition)?;
+        let calls = rows.into_iter().map(|row| self.call_variables(trigger, work, row)).collect();
+        let given = self.run_function(&trigger.function, calls, statement, report)?;
+        self.put_back(work, &numbers, &given, kept, report)
+    }
+
+    /// An AFTER trigger on every row it fires for.
+    pub(super) fn run_after(
+        &mut self,
+        trigger: &Fired,
+        work: &Work,
+        statement: &Statement,
+        report: &mut StatementReport,
+    ) -> Ran<()> {
+        let condition = self.firing_condition(work, trigger)?;
+        let (_, rows) = self.rows_of_work(work, &condition)?;
+        let calls = rows.into_iter().map(|row| self.call_variables(trigger, work, row)).collect();
+        self.run_function(&trigger.function, calls, statement, report)?;
+        Ok(())
+    }
+
+    fn call_variables(&self, trigger: &Fired, work: &Work, (new, old): (Option<Row>, Option<Row>)) -> Vec<Named> {
+        let mut names = self.trigger_variables(trigger, work.table, work.event());
+        for (name, row) in [("new", new), ("old", old)] {
+            let variable = row.map_or(Variable::Record(None), Variable::Row);
+            names.push(Named { name: name.to_owned(), variable, not_null: false });
+        }
+        names
+    }
+
+    /// Runs a trigger function once for each set of variables.
+    pub(super) fn run_function(
+        &mut self,
+        function: &Function,
+        calls: Vec<Vec<Named>>,
+        statement: &Statement,
+        report: &mut StatementReport,
+    ) -> Ran<Vec<Option<Row>>> {
+        let budget = self.options.step_budget;
+        let mut given = Vec::new();
+        self.nesting += 1;
+        let mut host = Bodied::new(self, statement, report);
+        let mut interpreter = Interpreter::new(&mut host, budget);
+        let mut ended = Ok(());
+        for names in calls {
+            match interpreter.trigger(function, names) {
+                Ok(row) => given.push(row),
+                Err(halt) => {
+                    ended = Err(halt);
+                    break;
+                }
+            }
+        }
+        let (raised, rounds) = (interpreter.raised, interpreter.rounds);
+        host.told_of(&format!("The trigger function {}()", function.name), rounds);
+        self.nesting -= 1;
+        self.raised = raised && ended.is_err();
+        ended.map(|()| given)
+    }
+
+    /// The rows of the work table that fulfil a condition, in order, with their numbers.
+    #[allow(clippy::type_complexity, reason = "numbers beside pairs of rows")]
+    fn rows_of_work(&mut self, work: &Work, condition: &str) -> Ran<(Vec<i64>, Vec<(Option<Row>, Option<Row>)>)> {
+        let mut list = vec!["w._r".to_owned()];
+        for (letter, there) in [("n", work.has_new), ("o", work.has_old)] {
+            for (attnum, _, _) in work.columns.iter().filter(|_| there) {
+                list.push(format!("typeof(w.{letter}{attnum}), CAST(w.{letter}{attnum} AS VARCHAR)"));
+            }
+        }
+        let sql = format!("SELECT {} FROM {} AS w WHERE {condition} ORDER BY w._r", list.join(", "), work.name);
+        let mut numbers = Vec::new();
+        let rows = self.store.engine.rows(&sql, |row| {
+            let mut at = 1;
+            let mut read = |there: bool| -> duckdb::Result<Option<Row>> {
+                if !there {
+                    return Ok(None);
+                }
+                let mut fields = Vec::new();
+                for (_, name, ty) in &work.columns {
+                    let held_as: String = row.get(at)?;
+                    fields.push((name.clone(), Value::read(ty.clone(), &held_as, row.get(at + 1)?)));
+                    at += 2;
+                }
+                Ok(Some(fields))
+            };
+            let pair = (read(work.has_new)?, read(work.has_old)?);
+            numbers.push(row.get::<_, i64>(0)?);
+            Ok(pair)
+        })?;
+        Ok((numbers, rows))
+    }
+
+    /// Puts what a trigger gave back into the work table; rows it gave none for are gone.
+    fn put_back(
+        &mut self,
+        work: &mut Work,
+        numbers: &[i64],
+        given: &[Option<Row>],
+        kept: &mut Vec<String>,
+        report: &mut StatementReport,
+    ) -> Ran<()> {
+        if numbers.is_empty() {
+            return Ok(());
+        }
+        let mut types = vec![("_r".to_owned(), "BIGINT".to_owned()), ("stays".to_owned(), "BOOLEAN".to_owned())];
+        if work.has_new {
+            for (attnum, _, ty) in &work.columns {
+                types.push((format!("n{attnum}"), physical_type(ty)?));
+            }
+        }
+        let columns: Vec<String> = types.iter().map(|(name, ty)| format!("CAST({name} AS {ty}) AS {name}")).collect();
+        let names: Vec<&str> = types.iter().map(|(name, _)| name.as_str()).collect();
+        let mut parts = Vec::new();
+        for (numbers, given) in numbers.chunks(CHUNK).zip(given.chunks(CHUNK)) {
+            let mut rows = Vec::new();
+            for (number, row) in numbers.iter().zip(given) {
+                let mut values = vec![number.to_string(), row.is_some().to_string()];
+                for at in 0..names.len() - 2 {
+                    let value = row.as_ref().and_then(|row| row.get(at));
+                    values.push(value.map_or_else(|| "NULL".to_owned(), |(_, value)| value.sql().to_owned()));
+                }
+                rows.push(format!("({})", values.join(", ")));
+            }
+            parts.push(format!(
+                "SELECT {} FROM (VALUES {}) AS v({})",
+                columns.join(", "),
+                rows.join(", "),
+                names.join(", ")
+            ));
+        }
+        let (returned, _) = self.keep_table(&parts.join(" UNION ALL "), kept, report)?;
+        let mut list = vec!["w._r".to_owned()];
+        for (attnum, _, _) in &work.columns {
+            if work.has_new {
+                list.push(format!("CASE WHEN v._r IS NULL THEN w.n{attnum} ELSE v.n{attnum} END AS n{attnum}"));
+            }
+            if work.has_old {
+                list.push(format!("w.o{attnum}"));
+            }
+        }
+        let sql = format!(
+            "SELECT {} FROM {} AS w LEFT JOIN {returned} AS v ON v._r = w._r WHERE coalesce(v.stays, true)",
+            list.join(", "),
+            work.name
+        );
+        work.name = self.keep_table(&sql, kept, report)?.0;
+        Ok(())
+    }
+
+    /// The write with the rows that BEFORE triggers have left.
+    pub(super) fn restage(
+        &mut self,
+        staged: Staged,
+        work: &Work,
+        kept: &mut Vec<String>,
+        report: &mut StatementReport,
+    ) -> Ran<Staged> {
+        // An UPDATE writes what its triggers have changed as well.
+        let mut columns = staged.columns();
+        if work.has_new && work.has_old {
+            for (attnum, _, _) in &work.columns {
+                if !columns.contains(attnum) {
+                    let (name, n, o) = (&work.name, format!("n{attnum}"), format!("o{attnum}"));
+                    let sql = format!("SELECT count(*) FROM {name} WHERE {n} IS DISTINCT FROM {o}");
+                    if self.store.engine.count(&sql)? > 0 {
+                        columns.push(*attnum);
+                    }
+                }
+            }
+        }
+        let list: Vec<String> = match (work.has_new, work.has_old) {
+            (false, _) => Vec::new(),
+            (true, true) => columns.iter().map(|c| format!(", n{c}")).collect(),
+            (true, false) => work.columns.iter().map(|(c, _, _)| format!(", n{c}")).collect(),
+        };
+        let sql = format!("SELECT _r{} FROM {}", list.concat(), work.name);
+        let (stage, rows) = self.keep_table(&sql, kept, report)?;
+        let taken = std::mem::take(kept);
+        let (staged, all) = self.on_rows(report, |run| {
+            run.temporary = taken;
+            let staged = run.restaged(staged, stage, rows, columns)?;
+            Ok((staged, std::mem::take(&mut run.temporary)))
+        })?;
+        *kept = all;
+        Ok(staged)
+    }
+}

@@ -1,0 +1,150 @@
+//! The system's own relations, as far as migrations ask them: answered from the catalog.
+//!
+//! Input: a name of `pg_catalog` or `information_schema`. Output: its rows as SQL. Invariants: a row is there exactly where the server has
+//! one (where names are the server's to make up, theirs stand for it); what a snapshot doesn't list is refused, never taken as absent;
+//! numbers of objects are our own, so that they can be compared with each other and nothing else. Left out: most columns; asking for
+//! one of those is refused.
+
+mod objects;
+mod schema;
+
+use super::Output;
+use crate::catalog::{Catalog, Outcome, Problem, Type};
+use crate::query::quote_literal;
+
+/// Types that hold numbers of objects.
+const NUMBERS: &[&str] = &["oid", "regclass", "regtype", "regnamespace"];
+
+/// Is it a number of an object?
+pub(super) fn is_number(ty: &Type) -> bool {
+    matches!(ty, Type::Opaque(name) if NUMBERS.contains(&name.as_str()))
+}
+
+/// A relation as rows of constants.
+struct Rows {
+    columns: Vec<(&'static str, Type)>,
+    rows: Vec<Vec<String>>,
+}
+
+/// The SQL of a system relation and its columns, where it is one of those known here.
+///
+/// # Errors
+/// What the snapshot doesn't list.
+pub(super) fn relation(catalog: &Catalog, schema: Option<&str>, name: &str) -> Outcome<Option<(String, Vec<Output>)>> {
+    let unlisted = matches!(
+        (schema, name),
+        (None | Some("pg_catalog"), "pg_proc" | "pg_trigger" | "pg_policies" | "pg_extension" | "pg_views")
+            | (Some("information_schema"), "routines" | "triggers" | "views")
+    );
+    if unlisted && catalog.partial {
+        return Err(Problem::unsupported(format!("the system view {name}, whose objects a snapshot doesn't list,")));
+    }
+    let rows = match schema {
+        None | Some("pg_catalog") => objects::relation(catalog, name),
+        Some("information_schema") => schema::relation(catalog, name),
+        _ => None,
+    };
+    Ok(rows.map(view))
+}
+
+/// The number of the relation that a text names, as `regclass` reads it.
+pub(super) fn relation_number(text: &str, catalog: &Catalog) -> Option<String> {
+    let names = names_of(text)?;
+    let found = match names.as_slice() {
+        [name] => catalog.find_relation(None, name),
+        [schema, name] => catalog.find_relation(Some(schema), name),
+        _ => None,
+    };
+    found.map(|(_, oid)| oid.to_string())
+}
+
+/// The same of a type.
+pub(super) fn type_number(text: &str, catalog: &Catalog) -> Option<String> {
+    match Type::parse(text, catalog).ok()? {
+        Type::Enum(oid) => Some(oid.to_string()),
+        ty => Some(format!("type {}", ty.base_name(catalog))),
+    }
+}
+
+fn names_of(text: &str) -> Option<Vec<String>> {
+    let mut names = Vec::new();
+    let mut rest = text.trim();
+    loop {
+        let (name, after) = match rest.strip_prefix('"') {
+            Some(quoted) => {
+                let end = quoted.find('"')?;
+                (quoted[..end].to_owned(), &quoted[end + 1..])
+            }
+            None => {
+                let end = rest.find('.').unwrap_or(rest.len());
+                (rest[..end].to_lowercase(), &rest[end..])
+            }
+        };
+        names.push(name);
+        match after.strip_prefix('.') {
+            Some(more) => rest = more,
+            None => return after.is_empty().then_some(names),
+        }
+    }
+}
+
+fn text(value: &str) -> String {
+    quote_literal(value)
+}
+
+fn truth(value: bool) -> String {
+    value.to_string()
+}
+
+fn oid() -> Type {
+    Type::Opaque("oid".to_owned())
+}
+
+/// The number of a schema.
+fn schema_number(name: &str) -> String {
+    quote_literal(&format!("schema {name}"))
+}
+
+fn number(value: u32) -> String {
+    quote_literal(&value.to_string())
+}
+
+fn view(of: Rows) -> (String, Vec<Output>) {
+    let outputs: Vec<Output> = of
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(n, (name, ty))| Output { name: (*name).to_owned(), ty: ty.clone(), column: format!("o{}", n + 1) })
+        .collect();
+    let names: Vec<&str> = outputs.iter().map(|o| o.column.as_str()).collect();
+    let typed: Vec<String> =
+        outputs.iter().map(|o| format!("CAST({0} AS {1}) AS {0}", o.column, super::typed::physical(&o.ty))).collect();
+    let rows: Vec<String> = of.rows.iter().map(|row| format!("({})", row.join(", "))).collect();
+    let sql = if rows.is_empty() {
+        let nulls: Vec<String> = outputs
+            .iter()
+            .map(|o| format!("CAST(NULL AS {}) AS {}", super::typed::physical(&o.ty), o.column))
+            .collect();
+        format!("SELECT {} WHERE false", nulls.join(", "))
+    } else {
+        format!("SELECT {} FROM (VALUES {}) AS v({})", typed.join(", "), rows.join(", "), names.join(", "))
+    };
+    (sql, outputs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_as_the_server_reads_them() {
+        let check = |text: &str, expected: &[&str]| {
+            assert_eq!(names_of(text).unwrap_or_default(), expected, "{text}");
+        };
+        check("t", &["t"]);
+        check("Public.T", &["public", "t"]);
+        check("public.\"User\"", &["public", "User"]);
+        check("\"a.b\"", &["a.b"]);
+        check("\"a", &[]);
+    }
+}

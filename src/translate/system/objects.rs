@@ -1,0 +1,200 @@
+//! Relations of `pg_catalog`.
+
+use super::{Rows, number, oid, schema_number, text, truth};
+use crate::catalog::{Catalog, ConstraintKind, Type};
+
+/// Columns that every table has beside its own.
+const SYSTEM_COLUMNS: &[(&str, i32)] =
+    &[("ctid", -1), ("xmin", -2), ("cmin", -3), ("xmax", -4), ("cmax", -5), ("tableoid", -6)];
+
+pub(super) fn relation(catalog: &Catalog, name: &str) -> Option<Rows> {
+    Some(match name {
+        "pg_tables" => {
+            let tables = catalog.tables.values().filter(|t| t.materialized.is_none());
+            let rows = tables.map(|t| {
+                let indexed = catalog.indexes_of(t.oid).next().is_some();
+                vec![text(&t.schema), text(&t.name), truth(indexed)]
+            });
+            let columns = vec![("schemaname", Type::Name), ("tablename", Type::Name), ("hasindexes", Type::Bool)];
+            Rows { columns, rows: rows.collect() }
+        }
+        "pg_views" => {
+            let rows = catalog.views.values().map(|v| vec![text(&v.schema), text(&v.name)]);
+            Rows { columns: vec![("schemaname", Type::Name), ("viewname", Type::Name)], rows: rows.collect() }
+        }
+        "pg_matviews" => {
+            let views = catalog.tables.values().filter(|t| t.materialized.is_some());
+            let rows = views.map(|t| vec![text(&t.schema), text(&t.name)]);
+            Rows { columns: vec![("schemaname", Type::Name), ("matviewname", Type::Name)], rows: rows.collect() }
+        }
+        "pg_sequences" => {
+            let rows = catalog.sequences.values().map(|s| vec![text(&s.schema), text(&s.name)]);
+            Rows { columns: vec![("schemaname", Type::Name), ("sequencename", Type::Name)], rows: rows.collect() }
+        }
+        "pg_indexes" => {
+            let rows = catalog.indexes.values().map(|index| {
+                let table = catalog.tables.get(&index.table).map_or("", |t| t.name.as_str());
+                vec![text(&index.schema), text(table), text(&index.name)]
+            });
+            let columns = vec![("schemaname", Type::Name), ("tablename", Type::Name), ("indexname", Type::Name)];
+            Rows { columns, rows: rows.collect() }
+        }
+        "pg_namespace" => {
+            let system = ["pg_catalog", "information_schema", "pg_toast"];
+            let schemas = catalog.schemas.iter().map(String::as_str).chain(system);
+            let rows = schemas.map(|name| vec![schema_number(name), text(name)]);
+            Rows { columns: vec![("oid", oid()), ("nspname", Type::Name)], rows: rows.collect() }
+        }
+        "pg_class" => classes(catalog),
+        "pg_index" => {
+            let rows = catalog.indexes.values().map(|index| {
+                let primary = index.constraint.and_then(|c| catalog.constraints.get(&c));
+                let primary = primary.is_some_and(|c| matches!(c.kind, ConstraintKind::PrimaryKey(_)));
+                vec![number(index.oid), number(index.table), truth(index.unique), truth(primary), truth(true)]
+            });
+            let columns = vec![
+                ("indexrelid", oid()),
+                ("indrelid", oid()),
+                ("indisunique", Type::Bool),
+                ("indisprimary", Type::Bool),
+                ("indisvalid", Type::Bool),
+            ];
+            Rows { columns, rows: rows.collect() }
+        }
+        "pg_constraint" => constraints(catalog),
+        "pg_attribute" => attributes(catalog),
+        "pg_type" => types(catalog),
+        "pg_enum" => {
+            let rows = catalog.enums.values().flat_map(|e| {
+                e.labels.iter().enumerate().map(|(at, label)| vec![number(e.oid), text(label), (at + 1).to_string()])
+            });
+            let columns = vec![("enumtypid", oid()), ("enumlabel", Type::Name), ("enumsortorder", Type::Float4)];
+            Rows { columns, rows: rows.collect() }
+        }
+        "pg_trigger" => {
+            let rows = catalog.triggers.iter().map(|t| vec![text(&t.name), number(t.table), truth(false)]);
+            let columns = vec![("tgname", Type::Name), ("tgrelid", oid()), ("tgisinternal", Type::Bool)];
+            Rows { columns, rows: rows.collect() }
+        }
+        "pg_policies" => {
+            let rows = catalog.policies.iter().filter_map(|policy| {
+                let table = catalog.tables.get(&policy.table)?;
+                Some(vec![text(&table.schema), text(&table.name), text(&policy.name)])
+            });
+            let columns = vec![("schemaname", Type::Name), ("tablename", Type::Name), ("policyname", Type::Name)];
+            Rows { columns, rows: rows.collect() }
+        }
+        "pg_extension" => {
+            let rows = catalog.extensions.iter().map(|name| vec![text(name)]);
+            Rows { columns: vec![("extname", Type::Name)], rows: rows.collect() }
+        }
+        _ => return None,
+    })
+}
+
+fn classes(catalog: &Catalog) -> Rows {
+    let mut rows = Vec::new();
+    let mut add = |oid: u32, name: &str, schema: &str, kind: &str| {
+        rows.push(vec![number(oid), text(name), schema_number(schema), text(kind)]);
+    };
+    for table in catalog.tables.values() {
+        add(table.oid, &table.name, &table.schema, if table.materialized.is_some() { "m" } else { "r" });
+    }
+    for view in catalog.views.values() {
+        add(view.oid, &view.name, &view.schema, "v");
+    }
+    for index in catalog.indexes.values() {
+        add(index.oid, &index.name, &index.schema, "i");
+    }
+    for sequence in catalog.sequences.values() {
+        add(sequence.oid, &sequence.name, &sequence.schema, "S");
+    }
+    let columns = vec![("oid", oid()), ("relname", Type::Name), ("relnamespace", oid()), ("relkind", Type::Text)];
+    Rows { columns, rows }
+}
+
+fn constraints(catalog: &Catalog) -> Rows {
+    let none = text("0");
+    let rows = catalog.constraints.values().map(|constraint| {
+        let schema = catalog.tables.get(&constraint.table).map_or("public", |table| table.schema.as_str());
+        let (kind, index, parent) = match &constraint.kind {
+            ConstraintKind::PrimaryKey(index) => ("p", number(*index), none.clone()),
+            ConstraintKind::Unique(index) => ("u", number(*index), none.clone()),
+            ConstraintKind::ForeignKey(key) => ("f", none.clone(), number(key.parent)),
+            ConstraintKind::AbsentForeignKey(key) => ("f", none.clone(), text(&key.parent)),
+            ConstraintKind::Check(_) => ("c", none.clone(), none.clone()),
+            ConstraintKind::Exclusion(_) => ("x", none.clone(), none.clone()),
+        };
+        vec![
+            number(constraint.oid),
+            text(&constraint.name),
+            schema_number(schema),
+            text(kind),
+            number(constraint.table),
+            parent,
+            index,
+            truth(constraint.validated),
+        ]
+    });
+    let columns = vec![
+        ("oid", oid()),
+        ("conname", Type::Name),
+        ("connamespace", oid()),
+        ("contype", Type::Text),
+        ("conrelid", oid()),
+        ("confrelid", oid()),
+        ("conindid", oid()),
+        ("convalidated", Type::Bool),
+    ];
+    Rows { columns, rows: rows.collect() }
+}
+
+fn attributes(catalog: &Catalog) -> Rows {
+    let rows = catalog.tables.values().flat_map(|table| {
+        let own = table.columns.iter().map(|column| {
+            let has_default = column.default.is_some() || column.generated.is_some();
+            vec![
+                number(table.oid),
+                text(&column.name),
+                column.attnum.to_string(),
+                truth(column.not_null),
+                truth(false),
+                truth(has_default),
+            ]
+        });
+        let system = SYSTEM_COLUMNS.iter().map(|(name, at)| {
+            vec![number(table.oid), text(name), at.to_string(), truth(true), truth(false), truth(false)]
+        });
+        own.chain(system)
+    });
+    let columns = vec![
+        ("attrelid", oid()),
+        ("attname", Type::Name),
+        ("attnum", Type::Int2),
+        ("attnotnull", Type::Bool),
+        ("attisdropped", Type::Bool),
+        ("atthasdef", Type::Bool),
+    ];
+    Rows { columns, rows: rows.collect() }
+}
+
+fn types(catalog: &Catalog) -> Rows {
+    let mut rows = Vec::new();
+    let mut add = |id: String, name: &str, schema: &str, kind: &str| {
+        rows.push(vec![id, text(name), schema_number(schema), text(kind)]);
+    };
+    for ty in catalog.enums.values() {
+        add(number(ty.oid), &ty.name, &ty.schema, "e");
+        add(text(&format!("array of {}", ty.oid)), &format!("_{}", ty.name), &ty.schema, "b");
+    }
+    let relations = catalog.tables.values().map(|t| (t.oid, &t.name, &t.schema));
+    for (oid, name, schema) in relations.chain(catalog.views.values().map(|v| (v.oid, &v.name, &v.schema))) {
+        add(text(&format!("row of {oid}")), name, schema, "c");
+        add(text(&format!("rows of {oid}")), &format!("_{name}"), schema, "b");
+    }
+    for (name, shown, kind) in crate::catalog::pg::tables().type_names() {
+        add(text(&format!("type {shown}")), name, "pg_catalog", kind);
+    }
+    let columns = vec![("oid", oid()), ("typname", Type::Name), ("typnamespace", oid()), ("typtype", Type::Text)];
+    Rows { columns, rows }
+}
