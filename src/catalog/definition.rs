@@ -61,8 +61,9 @@ impl Catalog {
             ConstraintKind::ForeignKey(key) => self.foreign_key_definition(constraint.table, key),
             ConstraintKind::AbsentForeignKey(key) => return key.definition.clone(),
             ConstraintKind::Check(expression) => format!("CHECK ({})", style.text(expression)),
-            ConstraintKind::Exclusion(text) => text.clone(),
+            ConstraintKind::Exclusion(text) => return text.clone(),
         };
+        text.push_str(constraint.timing.as_str());
         if !constraint.validated {
             text.push_str(" NOT VALID");
         }
@@ -95,9 +96,6 @@ impl Catalog {
                 text.push_str(&format!(" ON {event} {}", action.as_str()));
             }
         }
-        if key.deferrable {
-            text.push_str(" DEFERRABLE");
-        }
         text
     }
 
@@ -119,6 +117,18 @@ impl Catalog {
         }
         if let Some(predicate) = &index.predicate {
             text.push_str(&format!(" WHERE ({})", style.text(predicate)));
+        }
+        text
+    }
+
+    /// `EXCLUDE USING gist (room WITH =, during WITH &&)`
+    pub(super) fn exclusion_definition(&self, index: &Index, operators: &[String]) -> String {
+        let keys = index.keys.iter().zip(operators);
+        let keys =
+            keys.map(|(key, operator)| format!("{} WITH {operator}", self.index_key(index, key, Style::Written)));
+        let mut text = format!("EXCLUDE USING {} ({})", index.method, keys.collect::<Vec<_>>().join(", "));
+        if let Some(predicate) = &index.predicate {
+            text.push_str(&format!(" WHERE ({})", predicate.sql));
         }
         text
     }

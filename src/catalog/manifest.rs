@@ -15,7 +15,7 @@ use super::lookup::schema_of;
 use super::types::extension_of;
 use super::{
     AbsentForeignKey, AttNum, Catalog, Column, Constraint, ConstraintKind, EnumType, Expression, ForeignKey, Identity,
-    Index, Oid, Sequence, Table, Type, tree,
+    Index, Oid, Sequence, Table, Timing, Type, tree,
 };
 use crate::snapshot::manifest::{self, Manifest, Source};
 
@@ -169,13 +169,27 @@ impl Catalog {
                     Expression::of_table(&condition, &owner.name).map_err(|problem| anyhow!("{problem}"))?,
                 )
             }
-            "exclusion" => ConstraintKind::Exclusion(constraint.definition.clone()),
+            "exclusion" => {
+                let name = &constraint.name;
+                if let Some(index) = self.indexes.values_mut().find(|i| i.table == table && i.name == *name) {
+                    index.constraint = Some(oid);
+                }
+                ConstraintKind::Exclusion(constraint.definition.clone())
+            }
             // A constraint trigger demands nothing that is known here.
             _ => return Ok(()),
         };
         self.last_oid = oid;
         let validated = constraint.validated;
-        self.constraints.insert(oid, Constraint { oid, table, name: constraint.name.clone(), kind, validated });
+        let timing = if constraint.definition.ends_with("INITIALLY DEFERRED") {
+            Timing::Deferred
+        } else if constraint.definition.ends_with("DEFERRABLE") {
+            Timing::Deferrable
+        } else {
+            Timing::Immediate
+        };
+        let name = constraint.name.clone();
+        self.constraints.insert(oid, Constraint { oid, table, name, kind, validated, timing });
         Ok(())
     }
 
@@ -210,7 +224,6 @@ impl Catalog {
             parent_columns,
             on_delete: referential_action(&read.fk_del_action),
             on_update: referential_action(&read.fk_upd_action),
-            deferrable: read.deferrable,
         })
     }
 }

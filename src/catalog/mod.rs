@@ -83,7 +83,24 @@ pub struct Catalog {
     pub last_oid: Oid,
 }
 
+/// Set by SET CONSTRAINTS … DEFERRED, to the end of the transaction; no parameter has such a name.
+const DEFERRED: &str = "constraints deferred";
+
 impl Catalog {
+    /// Is the constraint checked at COMMIT only, as things stand?
+    pub fn is_deferred(&self, constraint: &Constraint) -> bool {
+        match constraint.timing {
+            Timing::Immediate => false,
+            Timing::Deferrable => self.settings.contains_key(DEFERRED),
+            Timing::Deferred => true,
+        }
+    }
+
+    /// SET CONSTRAINTS … DEFERRED.
+    pub(crate) fn defer_constraints(&mut self) {
+        self.settings.insert(DEFERRED.to_owned(), String::new());
+    }
+
     /// A fresh database.
     pub fn empty() -> Catalog {
         Catalog {
@@ -96,6 +113,7 @@ impl Catalog {
 
     /// What COMMIT changes: new enum labels may be used from here on.
     pub fn commit_transaction(&mut self) {
+        self.settings.remove(DEFERRED);
         for ty in self.enums.values_mut() {
             ty.uncommitted.clear();
             ty.is_new = false;
@@ -242,6 +260,40 @@ pub struct Constraint {
     pub kind: ConstraintKind,
     /// False for NOT VALID.
     pub validated: bool,
+    /// When it is checked.
+    pub timing: Timing,
+}
+
+/// When a constraint is checked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Timing {
+    /// At each statement.
+    #[default]
+    Immediate,
+    /// At each statement, unless SET CONSTRAINTS says otherwise: DEFERRABLE.
+    Deferrable,
+    /// At COMMIT: DEFERRABLE INITIALLY DEFERRED.
+    Deferred,
+}
+
+impl Timing {
+    /// As SQL says it, behind the rest of the constraint.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Timing::Immediate => "",
+            Timing::Deferrable => " DEFERRABLE",
+            Timing::Deferred => " DEFERRABLE INITIALLY DEFERRED",
+        }
+    }
+
+    /// What the parser read.
+    pub fn of(constraint: &pg_query::protobuf::Constraint) -> Timing {
+        match (constraint.deferrable, constraint.initdeferred) {
+            (_, true) => Timing::Deferred,
+            (true, false) => Timing::Deferrable,
+            (false, false) => Timing::Immediate,
+        }
+    }
 }
 
 /// What a constraint demands.
@@ -274,8 +326,6 @@ pub struct ForeignKey {
     pub on_delete: Action,
     /// ON UPDATE.
     pub on_update: Action,
-    /// DEFERRABLE.
-    pub deferrable: bool,
 }
 
 /// A foreign key to a table that the snapshot doesn't hold.

@@ -84,6 +84,11 @@ impl<'s> Engine<'s> {
         self.plain(&format!("USE {}", self.schema))
     }
 
+    /// Tells functions of times the session's time zone.
+    pub(super) fn set_zone(&self, zone: &str) -> Result<()> {
+        self.plain(&format!("SET VARIABLE pg_zone = {}", crate::query::quote_literal(zone)))
+    }
+
     /// Forgets every table.
     pub(super) fn clear(&self) -> Result<()> {
         let schema = &self.schema;

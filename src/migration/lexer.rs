@@ -27,7 +27,7 @@ pub(super) enum PieceKind {
     Psql,
     /// The end of a statement, or of a part of a routine's body.
     Semicolon,
-    /// The statement `COPY … FROM STDIN`, to the end of the text: what follows it is data, not SQL.
+    /// What follows the statement `COPY … FROM STDIN`, from the next line to `\.` or the end of the text: data, not SQL.
     CopyData,
     /// A quote or comment that nothing closes, to the end of the text.
     Open,
@@ -90,9 +90,8 @@ impl Lexer<'_> {
                     self.at += 1;
                     self.push(PieceKind::Semicolon, start);
                     let copy = std::mem::take(&mut self.copy);
-                    if let (true, Some(first)) = (copy.from_stdin, copy.first) {
-                        self.at = self.bytes.len();
-                        self.push(PieceKind::CopyData, first);
+                    if copy.from_stdin {
+                        self.copy_data();
                     }
                 }
                 _ if is_word_start(byte) => self.word(),
@@ -107,6 +106,30 @@ impl Lexer<'_> {
 
     fn peek(&self, ahead: usize) -> Option<u8> {
         self.bytes.get(self.at + ahead).copied()
+    }
+
+    fn copy_data(&mut self) {
+        self.at = self.line_end();
+        while self.peek(0).is_some_and(|byte| byte == b'\r' || byte == b'\n') {
+            self.at += 1;
+            if self.bytes[self.at - 1] == b'\n' {
+                break;
+            }
+        }
+        let start = self.at;
+        while self.at < self.bytes.len() {
+            let end = self.line_end();
+            let ends = &self.bytes[self.at..end] == b"\\.";
+            self.at = end;
+            while !ends && self.peek(0).is_some_and(|byte| byte == b'\r') {
+                self.at += 1;
+            }
+            if ends {
+                break;
+            }
+            self.at = (self.at + 1).min(self.bytes.len());
+        }
+        self.push(PieceKind::CopyData, start);
     }
 
     fn line_end(&self) -> usize {
@@ -241,10 +264,8 @@ mod tests {
     fn psql_lines_and_copy_data_are_not_sql() {
         use PieceKind::{CopyData, Psql, Semicolon};
         check("\\echo it's on\nSELECT 1;", &[(Psql, "\\echo it's on"), (Semicolon, ";")]);
-        check(
-            "copy \"t\" (a) FROM stdin;\n1\tit's\n\\.\n",
-            &[(Semicolon, ";"), (CopyData, "copy \"t\" (a) FROM stdin;\n1\tit's\n\\.\n")],
-        );
+        check("copy \"t\" (a) FROM stdin;\n1\tit's\n\\.\n", &[(Semicolon, ";"), (CopyData, "1\tit's\n\\.")]);
+        check("COPY t FROM stdin;\n\\.\nSELECT 1;", &[(Semicolon, ";"), (CopyData, "\\."), (Semicolon, ";")]);
         check("COPY t FROM 'stdin';", &[(Semicolon, ";")]);
     }
 

@@ -4,6 +4,7 @@
 //! Invariants: a statement's text is the file's, byte for byte; places are 1-based lines and columns (in characters); comments are
 //! kept, because what they promise is held against what the SQL does. Left out: what the statements mean.
 
+mod copy;
 mod decode;
 mod fault;
 mod lexer;

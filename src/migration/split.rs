@@ -7,6 +7,7 @@
 use anyhow::Result;
 use pg_query::NodeEnum;
 
+use super::copy;
 use super::fault;
 use super::lexer::{self, Piece, PieceKind};
 use super::promises;
@@ -26,7 +27,7 @@ pub(super) struct Content {
 /// Splits a text.
 ///
 /// # Errors
-/// A syntax error, a psql command, or a COPY that carries its data, each with file, line and column.
+/// A syntax error or a psql command, each with file, line and column.
 pub(super) fn split(name: &str, text: &str) -> Result<Content> {
     let pieces = lexer::pieces(text);
     let lines = Lines::new(text);
@@ -34,11 +35,21 @@ pub(super) fn split(name: &str, text: &str) -> Result<Content> {
     let blanked = blank_psql(text, &pieces);
     let sql = blanked.as_deref().unwrap_or(text);
     let parsed = parse(sql, &pieces).map_err(|message| fault::syntax_error(name, sql, &pieces, &message))?;
-    let comments: Vec<Piece> = pieces.iter().copied().filter(|p| p.kind != PieceKind::Semicolon).collect();
+    let comments: Vec<Piece> = pieces.iter().copied().filter(|p| !matches!(p.kind, PieceKind::Semicolon)).collect();
     let mut statements: Vec<Statement> = Vec::with_capacity(parsed.len());
     let mut ends = Vec::with_capacity(parsed.len());
+    let mut data = pieces.iter().filter(|p| p.kind == PieceKind::CopyData).peekable();
     for Parsed { node, from, to } in parsed {
         let (start, end) = trim(text, &comments, from, to);
+        let node = match node {
+            NodeEnum::CopyStmt(stored) => {
+                // The data behind it; blank lines may stand for it where the parser begins the next statement.
+                let rows = data.next_if(|piece| piece.start >= end);
+                let rows = rows.and_then(|piece| copy::as_insert(&stored, &text[piece.start..piece.end]));
+                rows.unwrap_or(NodeEnum::CopyStmt(stored))
+            }
+            other => other,
+        };
         statements.push(Statement {
             index: statements.len() + 1,
             place: lines.place(text, start),
@@ -136,24 +147,16 @@ fn refuse_foreign(name: &str, text: &str, pieces: &[Piece]) -> Result<()> {
                 };
                 return Err(fault::at(name, text, piece.start, &message, hint));
             }
-            PieceKind::CopyData => {
-                return Err(fault::at(
-                    name,
-                    text,
-                    piece.start,
-                    "COPY … FROM STDIN carries data in the file, which can't be rehearsed",
-                    "rehearse on a snapshot that holds these rows already, or write them as INSERT",
-                ));
-            }
             _ => {}
         }
     }
     Ok(())
 }
 
-/// The text with psql lines as spaces of the same length in bytes; nothing where there are none.
+/// The text with psql lines and data of COPY as spaces of the same length in bytes; nothing where there are none.
 fn blank_psql(text: &str, pieces: &[Piece]) -> Option<String> {
-    let psql: Vec<&Piece> = pieces.iter().filter(|p| p.kind == PieceKind::Psql).collect();
+    let foreign = |p: &&Piece| matches!(p.kind, PieceKind::Psql | PieceKind::CopyData);
+    let psql: Vec<&Piece> = pieces.iter().filter(foreign).collect();
     if psql.is_empty() {
         return None;
     }
@@ -174,9 +177,10 @@ fn trim(text: &str, comments: &[Piece], mut start: usize, mut end: usize) -> (us
         let rest = &text[start..end];
         let white = rest.len() - rest.trim_start_matches(|c: char| c.is_whitespace() || c == ';').len();
         start += white;
-        let next = comments.partition_point(|c| c.start < start);
+        // Data of a COPY may begin with white space.
+        let next = comments.partition_point(|c| c.end <= start);
         match comments.get(next) {
-            Some(comment) if comment.start == start && comment.end <= end => start = comment.end,
+            Some(comment) if comment.start <= start && comment.end <= end => start = comment.end,
             _ => break,
         }
     }
@@ -390,7 +394,6 @@ mod tests {
         check_error("SELECT 1;\n\\i other.sql\n", "m.sql:2:1: \\i is a command of psql");
         check_error("SELECT 1 \\gset\n", "m.sql:1:10: \\gset is a command of psql");
         check_error("\\set ON_ERROR_STOP off\n", "m.sql:1:1: \\set is a command of psql");
-        check_error("SELECT 1;\nCOPY t (a) FROM stdin;\n1\n\\.\n", "m.sql:2:1: COPY … FROM STDIN carries data");
         check("\\set ON_ERROR_STOP on\n\\echo it's\nSELECT 1;", &["3:1-3 SELECT 1 | "]);
     }
 }

@@ -12,6 +12,7 @@ mod lists;
 pub(crate) mod numeric;
 mod regex;
 pub(crate) mod text;
+pub(crate) mod time;
 
 pub(crate) use array::elements as array_elements;
 pub(crate) use json::{canonical_text as jsonb_text, check_text as check_json};
@@ -95,7 +96,7 @@ pub(crate) enum Native {
 
 /// The functions by name, room by room.
 const FUNCTIONS: &[&[(&str, Native)]] =
-    &[array::FUNCTIONS, json::FUNCTIONS, numeric::FUNCTIONS, regex::FUNCTIONS, text::FUNCTIONS];
+    &[array::FUNCTIONS, json::FUNCTIONS, numeric::FUNCTIONS, regex::FUNCTIONS, text::FUNCTIONS, time::FUNCTIONS];
 
 /// Registers every native function with a database.
 ///

@@ -129,9 +129,11 @@ pub(super) fn text_form(sql: &str, from: &Type, catalog: &Catalog) -> Outcome<St
         Type::Numeric(_) => number::text(&Typed::new(sql, from.clone())),
         Type::Float4 => format!("pg_float4_text(CAST({sql} AS VARCHAR))"),
         Type::Float8 => format!("pg_float8_text(CAST({sql} AS VARCHAR))"),
-        // Years beyond four digits and BC are written differently by the engines.
-        Type::Date => guarded(sql, "date", "strftime({}, '%Y-%m-%d')"),
-        Type::Timestamp(_) => guarded(sql, "timestamp", "CAST({} AS VARCHAR)"),
+        Type::Date => format!("pg_date_text(CAST({sql} AS VARCHAR))"),
+        Type::Time(_) => format!("CAST({sql} AS VARCHAR)"),
+        Type::Timestamp(_) => format!("pg_timestamp_text(CAST({sql} AS VARCHAR))"),
+        Type::Timestamptz(_) => format!("pg_timestamptz_text(CAST({sql} AS VARCHAR), {SESSION_ZONE})"),
+        Type::Interval => format!("pg_interval_text(CAST({sql} AS VARCHAR))"),
         other => return Err(Problem::unsupported(format!("the text form of a {}", other.name(catalog)))),
     })
 }
@@ -162,11 +164,8 @@ pub(super) fn element_texts(sql: &str, from: &Type, catalog: &Catalog) -> Outcom
     })
 }
 
-fn guarded(sql: &str, what: &str, form: &str) -> String {
-    let form = form.replace("{}", sql);
-    let error = refuse(&format!("the text form of a {what} outside the years 1 to 9999"), &Type::Text);
-    format!("CASE WHEN {sql} < DATE '0001-01-01' OR {sql} > DATE '9999-12-31' THEN {error} ELSE {form} END")
-}
+/// The session's time zone, as the engine was told it.
+pub(super) const SESSION_ZONE: &str = "coalesce(getvariable('pg_zone'), 'UTC')";
 
 /// A text read as a value of another type, row by row.
 fn from_text(sql: &str, to: &Type, catalog: &Catalog) -> Outcome<String> {
@@ -218,20 +217,10 @@ fn from_text(sql: &str, to: &Type, catalog: &Catalog) -> Outcome<String> {
         Type::Numeric(_) => format!("pg_numeric_in({sql})"),
         Type::Float4 => format!("CAST(pg_float4_in({sql}) AS FLOAT)"),
         Type::Float8 => format!("CAST(pg_float8_in({sql}) AS DOUBLE)"),
-        Type::Date | Type::Timestamp(_) => {
-            let (form, ty) = match to {
-                Type::Date => ("[0-9]{4}-[0-9]{2}-[0-9]{2}", "DATE"),
-                _ => ("[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\\.[0-9]{1,6})?)?)?", "TIMESTAMP"),
-            };
-            let matches = format!("regexp_full_match({sql}, '{form}')");
-            let cast = format!("TRY_CAST(CASE WHEN {matches} THEN {sql} END AS {ty})");
-            let range = format!("'date/time field value out of range: \"' || {sql} || '\"'");
-            format!(
-                "CASE WHEN {sql} IS NULL THEN NULL WHEN NOT {matches} THEN {} WHEN {cast} IS NULL THEN {} ELSE {cast} END",
-                refuse("a date or time in another notation than ISO's", to),
-                raise("22008", &range, to)
-            )
-        }
+        Type::Date => format!("CAST(CAST(pg_date_in({sql}) AS TIMESTAMP) AS DATE)"),
+        Type::Timestamp(_) => format!("CAST(pg_timestamp_in({sql}) AS TIMESTAMP)"),
+        Type::Timestamptz(_) => format!("CAST(pg_timestamptz_in({sql}, {SESSION_ZONE}) AS TIMESTAMP)"),
+        Type::Interval => format!("CAST(pg_interval_in({sql}) AS INTERVAL)"),
         Type::Json => format!("pg_json_check({sql})"),
         Type::Jsonb => format!("pg_jsonb({sql})"),
         Type::Array(element) => match family(element) {

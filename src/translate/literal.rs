@@ -62,8 +62,8 @@ fn value(text: &str, ty: &Type, explicit: bool, catalog: &Catalog) -> Outcome<St
             .map(|id| format!("CAST({} AS UUID)", quote_literal(&id.to_string())))
             .map_err(|_| invalid())?,
         Type::Enum(oid) => label(text, *oid, catalog)?,
-        Type::Date | Type::Timestamp(_) | Type::Timestamptz(_) => time(text, ty, catalog)?,
-        Type::Interval => interval(text)?,
+        Type::Date | Type::Timestamp(_) | Type::Timestamptz(_) => time(text, ty)?,
+        Type::Interval => format!("CAST('{}' AS INTERVAL)", read_time(text, "interval")?),
         Type::Json => {
             native::check_json(text).map_err(failed)?;
             quote_literal(text)
@@ -155,117 +155,26 @@ pub(super) fn label(text: &str, oid: Oid, catalog: &Catalog) -> Outcome<String> 
     Ok(quote_literal(text))
 }
 
-/// ISO 8601 dates and times, `now`, `today` and the like being refused.
-fn time(text: &str, ty: &Type, catalog: &Catalog) -> Outcome<String> {
-    use chrono::{DateTime, NaiveDate, NaiveDateTime};
-    let name = ty.name(catalog);
-    let trimmed = text.trim();
-    if !trimmed.starts_with(|c: char| c.is_ascii_digit()) {
-        let words = ["now", "today", "tomorrow", "yesterday", "epoch", "infinity", "-infinity"];
-        if words.contains(&trimmed.to_ascii_lowercase().as_str()) || trimmed.chars().any(|c| c.is_ascii_digit()) {
-            return Err(Problem::unsupported(format!("the {name} notation '{text}'")));
+/// Dates, timestamps and intervals: constants, but for a time with time zone that doesn't say which.
+fn time(text: &str, ty: &Type) -> Outcome<String> {
+    let (sql, precision) = match ty {
+        Type::Date => return Ok(format!("CAST(CAST('{}' AS TIMESTAMP) AS DATE)", read_time(text, "date")?)),
+        Type::Timestamp(precision) => (format!("CAST('{}' AS TIMESTAMP)", read_time(text, "timestamp")?), precision),
+        Type::Timestamptz(precision) => {
+            read_time(text, "timestamptz")?;
+            let zone = super::cast::SESSION_ZONE;
+            (format!("CAST(pg_timestamptz_in({}, {zone}) AS TIMESTAMP)", quote_literal(text)), precision)
         }
-        let base = super::typed::base(ty).name(catalog);
-        return Err(Problem::rejected("22007", format!("invalid input syntax for type {base}: \"{text}\"")));
-    }
-    let unusual = || Problem::unsupported(format!("the {name} notation '{text}'"));
-    let iso = trimmed.replacen('T', " ", 1);
-    let shape = regex_like(&iso).ok_or_else(unusual)?;
-    if iso.get(11..13) == Some("24") {
-        return Err(unusual());
-    }
-    let range = || Problem::rejected("22008", format!("date/time field value out of range: \"{text}\""));
-    if *ty == Type::Date {
-        let day = NaiveDate::parse_from_str(&iso[..10], "%Y-%m-%d").map_err(|_| range())?;
-        return Ok(format!("DATE '{}'", day.format("%Y-%m-%d")));
-    }
-    let naive = match shape {
-        Shape::Day => NaiveDate::parse_from_str(&iso, "%Y-%m-%d").map_err(|_| range())?.and_time(Default::default()),
-        Shape::Minute => NaiveDateTime::parse_from_str(&iso, "%Y-%m-%d %H:%M").map_err(|_| range())?,
-        Shape::Second => NaiveDateTime::parse_from_str(&iso, "%Y-%m-%d %H:%M:%S%.f").map_err(|_| range())?,
-        Shape::Zoned => {
-            let zoned = iso.replace('Z', "+00");
-            let zoned =
-                if zoned.len() - zoned.rfind(['+', '-']).unwrap_or(0) == 3 { format!("{zoned}:00") } else { zoned };
-            let instant = DateTime::parse_from_str(&zoned, "%Y-%m-%d %H:%M:%S%.f%#z").map_err(|_| range())?;
-            // A timestamp without time zone ignores the zone of its literal.
-            if matches!(ty, Type::Timestamptz(_)) { instant.naive_utc() } else { instant.naive_local() }
-        }
+        _ => return Err(Problem::unsupported("a literal of this type")),
     };
-    let micros = naive.and_utc().timestamp_micros();
-    let nanos = i64::from(naive.and_utc().timestamp_subsec_nanos() % 1000);
-    let micros = if nanos >= 500 { micros + 1 } else { micros };
-    let sql = format!("make_timestamp({micros})");
-    Ok(match ty {
-        Type::Timestamp(Some(precision)) | Type::Timestamptz(Some(precision)) if *precision < 6 => {
-            super::cast::round_time(&sql, *precision)
-        }
+    Ok(match precision {
+        Some(precision) if *precision < 6 => super::cast::round_time(&sql, *precision),
         _ => sql,
     })
 }
 
-enum Shape {
-    Day,
-    Minute,
-    Second,
-    Zoned,
-}
-
-/// `YYYY-MM-DD[ HH:MM[:SS[.f]][zone]]`
-fn regex_like(text: &str) -> Option<Shape> {
-    let matches = |pattern: &str, text: &str| {
-        text.len() == pattern.len()
-            && pattern.bytes().zip(text.bytes()).all(|(p, b)| if p == b'9' { b.is_ascii_digit() } else { p == b })
-    };
-    if !text.is_ascii() || text.len() < 10 || !matches("9999-99-99", &text[..10]) {
-        return None;
-    }
-    let rest = &text[10..];
-    if rest.is_empty() {
-        return Some(Shape::Day);
-    }
-    if matches(" 99:99", rest) {
-        return Some(Shape::Minute);
-    }
-    if rest.len() < 9 || !matches(" 99:99:99", &rest[..9]) {
-        return None;
-    }
-    let tail = &rest[9..];
-    let fraction = tail.strip_prefix('.').map_or(0, |f| 1 + f.bytes().take_while(u8::is_ascii_digit).count());
-    match &tail[fraction..] {
-        "" => Some(Shape::Second),
-        "Z" => Some(Shape::Zoned),
-        zone if matches("+99", zone) || matches("-99", zone) || matches("+99:99", zone) || matches("-99:99", zone) => {
-            Some(Shape::Zoned)
-        }
-        _ => None,
-    }
-}
-
-/// `1 day`, `2 hours 30 minutes`, `-1 month`.
-fn interval(text: &str) -> Outcome<String> {
-    let unusual = || Problem::unsupported(format!("the interval notation '{text}'"));
-    let words: Vec<&str> = text.split_whitespace().collect();
-    if words.is_empty() || !words.len().is_multiple_of(2) {
-        return Err(unusual());
-    }
-    let (mut months, mut days, mut micros) = (0_i64, 0_i64, 0_i64);
-    for pair in words.chunks_exact(2) {
-        let number: i64 = pair[0].parse().map_err(|_| unusual())?;
-        let unit = pair[1].to_ascii_lowercase();
-        match unit.trim_end_matches('s') {
-            "year" | "yr" => months += 12 * number,
-            "month" | "mon" => months += number,
-            "week" => days += 7 * number,
-            "day" => days += number,
-            "hour" | "hr" => micros += 3_600_000_000 * number,
-            "minute" | "min" => micros += 60_000_000 * number,
-            "second" | "sec" => micros += 1_000_000 * number,
-            "millisecond" => micros += 1_000 * number,
-            _ => return Err(unusual()),
-        }
-    }
-    Ok(format!("(to_months({months}) + to_days({days}) + to_microseconds({micros}))"))
+fn read_time(text: &str, kind: &str) -> Outcome<String> {
+    native::time::literal(text, kind, "UTC").map_err(Failure::into_problem)
 }
 
 /// `{a,"b c",NULL}`: one dimension, the lower bound 1.

@@ -29,7 +29,7 @@ use dice::Dice;
 use schema::Schema;
 
 /// Scripts in an ordinary run.
-const CASES: u32 = 60;
+const CASES: u32 = 100;
 /// Of a hundred statements so many may be refused: an answer that is allowed to exist, not to become common.
 const REFUSED_PERCENT: usize = 40;
 
@@ -257,5 +257,5 @@ fn scripts_that_differed_agree_now() {
         }
     }
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
-    assert!(tally.refusals() <= 8, "{:?}", tally.refused);
+    assert!(tally.refusals() <= 20, "{:?}", tally.refused);
 }

@@ -244,7 +244,7 @@ impl Run<'_> {
 /// Row `row`'s value: keys count from 1, so that what refers to them finds them.
 fn value(catalog: &Catalog, column: &Column, row: usize) -> Option<String> {
     Some(match &column.ty {
-        Type::Bool => (row % 2 == 0).to_string(),
+        Type::Bool => row.is_multiple_of(2).to_string(),
         Type::Int2 | Type::Int4 | Type::Int8 | Type::Float4 | Type::Float8 | Type::Numeric(_) => row.to_string(),
         Type::Uuid => format!("'00000000-0000-4000-8000-{row:012}'"),
         Type::Date | Type::Timestamp(_) | Type::Timestamptz(_) => format!("'2024-01-{:02} 10:00:00'", row % 28 + 1),

@@ -146,6 +146,7 @@ impl Change {
                     let altered = protobuf::Constraint {
                         conname: altered.conname.clone(),
                         deferrable: altered.deferrable,
+                        initdeferred: altered.initdeferred,
                         ..Default::default()
                     };
                     self.alter_constraint(table, &altered)?;

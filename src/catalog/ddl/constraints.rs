@@ -8,7 +8,7 @@ use pg_query::protobuf::{self, ConstrType, Node};
 
 use super::Change;
 use crate::catalog::lookup::missing_constraint;
-use crate::catalog::{Constraint, ConstraintKind, Effect, Expression, Oid, Outcome, Problem, Table, tree};
+use crate::catalog::{Constraint, ConstraintKind, Effect, Expression, Oid, Outcome, Problem, Table, Timing, tree};
 
 impl Change {
     /// ALTER TABLE … ADD CONSTRAINT.
@@ -57,7 +57,9 @@ impl Change {
         let validated = !constraint.skip_validation;
         let oid = self.catalog.new_oid();
         let kind = ConstraintKind::Check(expression);
-        self.catalog.constraints.insert(oid, Constraint { oid, table, name, kind, validated });
+        self.catalog
+            .constraints
+            .insert(oid, Constraint { oid, table, name, kind, validated, timing: Timing::Immediate });
         if validated {
             self.demand(table, Effect::VerifyConstraint(oid));
         }
@@ -78,9 +80,31 @@ impl Change {
         };
         self.catalog.expect_free_relation(&schema, &name)?;
         self.expect_free_constraint(table, &name)?;
-        let oid = self.catalog.new_oid();
-        let kind = ConstraintKind::Exclusion(format!("EXCLUDE USING {}", constraint.access_method));
-        self.catalog.constraints.insert(oid, Constraint { oid, table, name: name.clone(), kind, validated: true });
+        let element = |node: &Node| match &node.node {
+            Some(NodeEnum::List(list)) => list.items.first().cloned(),
+            _ => None,
+        };
+        // The index behind it, as CREATE INDEX would make it.
+        let statement = protobuf::IndexStmt {
+            idxname: name.clone(),
+            access_method: constraint.access_method.clone(),
+            index_params: constraint.exclusions.iter().filter_map(element).collect(),
+            index_including_params: Vec::new(),
+            where_clause: constraint.where_clause.clone(),
+            ..protobuf::IndexStmt::default()
+        };
+        let mut index = super::indexes::read_index(&self.catalog.tables[&table], &statement)?;
+        let (of_index, oid) = (self.catalog.new_oid(), self.catalog.new_oid());
+        (index.oid, index.constraint) = (of_index, Some(oid));
+        let operators = constraint.exclusions.iter().filter_map(exclusion_operator);
+        let mut definition = self.catalog.exclusion_definition(&index, &operators.collect::<Vec<_>>());
+        self.catalog.indexes.insert(of_index, index);
+        let timing = Timing::of(constraint);
+        definition.push_str(timing.as_str());
+        let kind = ConstraintKind::Exclusion(definition);
+        self.catalog
+            .constraints
+            .insert(oid, Constraint { oid, table, name: name.clone(), kind, validated: true, timing });
         self.note(format!("the exclusion constraint {name} is recorded, not verified"));
         Ok(())
     }
@@ -110,9 +134,9 @@ impl Change {
     /// ALTER CONSTRAINT: when a foreign key is checked.
     pub(super) fn alter_constraint(&mut self, table: Oid, altered: &protobuf::Constraint) -> Outcome<()> {
         let oid = self.expect_constraint(table, &altered.conname)?.oid;
-        match self.catalog.constraints.get_mut(&oid).map(|constraint| &mut constraint.kind) {
-            Some(ConstraintKind::ForeignKey(key)) => key.deferrable = altered.deferrable,
-            Some(ConstraintKind::AbsentForeignKey(_)) => {}
+        match self.catalog.constraints.get_mut(&oid) {
+            Some(Constraint { kind: ConstraintKind::ForeignKey(_), timing, .. }) => *timing = Timing::of(altered),
+            Some(Constraint { kind: ConstraintKind::AbsentForeignKey(_), .. }) => {}
             _ => {
                 let (name, table) = (&altered.conname, &self.catalog.tables[&table].name);
                 let message = format!("constraint \"{name}\" of relation \"{table}\" is not a foreign key constraint");
@@ -192,6 +216,14 @@ fn exclusion_column(node: &Node) -> Option<String> {
     let Some(NodeEnum::List(list)) = &node.node else { return None };
     match list.items.first()?.node.as_ref()? {
         NodeEnum::IndexElem(element) if !element.name.is_empty() => Some(element.name.clone()),
+        _ => None,
+    }
+}
+
+fn exclusion_operator(node: &Node) -> Option<String> {
+    let Some(NodeEnum::List(list)) = &node.node else { return None };
+    match list.items.get(1)?.node.as_ref()? {
+        NodeEnum::List(names) => tree::strings(&names.items).pop(),
         _ => None,
     }
 }

@@ -125,6 +125,10 @@ impl Change {
                 Some(ConstraintKind::PrimaryKey(index) | ConstraintKind::Unique(index)) => {
                     vec![(Object::Index(*index), Tie::Belongs)]
                 }
+                Some(ConstraintKind::Exclusion(_)) => {
+                    let behind = catalog.indexes.values().find(|index| index.constraint == Some(oid));
+                    behind.map(|index| (Object::Index(index.oid), Tie::Belongs)).into_iter().collect()
+                }
                 _ => vec![],
             },
             Object::Index(oid) => {

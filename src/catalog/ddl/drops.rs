@@ -30,6 +30,10 @@ impl Change {
             ObjectType::ObjectTrigger => self.drop_of_table(statement, "trigger", "DROP TRIGGER"),
             ObjectType::ObjectPolicy => self.drop_of_table(statement, "policy", "DROP POLICY"),
             ObjectType::ObjectExtension => self.drop_extensions(statement),
+            ObjectType::ObjectStatisticExt => Ok("DROP STATISTICS"),
+            ObjectType::ObjectPublication => Ok("DROP PUBLICATION"),
+            ObjectType::ObjectForeignServer => Ok("DROP SERVER"),
+            ObjectType::ObjectFdw => Ok("DROP FOREIGN DATA WRAPPER"),
             other => Err(Problem::unsupported(format!("DROP of {}", super::records::object_words(other)))),
         }
     }

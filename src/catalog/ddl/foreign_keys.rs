@@ -8,8 +8,8 @@ use pg_query::protobuf::{self, RangeVar};
 use super::Change;
 use crate::catalog::lookup::{TEMPORARY_SCHEMA, schema_of};
 use crate::catalog::{
-    Action, AttNum, Constraint, ConstraintKind, Effect, ForeignKey, Oid, Outcome, Problem, RelationKind, Table, naming,
-    tree,
+    Action, AttNum, Constraint, ConstraintKind, Effect, ForeignKey, Oid, Outcome, Problem, RelationKind, Table, Timing,
+    naming, tree,
 };
 
 impl Change {
@@ -28,7 +28,9 @@ impl Change {
         let validated = !constraint.skip_validation;
         let oid = self.catalog.new_oid();
         let kind = ConstraintKind::ForeignKey(key);
-        self.catalog.constraints.insert(oid, Constraint { oid, table, name, kind, validated });
+        self.catalog
+            .constraints
+            .insert(oid, Constraint { oid, table, name, kind, validated, timing: Timing::of(constraint) });
         if validated {
             self.demand(table, Effect::VerifyConstraint(oid));
         }
@@ -74,7 +76,6 @@ impl Change {
             parent_columns,
             on_delete: action(&constraint.fk_del_action),
             on_update: action(&constraint.fk_upd_action),
-            deferrable: constraint.deferrable,
         })
     }
 

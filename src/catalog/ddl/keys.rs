@@ -8,8 +8,8 @@ use pg_query::protobuf::{self, ConstrType};
 use super::Change;
 use crate::catalog::lookup::missing_object;
 use crate::catalog::{
-    AttNum, Constraint, ConstraintKind, Effect, Index, IndexKey, IndexTarget, Oid, Outcome, Problem, Table, naming,
-    tree,
+    AttNum, Constraint, ConstraintKind, Effect, Index, IndexKey, IndexTarget, Oid, Outcome, Problem, Table, Timing,
+    naming, tree,
 };
 
 impl Change {
@@ -66,7 +66,8 @@ impl Change {
             },
         );
         let kind = if primary { ConstraintKind::PrimaryKey(index) } else { ConstraintKind::Unique(index) };
-        self.catalog.constraints.insert(oid, Constraint { oid, table, name, kind, validated: true });
+        let timing = Timing::of(constraint);
+        self.catalog.constraints.insert(oid, Constraint { oid, table, name, kind, validated: true, timing });
         if primary {
             self.set_not_null(table, &columns);
         }
@@ -126,7 +127,10 @@ impl Change {
         self.expect_free_constraint(table, name)?;
         let oid = self.catalog.new_oid();
         let kind = if primary { ConstraintKind::PrimaryKey(index) } else { ConstraintKind::Unique(index) };
-        self.catalog.constraints.insert(oid, Constraint { oid, table, name: name.clone(), kind, validated: true });
+        self.catalog.constraints.insert(
+            oid,
+            Constraint { oid, table, name: name.clone(), kind, validated: true, timing: Timing::of(constraint) },
+        );
         if let Some(index) = self.catalog.indexes.get_mut(&index) {
             index.name.clone_from(name);
             index.constraint = Some(oid);

@@ -43,7 +43,12 @@ impl Change {
             NodeEnum::AlterFunctionStmt(_) => "ALTER FUNCTION",
             NodeEnum::VariableSetStmt(statement) => self.set_variable(statement)?,
             NodeEnum::VariableShowStmt(_) => "SHOW",
-            NodeEnum::ConstraintsSetStmt(_) => "SET CONSTRAINTS",
+            NodeEnum::ConstraintsSetStmt(statement) => {
+                if statement.deferred {
+                    self.catalog.defer_constraints();
+                }
+                "SET CONSTRAINTS"
+            }
             NodeEnum::LockStmt(statement) => self.lock(statement)?,
             NodeEnum::VacuumStmt(statement) => self.vacuum(statement)?,
             NodeEnum::ReindexStmt(statement) => self.reindex(statement)?,
@@ -60,6 +65,31 @@ impl Change {
             NodeEnum::DiscardStmt(_) => "DISCARD",
             NodeEnum::CheckPointStmt(_) => "CHECKPOINT",
             NodeEnum::NotifyStmt(_) => "NOTIFY",
+            NodeEnum::ListenStmt(_) => "LISTEN",
+            NodeEnum::UnlistenStmt(_) => "UNLISTEN",
+            NodeEnum::DropRoleStmt(_) => "DROP ROLE",
+            NodeEnum::ReassignOwnedStmt(_) => "REASSIGN OWNED",
+            NodeEnum::AlterSystemStmt(_) => {
+                self.expect_no_block("ALTER SYSTEM")?;
+                "ALTER SYSTEM"
+            }
+            NodeEnum::CreatedbStmt(_) => {
+                self.expect_no_block("CREATE DATABASE")?;
+                "CREATE DATABASE"
+            }
+            NodeEnum::DropdbStmt(_) => {
+                self.expect_no_block("DROP DATABASE")?;
+                "DROP DATABASE"
+            }
+            NodeEnum::CreateTableSpaceStmt(_) => {
+                self.expect_no_block("CREATE TABLESPACE")?;
+                "CREATE TABLESPACE"
+            }
+            NodeEnum::AlterDatabaseStmt(_) | NodeEnum::AlterDatabaseSetStmt(_) => "ALTER DATABASE",
+            NodeEnum::CreateFdwStmt(_) => "CREATE FOREIGN DATA WRAPPER",
+            NodeEnum::CreateForeignServerStmt(_) => "CREATE SERVER",
+            NodeEnum::CreateUserMappingStmt(_) => "CREATE USER MAPPING",
+            NodeEnum::CreateSubscriptionStmt(_) => "CREATE SUBSCRIPTION",
             NodeEnum::CreatePublicationStmt(_) => "CREATE PUBLICATION",
             NodeEnum::AlterPublicationStmt(_) => "ALTER PUBLICATION",
             other => return Err(Problem::unsupported(statement_words(other))),
@@ -124,9 +154,6 @@ impl Change {
     }
 
     fn create_schema(&mut self, statement: &protobuf::CreateSchemaStmt) -> Outcome<&'static str> {
-        if !statement.schema_elts.is_empty() {
-            return Err(Problem::unsupported("CREATE SCHEMA with objects in it"));
-        }
         let name = match (&statement.schemaname, &statement.authrole) {
             (name, _) if !name.is_empty() => name.clone(),
             (_, Some(role)) => role.rolename.clone(),
@@ -141,6 +168,17 @@ impl Change {
                 return Err(Problem::rejected("42P06", format!("schema \"{name}\" already exists")));
             }
             self.note(format!("schema \"{name}\" already exists, skipping"));
+        }
+        if !statement.schema_elts.is_empty() {
+            // They are made in the new schema, whatever the search path says.
+            let path = std::mem::replace(&mut self.catalog.search_path, vec![name]);
+            for element in statement.schema_elts.iter().filter_map(|node| node.node.as_ref()) {
+                if matches!(element, NodeEnum::CreateTrigStmt(_)) {
+                    return Err(Problem::unsupported("CREATE SCHEMA with a trigger in it"));
+                }
+                self.apply(element)?;
+            }
+            self.catalog.search_path = path;
         }
         Ok("CREATE SCHEMA")
     }
@@ -170,6 +208,17 @@ impl Change {
                 }
                 format!("{relation}.{column}")
             }
+            (ObjectType::ObjectTabconstraint, _) if super::drops::name_behind_table(object).is_some() => {
+                let ((schema, relation), name) = super::drops::name_behind_table(object).expect("it was just read");
+                let Some(table) = self.catalog.table(schema.as_deref(), &relation).map(|table| table.oid) else {
+                    return Err(self.catalog.missing_relation(schema.as_deref(), &relation));
+                };
+                if self.catalog.constraint(table, &name).is_none() {
+                    let message = format!("constraint \"{name}\" for table \"{relation}\" does not exist");
+                    return Err(Problem::rejected("42704", message));
+                }
+                format!("{relation}.{name}")
+            }
             (ObjectType::ObjectType, _) => {
                 let (schema, name) = qualified_list(object)?;
                 self.expect_enum(schema.as_deref(), &name)?;
@@ -197,6 +246,14 @@ impl Change {
             }
         }
         Ok(if statement.is_grant { "GRANT" } else { "REVOKE" })
+    }
+
+    /// `SELECT set_config('search_path', …, …)`, as a dump begins.
+    pub(super) fn set_path(&mut self, select: &protobuf::SelectStmt) {
+        if let Some(path) = configured_path(select) {
+            let names = path.split(',').map(|name| name.trim().trim_matches('"').to_owned());
+            self.catalog.search_path = names.filter(|schema| schema != "$user" && !schema.is_empty()).collect();
+        }
     }
 
     fn set_variable(&mut self, statement: &VariableSetStmt) -> Outcome<&'static str> {
@@ -269,6 +326,24 @@ impl Change {
             None => self.expect_no_block("REINDEX")?,
         }
         Ok("REINDEX")
+    }
+}
+
+/// The search path that a query sets which does nothing else.
+pub(super) fn configured_path(select: &protobuf::SelectStmt) -> Option<String> {
+    let [target] = select.target_list.as_slice() else { return None };
+    let Some(NodeEnum::ResTarget(target)) = &target.node else { return None };
+    let Some(NodeEnum::FuncCall(call)) = target.val.as_deref().and_then(|value| value.node.as_ref()) else {
+        return None;
+    };
+    if !select.from_clause.is_empty() || tree::strings(&call.funcname).last().map(String::as_str) != Some("set_config")
+    {
+        return None;
+    }
+    let arguments: Vec<String> = call.args.iter().filter_map(text).collect();
+    match arguments.as_slice() {
+        [name, path, _] if name == "search_path" => Some(path.clone()),
+        _ => None,
     }
 }
 

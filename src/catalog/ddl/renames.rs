@@ -193,13 +193,14 @@ impl Change {
             });
         };
         let oid = constraint.oid;
-        match constraint.kind {
-            ConstraintKind::PrimaryKey(index) | ConstraintKind::Unique(index) => {
+        let behind = self.catalog.indexes.values().find(|index| index.constraint == Some(oid)).map(|index| index.oid);
+        match behind {
+            Some(index) => {
                 let schema = self.catalog.indexes[&index].schema.clone();
                 self.catalog.expect_free_relation(&schema, new)?;
                 self.rename_index(index, new)?;
             }
-            _ => {
+            None => {
                 self.expect_free_constraint(table, new)?;
                 self.catalog.constraints.get_mut(&oid).expect("it was found by name").name.clone_from(new);
             }

@@ -77,6 +77,8 @@ pub(super) fn read_options(options: &[Node], mut numbers: Numbers, ty: &Type, ne
         })
     };
     let number = |name: &str| given(name).flatten().and_then(integer);
+    // The last number given, or the one it stands before.
+    let last = if numbers.next == numbers.start { numbers.next } else { numbers.next.saturating_sub(numbers.step) };
     let refuse = |message: String| Err(Problem::rejected("22023", message));
     if let Some(step) = number("increment") {
         if step == 0 {
@@ -131,9 +133,8 @@ pub(super) fn read_options(options: &[Node], mut numbers: Numbers, ty: &Type, ne
         None if new => numbers.restart(),
         None => {}
     }
-    if new || given("restart").is_some() {
-        expect_within(&numbers, "RESTART", numbers.next)?;
-    }
+    let stands = if new || given("restart").is_some() { numbers.next } else { last };
+    expect_within(&numbers, "RESTART", stands)?;
     if let Some(cache) = number("cache") {
         if cache <= 0 {
             return refuse(format!("CACHE ({cache}) must be greater than zero"));

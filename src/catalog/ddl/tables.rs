@@ -14,10 +14,6 @@ use crate::catalog::{
     AttNum, Catalog, Column, Effect, Expression, Oid, Outcome, Problem, RelationKind, Table, Type, tree,
 };
 
-/// LIKE … INCLUDING DEFAULTS and what has no bearing here: comments, compression, statistics, storage.
-const LIKE_DEFAULTS: u32 = 1 << 3;
-const LIKE_WITHOUT_BEARING: u32 = 1 | 1 << 1 | 1 << 7 | 1 << 8;
-
 impl Catalog {
     /// CREATE TABLE AS, SELECT INTO or CREATE MATERIALIZED VIEW; `columns` are the query's (see [`table_query`]).
     ///
@@ -84,6 +80,13 @@ impl Change {
             }
         }
         self.add_constraints(oid, &constraints)?;
+        for element in &statement.table_elts {
+            if let Some(NodeEnum::TableLikeClause(like)) = &element.node {
+                for index in self.indexes_like(like, relation)? {
+                    self.create_index(&index)?;
+                }
+            }
+        }
         self.table = Some(oid);
         Ok(TAG)
     }
@@ -125,27 +128,6 @@ impl Change {
             }
         }
         Ok((drafts, constraints))
-    }
-
-    fn draft_like(&self, like: &protobuf::TableLikeClause) -> Outcome<Vec<ColumnDraft>> {
-        if like.options & !(LIKE_DEFAULTS | LIKE_WITHOUT_BEARING) != 0 {
-            return Err(Problem::unsupported("LIKE … INCLUDING constraints, indexes, identity or generated columns"));
-        }
-        let table = self.catalog.expect_table(named(like.relation.as_ref())?)?;
-        let copy = |column: &Column| ColumnDraft {
-            column: Column {
-                attnum: 0,
-                default: column.default.clone().filter(|_| like.options & LIKE_DEFAULTS != 0),
-                identity: None,
-                generated: None,
-                snapshot_column: None,
-                ..column.clone()
-            },
-            has_sequence: false,
-            sequence_options: vec![],
-            constraints: vec![],
-        };
-        Ok(table.columns.iter().map(copy).collect())
     }
 
     /// Puts a table into the catalog; numbers its columns.

@@ -183,6 +183,10 @@ impl Run<'_, '_> {
         if rows == 0 {
             return Ok(());
         }
+        // RESTRICT waits for nothing.
+        if unless_replaced && self.catalog.is_deferred(constraint) {
+            return Err(crate::dry_run::verification::deferred(constraint));
+        }
         let name = |oid: Oid| self.catalog.tables.get(&oid).map_or_else(String::new, |t| t.name.clone());
         let message = format!(
             "update or delete on table \"{}\" violates foreign key constraint \"{}\" on table \"{}\"",

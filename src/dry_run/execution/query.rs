@@ -8,7 +8,7 @@ use super::Run;
 use crate::dry_run::engine::Ran;
 use crate::plpgsql::run::Answer;
 use crate::query::quote_literal;
-use crate::translate::{SelectPlan, Value as Held};
+use crate::translate::{SelectPlan, Value as Held, shown};
 
 /// As many rows as there are.
 const ALL: usize = u32::MAX as usize;
@@ -94,7 +94,7 @@ impl Run<'_, '_> {
     fn fetch(&mut self, plan: &SelectPlan, limit: usize) -> Ran<Selected> {
         let (table, row_count) = self.stage_query(&plan.steps, &plan.sql)?;
         let fields: Vec<String> =
-            plan.outputs.iter().map(|o| format!("{}, {}", quote_literal(&o.name), o.column)).collect();
+            plan.outputs.iter().map(|o| format!("{}, {}", quote_literal(&o.name), shown(&o.column, &o.ty))).collect();
         let rows = if plan.outputs.is_empty() {
             Vec::new()
         } else {

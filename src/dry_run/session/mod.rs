@@ -152,6 +152,11 @@ impl<'s> Session<'s> {
         let engine = Engine::attach(snapshot.connection(), name)?;
         let statements = migrations.iter().flat_map(|migration| &migration.statements);
         let outlook: Vec<String> = statements.map(|statement| statement.sql.to_lowercase()).collect();
+        let zone = match &manifest.source {
+            Source::Postgres(server) => server.time_zone.as_str(),
+            Source::Synthetic { .. } | Source::Empty => "UTC",
+        };
+        engine.set_zone(zone)?;
         let store = Store::new(engine, snapshot, base.clone(), &outlook.join("\n"));
         let (time_zone, collation) = match &manifest.source {
             Source::Postgres(server) => (Some(server.time_zone.clone()), server.collation.clone()),

@@ -9,7 +9,7 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::ViewStmt;
 
 use super::Session;
-use crate::catalog::ddl::{TransactionState, table_query};
+use crate::catalog::ddl::{TransactionState, sets_path, table_query};
 use crate::catalog::{Applied, Catalog, Effect, Oid, Problem, Type};
 use crate::dry_run::engine::{Halt, Ran};
 use crate::dry_run::execution::{self, Run, Selected, Walk};
@@ -107,7 +107,7 @@ impl Session<'_> {
 
     fn dispatch(&mut self, statement: &Statement, report: &mut StatementReport, before: &Catalog) -> Ran<Verdict> {
         match &statement.node {
-            NodeEnum::SelectStmt(select) if select.into_clause.is_none() => {
+            NodeEnum::SelectStmt(select) if select.into_clause.is_none() && !sets_path(select) => {
                 if let Some(rows) = self.select_over_rows(select, report)? {
                     report.rows_affected = Some(rows.len() as u64);
                     report.rows = rows;
@@ -157,14 +157,14 @@ impl Session<'_> {
                 Ok(Verdict::Executed)
             }
             node => {
-                let applied = self.define(node)?;
+                let applied = self.define(node, before)?;
                 self.carry_out(&applied, report, before)
             }
         }
     }
 
     /// Applies DDL to the catalog.
-    fn define(&mut self, node: &NodeEnum) -> Ran<Applied> {
+    fn define(&mut self, node: &NodeEnum, before: &Catalog) -> Ran<Applied> {
         self.check_body(node)?;
         self.expect_using_casts(node)?;
         let state = TransactionState { in_block: self.in_block() || self.bodies > 0 };
@@ -172,10 +172,9 @@ impl Session<'_> {
             let columns = self.view_columns(view)?;
             return Ok(self.catalog.create_view(view, columns, &state)?);
         }
-        let before = self.catalog.clone();
         if let Some(applied) = self.catalog.apply(node, &state)? {
             self.note_query(node);
-            self.bind_what_is_new(&before)?;
+            self.bind_what_is_new(before, applied.table)?;
             return Ok(applied);
         }
         let query = table_query(node).and_then(|query| query.node);
@@ -311,6 +310,8 @@ pub(super) fn kind(statement: &Statement) -> String {
     let words: Vec<String> = statement.sql.split_whitespace().take(2).map(str::to_uppercase).collect();
     let known = match &statement.node {
         NodeEnum::SelectStmt(select) if select.into_clause.is_none() => Some("SELECT"),
+        // Rows of a COPY are stored as an INSERT's.
+        NodeEnum::InsertStmt(_) if words.first().is_some_and(|word| word == "COPY") => Some("COPY"),
         NodeEnum::InsertStmt(_) => Some("INSERT"),
         NodeEnum::UpdateStmt(_) => Some("UPDATE"),
         NodeEnum::DeleteStmt(_) => Some("DELETE"),

@@ -164,6 +164,14 @@ pub(crate) fn float(text: &str, short: bool) -> Result<String, Failure> {
     Ok(read(&[Some(text)])?.unwrap_or_default())
 }
 
+/// A numeric rounded to a scale.
+///
+/// # Errors
+/// As [`canonical`].
+pub(crate) fn rounded(text: &str, scale: i64) -> Result<String, Failure> {
+    Ok(finite(Number::read(text)?, |decimal| Ok(decimal.rounded(scale)))?.write())
+}
+
 /// What a numeric sorts by; nothing for a text that isn't one.
 pub(crate) fn key(text: &str) -> Option<String> {
     Number::read(text).ok().map(|number| number.key())
@@ -381,4 +389,62 @@ fn bucket(arguments: &Arguments<'_>) -> Given<i64> {
     let (distance, width) = (x.plus(&low.negated()), high.plus(&low.negated()));
     let place = distance.times(&Decimal::new(count, 0)).over(&width, 0, false);
     Ok(i64::try_from(&place.digits).ok().map(|place| place + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Calls a function of this room; errors by their state.
+    fn check(name: &str, arguments: &[&str], expected: &str) {
+        let (_, native) = FUNCTIONS.iter().find(|(known, _)| *known == name).expect(name);
+        let arguments: Vec<Option<&str>> = arguments.iter().map(|argument| Some(*argument)).collect();
+        let shown = match native {
+            Native::Text(function) => function(&arguments),
+            Native::Truth(function) => function(&arguments).map(|found| found.map(|found| found.to_string())),
+            Native::Whole(function) => function(&arguments).map(|found| found.map(|found| found.to_string())),
+            _ => panic!("{name} gives something else"),
+        };
+        let shown = match shown {
+            Ok(found) => found.unwrap_or_else(|| "NULL".to_owned()),
+            Err(Failure::Raised(sqlstate, _)) => sqlstate.to_owned(),
+            Err(Failure::Refused(_)) => "refused".to_owned(),
+        };
+        assert_eq!(shown, expected, "{name}{arguments:?}");
+    }
+
+    #[test]
+    fn quotients_have_the_servers_scale() {
+        check("pg_numeric_div", &["10", "3.0"], "3.3333333333333333");
+        check("pg_numeric_div", &["1", "3"], "0.33333333333333333333");
+        check("pg_numeric_div", &["123456789012345678901234567890", "7"], "17636684144620811271604938270");
+        check("pg_numeric_div", &["1", "0"], "22012");
+        check("pg_numeric_mod", &["-5.5", "2"], "-1.5");
+        check("pg_numeric_power", &["2.0", "0.5"], "1.4142135623730950");
+    }
+
+    #[test]
+    fn the_display_scale_is_kept_and_the_key_ignores_it() {
+        check("pg_numeric_in", &[" 1.50e1 "], "15.0");
+        check("pg_numeric_mul", &["1.50", "2.00"], "3.0000");
+        check("pg_numeric_fit", &["99.995", "4", "2"], "22003");
+        check("pg_numeric_round", &["-2.5"], "-3");
+        let keys: Vec<String> =
+            ["-10", "-9.5", "0.0", "0.05", "1.10", "9.50", "10", "NaN"].iter().filter_map(|n| key(n)).collect();
+        assert!(keys.is_sorted() && keys.len() == 8, "{keys:?}");
+        assert_eq!(key("1.10"), key("1.1"));
+        for number in ["-10.5", "0", "0.001", "1200"] {
+            assert_eq!(Number::from_key(&key(number).expect(number)), number);
+        }
+    }
+
+    #[test]
+    fn doubles_are_written_as_the_server_writes_them() {
+        check("pg_float8_text", &["1e15"], "1e+15");
+        check("pg_float8_text", &["0.00001"], "1e-05");
+        check("pg_float8_text", &["29537365490414848"], "2.9537365490414848e+16");
+        check("pg_float4_text", &["1e6"], "1e+06");
+        check("pg_float8_calc", &["*", "1e308", "10"], "22003");
+        check("pg_float8_calc", &["round", "2.5"], "2");
+    }
 }

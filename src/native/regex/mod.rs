@@ -150,3 +150,44 @@ fn after(text: &str, (start, end): Span) -> Option<usize> {
     }
     text[end..].chars().next().map(|c| end + c.len_utf8())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Calls a function of this room; errors by their state.
+    fn check(name: &str, arguments: &[&str], expected: &str) {
+        let (_, native) = FUNCTIONS.iter().find(|(known, _)| *known == name).expect(name);
+        let arguments: Vec<Option<&str>> = arguments.iter().map(|argument| Some(*argument)).collect();
+        let shown = match native {
+            Native::Text(function) => function(&arguments),
+            Native::Truth(function) => function(&arguments).map(|found| found.map(|found| found.to_string())),
+            Native::Whole(function) => function(&arguments).map(|found| found.map(|found| found.to_string())),
+            _ => panic!("{name} gives something else"),
+        };
+        let shown = match shown {
+            Ok(found) => found.unwrap_or_else(|| "NULL".to_owned()),
+            Err(Failure::Raised(sqlstate, _)) => sqlstate.to_owned(),
+            Err(Failure::Refused(_)) => "refused".to_owned(),
+        };
+        assert_eq!(shown, expected, "{name}{arguments:?}");
+    }
+
+    #[test]
+    fn the_longest_of_the_leftmost() {
+        check("pg_regexp_substring", &["abcd", "a|ab|abc"], "abc");
+        check("pg_regexp_substring", &["aab", "a+?"], "a");
+        check("pg_regexp_replace", &["baaac", "a*", "x", "g"], "xbxcx");
+        check("pg_regexp", &["foo bar", "\\mbar\\M"], "true");
+        check("pg_similar", &["abc", "%(b|d)%"], "true");
+    }
+
+    #[test]
+    fn what_is_no_pattern_and_what_cannot_be_told() {
+        check("pg_regexp", &["a", "(a"], "2201B");
+        check("pg_regexp", &["a", "a**"], "2201B");
+        check("pg_regexp", &["aa", "(a)\\1"], "refused");
+        check("pg_regexp", &["é", "\\w"], "refused");
+        check("pg_regexp_substring", &["abb", "a.*?b.*"], "refused");
+    }
+}

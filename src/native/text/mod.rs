@@ -264,3 +264,44 @@ fn shortened(text: &str, limit: usize, explicit: bool, name: &str) -> Result<Str
         false => Err(Failure::raised("22001", format!("value too long for type {name}"))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Calls a function of this room; errors by their state.
+    fn check(name: &str, arguments: &[&str], expected: &str) {
+        let (_, native) = FUNCTIONS.iter().find(|(known, _)| *known == name).expect(name);
+        let arguments: Vec<Option<&str>> = arguments.iter().map(|argument| Some(*argument)).collect();
+        let shown = match native {
+            Native::Text(function) => function(&arguments),
+            Native::Truth(function) => function(&arguments).map(|found| found.map(|found| found.to_string())),
+            Native::Whole(function) => function(&arguments).map(|found| found.map(|found| found.to_string())),
+            _ => panic!("{name} gives something else"),
+        };
+        let shown = match shown {
+            Ok(found) => found.unwrap_or_else(|| "NULL".to_owned()),
+            Err(Failure::Raised(sqlstate, _)) => sqlstate.to_owned(),
+            Err(Failure::Refused(_)) => "refused".to_owned(),
+        };
+        assert_eq!(shown, expected, "{name}{arguments:?}");
+    }
+
+    #[test]
+    fn characters_are_counted_not_bytes() {
+        check("pg_initcap", &["o'neill-SMITH éa"], "O'Neill-Smith Éa");
+        check("pg_substr", &["日本語", "-1", "4"], "日本");
+        check("pg_lpad", &["é", "3", "xy"], "xyé");
+        check("pg_split_part", &["a,b,c", ",", "-1"], "c");
+        check("pg_upper", &["straße"], "STRAßE");
+    }
+
+    #[test]
+    fn patterns_and_quoting() {
+        check("pg_like", &["abc", "a\\", "\\"], "22025");
+        check("pg_like", &["10%", "10\\%", "\\"], "true");
+        check("pg_format", &["%2$L|%1$-3s|", "=a", "=it's"], "'it''s'|a  |");
+        check("pg_format", &["%I", "-"], "22004");
+        check("pg_encode", &["616263", "base64"], "YWJj");
+    }
+}

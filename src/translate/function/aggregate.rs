@@ -76,6 +76,13 @@ impl Reader<'_> {
                 simple(format!("{word}({value}){filter}"), Type::Bool)
             }
             "sum" => match base(&first.ty) {
+                Type::Interval if !call.agg_distinct => simple(
+                    format!(
+                        "CAST(pg_interval_sum(string_agg(CAST({} AS VARCHAR), '|'){filter}) AS INTERVAL)",
+                        first.sql
+                    ),
+                    Type::Interval,
+                ),
                 Type::Int2 | Type::Int4 => simple(format!("CAST(sum({value}){filter} AS BIGINT)"), Type::Int8),
                 Type::Int8 | Type::Numeric(_) => {
                     simple(of_numbers(name, &first, call.agg_distinct, &filter)?, Type::Numeric(None))

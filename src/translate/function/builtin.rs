@@ -4,12 +4,13 @@
 //! every argument as a text, and its result is cast to the type's physical form. Left out: functions of any number or any type of arguments.
 
 use crate::catalog::{Outcome, Type};
+use crate::query::quote_literal;
 use crate::translate::number;
 use crate::translate::reader::Reader;
 use crate::translate::typed::{Constant, Typed, base, physical};
 
 /// Name, parameters, result, SQL. A type is one letter (see [`of_letter`]); in the SQL, `{*}` is all arguments as texts, `{0}` the
-/// first one, `{0r}` the same as it is.
+/// first one, `{0r}` the same as it is, `{zone}` the session's time zone.
 type Builtin = (&'static str, &'static str, char, &'static str);
 
 const TEXT: &[Builtin] = &[
@@ -86,8 +87,44 @@ const TEXT: &[Builtin] = &[
     ("regexp_instr", "ttii", 'i', "pg_regexp_instr({*})"),
 ];
 
+const TIME: &[Builtin] = &[
+    ("extract", "td", 'n', "pg_extract({*}, 'date')"),
+    ("extract", "tm", 'n', "pg_extract({*}, 'timestamp without time zone')"),
+    ("extract", "tz", 'n', "pg_extract_zoned({*}, {zone})"),
+    ("extract", "tv", 'n', "pg_extract_interval({*})"),
+    ("date_part", "td", 'f', "pg_extract({*}, 'timestamp without time zone')"),
+    ("date_part", "tm", 'f', "pg_extract({*}, 'timestamp without time zone')"),
+    ("date_part", "tz", 'f', "pg_extract_zoned({*}, {zone})"),
+    ("date_part", "tv", 'f', "pg_extract_interval({*})"),
+    ("date_trunc", "tm", 'm', "pg_trunc({*})"),
+    ("date_trunc", "tz", 'z', "pg_trunc_zoned({*}, {zone})"),
+    ("date_trunc", "tzt", 'z', "pg_trunc_zoned({*})"),
+    ("date_trunc", "tv", 'v', "pg_trunc_interval({*})"),
+    ("age", "mm", 'v', "pg_age({*})"),
+    ("age", "zz", 'v', "pg_age_zoned({*}, {zone})"),
+    ("justify_days", "v", 'v', "pg_justify_days({*})"),
+    ("justify_hours", "v", 'v', "pg_justify_hours({*})"),
+    ("justify_interval", "v", 'v', "pg_justify_interval({*})"),
+    ("make_date", "iii", 'd', "pg_make_date({*})"),
+    ("make_timestamp", "iiiiif", 'm', "pg_make_timestamp({*})"),
+    ("make_interval", "iiiiiif", 'v', "pg_make_interval({*})"),
+    ("isfinite", "d", 'b', "isfinite({0r})"),
+    ("isfinite", "m", 'b', "isfinite({0r})"),
+    ("isfinite", "z", 'b', "isfinite({0r})"),
+    ("timezone", "tm", 'z', "pg_to_instant({1}, {0})"),
+    ("timezone", "tz", 'm', "pg_to_local({1}, {0})"),
+    ("to_char", "mt", 't', "pg_to_char_time({*})"),
+    ("to_char", "zt", 't', "pg_to_char_zoned({*}, {zone})"),
+    ("to_char", "vt", 't', "pg_to_char_interval({*})"),
+    ("to_char", "nt", 't', "pg_to_char_number({*})"),
+    ("to_char", "it", 't', "pg_to_char_number({*})"),
+    ("to_char", "lt", 't', "pg_to_char_number({*})"),
+    ("to_date", "tt", 'd', "pg_to_date({*})"),
+    ("to_timestamp", "tt", 'z', "pg_to_timestamp({*}, {zone})"),
+];
+
 fn all() -> impl Iterator<Item = &'static Builtin> {
-    TEXT.iter()
+    TEXT.iter().chain(TIME)
 }
 
 /// The type that a letter stands for.
@@ -134,10 +171,12 @@ impl Reader<'_> {
             texts.push(text);
         }
         sql = sql.replace("{*}", &texts.join(", "));
+        sql = sql.replace("{zone}", &quote_literal(self.zone()));
         let ty = of_letter(*result);
         let sql = match result {
             't' | 'n' | 'b' | 'a' => sql,
             'y' => format!("unhex({sql})"),
+            'd' => format!("CAST(CAST({sql} AS TIMESTAMP) AS DATE)"),
             _ => format!("CAST({sql} AS {})", physical(&ty)),
         };
         Ok(Some(Typed::new(sql, ty)))

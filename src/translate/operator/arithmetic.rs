@@ -3,6 +3,7 @@
 //! Input: two typed operands. Output: the result in the type that PostgreSQL gives it; overflow and division by zero are its errors.
 
 use crate::catalog::{Outcome, Problem, Type};
+use crate::query::quote_literal;
 use crate::translate::cast::{Context, convert};
 use crate::translate::number;
 use crate::translate::reader::Reader;
@@ -98,6 +99,23 @@ impl Reader<'_> {
             ("+" | "-", Type::Date, Type::Interval) => {
                 Ok(Typed::new(format!("CAST({sql} AS TIMESTAMP)"), Type::Timestamp(None)))
             }
+            ("+" | "-", Type::Timestamptz(_), Type::Interval) if self.settings().time_zone.is_some() => {
+                let by = if name == "-" { format!("(-{})", right.sql) } else { right.sql.clone() };
+                let zone = quote_literal(self.zone());
+                let sql = format!("pg_shift_zoned(CAST({} AS VARCHAR), CAST({by} AS VARCHAR), {zone})", left.sql);
+                Ok(Typed::new(format!("CAST({sql} AS TIMESTAMP)"), a))
+            }
+            ("+", Type::Interval, Type::Timestamptz(_)) if self.settings().time_zone.is_some() => {
+                self.time_arithmetic(name, right, left)
+            }
+            ("+" | "-", Type::Interval, Type::Interval) => {
+                let word = if name == "+" { "add" } else { "sub" };
+                Ok(of_intervals(word, &left, &right))
+            }
+            ("*" | "/", Type::Interval, Type::Float8) => {
+                Ok(of_intervals(if name == "*" { "mul" } else { "div" }, &left, &right))
+            }
+            ("*", Type::Float8, Type::Interval) => Ok(of_intervals("mul", &right, &left)),
             ("+" | "-", a, Type::Interval) if instant(a) => Ok(Typed::new(sql, a.clone())),
             ("+", Type::Interval, b) if instant(b) => Ok(Typed::new(sql, b.clone())),
             ("-", a, b) if instant(a) && a == b => {
@@ -120,4 +138,10 @@ impl Reader<'_> {
             _ => Err(self.no_operator(name, &left.ty, &right.ty)),
         }
     }
+}
+
+/// An interval made of an interval and something else.
+fn of_intervals(word: &str, left: &Typed, right: &Typed) -> Typed {
+    let sql = format!("pg_interval_{word}(CAST({} AS VARCHAR), CAST({} AS VARCHAR))", left.sql, right.sql);
+    Typed::new(format!("CAST({sql} AS INTERVAL)"), Type::Interval)
 }

@@ -21,6 +21,10 @@ impl Reader<'_> {
     ) -> Outcome<(Typed, Typed)> {
         let (left, right, _) = self.operands(name, left, right)?;
         let (a, b) = (base(&left.ty), base(&right.ty));
+        if a == Type::Interval && b == Type::Interval {
+            let key = |value: Typed| Typed::new(interval_key(&value.sql), Type::Int8);
+            return Ok((key(left), key(right)));
+        }
         let padded = |ty: &Type| matches!(ty, Type::Char(_)) || *ty == Type::Opaque("bpchar".to_owned());
         if padded(&a) && padded(&b) {
             let trim = |value: Typed| Typed::new(format!("rtrim({}, ' ')", value.sql), Type::Text);
@@ -113,7 +117,8 @@ impl Reader<'_> {
             Type::Opaque(_) | Type::Interval | Type::Record => {
                 Err(Problem::unsupported(format!("the order of {} values", ty.name(self.catalog()))))
             }
-            Type::Json => Err(Problem::rejected("42883", "could not identify an ordering operator for type json")),
+            Type::Json => Err(Problem::rejected("42883", "could not identify an ordering operator for type json")
+                .hint("Use an explicit ordering operator or modify the query.")),
             ty => {
                 if family(ty) == Family::Text {
                     self.orders_text();
@@ -130,4 +135,9 @@ fn document_key(value: Typed) -> Typed {
         true => value,
         false => Typed::new(format!("pg_jsonb_sort_key({})", value.sql), value.ty),
     }
+}
+
+/// What an interval is compared by: months of 30 days, days of 24 hours.
+fn interval_key(sql: &str) -> String {
+    format!("CAST(pg_interval_key(CAST({sql} AS VARCHAR)) AS HUGEINT)")
 }

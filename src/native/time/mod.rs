@@ -1,0 +1,167 @@
+//! Dates, times and intervals: parts of them, arithmetic, text forms, time zones.
+//!
+//! Input: values as the engine writes them, names of units and zones. Output: values as the engine reads them, or the server's text.
+//! Invariants: times with time zone come and go as UTC; a unit that the server doesn't know is its error (22023).
+
+mod arithmetic;
+mod format;
+mod input;
+mod interval;
+mod moment;
+mod parts;
+mod scan;
+mod zone;
+
+use super::{Arguments, Failure, Given, Native};
+use moment::{Interval, Moment};
+
+pub(super) const FUNCTIONS: &[(&str, Native)] = &[
+    ("pg_timestamp_text", Native::Text(|a| one(a, |m| Ok(m.shown(""))))),
+    ("pg_timestamptz_text", Native::Text(zoned_text)),
+    ("pg_date_text", Native::Text(|a| one(a, |m| Ok(m.shown_date())))),
+    ("pg_interval_text", Native::Text(|a| one_interval(a, |v| Ok(v.shown())))),
+    (
+        "pg_interval_in",
+        Native::Text(|a| Ok(text(a, 0).map(interval::read).transpose()?.map(|v| v.for_engine()).transpose()?)),
+    ),
+    ("pg_interval_key", Native::Text(|a| one_interval(a, |v| Ok(v.span().to_string())))),
+    ("pg_timestamp_in", Native::Text(|a| read(a, input::timestamp))),
+    ("pg_timestamptz_in", Native::Text(input::zoned)),
+    ("pg_date_in", Native::Text(|a| read(a, input::date))),
+    ("pg_to_local", Native::Text(|a| in_zone(a, zone::to_local))),
+    ("pg_to_instant", Native::Text(|a| in_zone(a, zone::to_instant))),
+    ("pg_extract", Native::Text(parts::of_moment)),
+    ("pg_extract_zoned", Native::Text(parts::of_instant)),
+    ("pg_extract_interval", Native::Text(parts::of_interval)),
+    ("pg_trunc", Native::Text(parts::truncated)),
+    ("pg_trunc_zoned", Native::Text(parts::truncated_in_zone)),
+    ("pg_trunc_interval", Native::Text(parts::truncated_interval)),
+    ("pg_shift", Native::Text(arithmetic::shift)),
+    ("pg_shift_zoned", Native::Text(arithmetic::shift_in_zone)),
+    ("pg_between", Native::Text(arithmetic::between)),
+    ("pg_age", Native::Text(arithmetic::age)),
+    ("pg_age_zoned", Native::Text(arithmetic::age_in_zone)),
+    ("pg_interval_add", Native::Text(arithmetic::add)),
+    ("pg_interval_sub", Native::Text(arithmetic::subtract)),
+    ("pg_interval_neg", Native::Text(|a| one_interval(a, |v| v.negated().for_engine()))),
+    ("pg_interval_mul", Native::Text(arithmetic::multiply)),
+    ("pg_interval_div", Native::Text(arithmetic::divide)),
+    ("pg_interval_sum", Native::Text(arithmetic::sum)),
+    ("pg_justify_days", Native::Text(|a| one_interval(a, |v| interval::justify_days(v).for_engine()))),
+    ("pg_justify_hours", Native::Text(|a| one_interval(a, |v| interval::justify_hours(v).for_engine()))),
+    ("pg_justify_interval", Native::Text(|a| one_interval(a, |v| interval::justify(v).for_engine()))),
+    ("pg_make_date", Native::Text(arithmetic::make_date)),
+    ("pg_make_timestamp", Native::Text(arithmetic::make_timestamp)),
+    ("pg_make_interval", Native::Text(arithmetic::make_interval)),
+    ("pg_to_char_time", Native::Text(format::time)),
+    ("pg_to_char_zoned", Native::Text(format::zoned)),
+    ("pg_to_char_interval", Native::Text(format::interval)),
+    ("pg_to_char_number", Native::Text(scan::number)),
+    ("pg_to_timestamp", Native::Text(scan::to_timestamp)),
+    ("pg_to_date", Native::Text(scan::to_date)),
+];
+
+fn text<'a>(arguments: &Arguments<'a>, at: usize) -> Option<&'a str> {
+    arguments.get(at).copied().flatten()
+}
+
+fn one(arguments: &Arguments<'_>, function: impl Fn(Moment) -> Result<String, Failure>) -> Given<String> {
+    text(arguments, 0).map(|text| function(Moment::read(text)?)).transpose()
+}
+
+fn one_interval(arguments: &Arguments<'_>, function: impl Fn(Interval) -> Result<String, Failure>) -> Given<String> {
+    text(arguments, 0).map(|text| function(Interval::read(text)?)).transpose()
+}
+
+/// A literal, read row by row.
+fn read(arguments: &Arguments<'_>, function: impl Fn(&str) -> Result<Moment, Failure>) -> Given<String> {
+    text(arguments, 0).map(|text| Ok(function(text)?.for_engine())).transpose()
+}
+
+/// `(moment, zone)`
+fn in_zone(
+    arguments: &Arguments<'_>,
+    function: impl Fn(chrono_tz::Tz, Moment) -> Result<Moment, Failure>,
+) -> Given<String> {
+    let [Some(moment), Some(name)] = arguments else { return Ok(None) };
+    Ok(Some(function(zone::named(name)?, Moment::read(moment)?)?.for_engine()))
+}
+
+/// `pg_timestamptz_text(instant, zone)`
+fn zoned_text(arguments: &Arguments<'_>) -> Given<String> {
+    let [Some(instant), Some(name)] = arguments else { return Ok(None) };
+    let instant = Moment::read(instant)?;
+    let Moment::At(micros) = instant else { return Ok(Some(instant.shown(""))) };
+    let zone = zone::named(name)?;
+    let offset = zone::offset_at(zone, micros)?;
+    Ok(Some(zone::to_local(zone, instant)?.shown(&zone::shown(offset))))
+}
+
+/// A literal of type timestamp, date, timestamptz or interval, as the engine reads it.
+///
+/// # Errors
+/// The server's, or a refusal of a notation that isn't known here.
+pub(crate) fn literal(text: &str, kind: &str, zone: &str) -> Result<String, Failure> {
+    Ok(match kind {
+        "date" => input::date(text)?.for_engine(),
+        "timestamp" => input::timestamp(text)?.for_engine(),
+        "timestamptz" => input::zoned(&[Some(text), Some(zone)])?.unwrap_or_default(),
+        _ => interval::read(text)?.for_engine()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Calls a function of this room; errors by their state.
+    fn check(name: &str, arguments: &[&str], expected: &str) {
+        let (_, native) = FUNCTIONS.iter().find(|(known, _)| *known == name).expect(name);
+        let arguments: Vec<Option<&str>> = arguments.iter().map(|argument| Some(*argument)).collect();
+        let shown = match native {
+            Native::Text(function) => function(&arguments),
+            Native::Truth(function) => function(&arguments).map(|found| found.map(|found| found.to_string())),
+            Native::Whole(function) => function(&arguments).map(|found| found.map(|found| found.to_string())),
+            _ => panic!("{name} gives something else"),
+        };
+        let shown = match shown {
+            Ok(found) => found.unwrap_or_else(|| "NULL".to_owned()),
+            Err(Failure::Raised(sqlstate, _)) => sqlstate.to_owned(),
+            Err(Failure::Refused(_)) => "refused".to_owned(),
+        };
+        assert_eq!(shown, expected, "{name}{arguments:?}");
+    }
+
+    #[test]
+    fn intervals_are_read_and_written() {
+        let written = |text: &str| interval::read(text).map(|value| value.shown());
+        assert_eq!(written("1 year 2 mons -3 days 04:05:06.5").as_deref(), Ok("1 year 2 mons -3 days +04:05:06.5"));
+        assert_eq!(written("P1Y2M3DT4H").as_deref(), Ok("1 year 2 mons 3 days 04:00:00"));
+        check("pg_interval_in", &["3 foos"], "22007");
+        check("pg_interval_key", &["1 month -1 days"], "2505600000000");
+    }
+
+    #[test]
+    fn zones_have_summer_time() {
+        check("pg_to_local", &["2024-07-05 10:00:00", "Europe/Berlin"], "2024-07-05 12:00:00");
+        check("pg_to_instant", &["2024-03-31 02:30:00", "Europe/Berlin"], "2024-03-31 01:30:00");
+        check("pg_to_instant", &["2024-10-27 02:30:00", "Europe/Berlin"], "2024-10-27 01:30:00");
+        check("pg_timestamptz_text", &["2024-01-05 10:00:00", "Asia/Kolkata"], "2024-01-05 15:30:00+05:30");
+        check("pg_to_local", &["2024-07-05 10:00:00", "CET"], "refused");
+    }
+
+    #[test]
+    fn parts_and_formats() {
+        check("pg_extract", &["week", "2021-01-03", "date"], "53");
+        check("pg_extract", &["second", "2024-05-06 07:08:09.25", "timestamp without time zone"], "9.250000");
+        check("pg_age", &["2024-03-31 00:00:00", "2024-02-29 00:00:00"], "1 months 2 days 0 microseconds");
+        check(
+            "pg_to_char_time",
+            &["2024-01-05 13:04:05", "FMDay, FMDDth FMMonth HH12 AM"],
+            "Friday, 5th January 01 PM",
+        );
+        check("pg_to_char_number", &["1234.5", "FM9,999.00"], "1,234.50");
+        check("pg_to_date", &["2024-02-30", "YYYY-MM-DD"], "22008");
+        check("pg_timestamp_in", &["01/02/2024"], "refused");
+    }
+}
