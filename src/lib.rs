@@ -24,8 +24,8 @@
 //! 7. [`export`] and [`generate`]: where snapshots come from.
 //! 8. [`classify`], [`roots`], [`cycles`] (both over [`job_graph`]), [`growth`], [`sql`]: the analyses, all with the same face.
 //! 9. The dry run, in the order a statement takes: [`migration`] reads files into statements, [`catalog`] knows what PostgreSQL
-//!    would know of the schema, [`translate`] types a statement and says it in DuckDB's SQL, [`dry_run`] carries it out on copies of
-//!    the rows and reports.
+//!    would know of the schema, [`translate`] types a statement and says it in DuckDB's SQL, [`plpgsql`] runs the bodies of blocks, functions
+//!    and triggers, [`dry_run`] carries it all out on copies of the rows and reports.
 //! 10. [`config`], [`staging`] and [`ui`]: the project's settings; files that appear whole; the terminal.
 //!
 //! Invariants:

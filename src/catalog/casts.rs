@@ -1,63 +1,30 @@
 //! Casts: which types does PostgreSQL turn into which by itself, and which can a foreign key compare?
 //!
-//! Input: two types. Output: yes or no. The answers are those of `pg_cast` and of the btree operator families, taken from a server;
+//! Input: two types. Output: yes or no. The answers are those of `pg_cast` (see [`super::pg`]) and of the btree operator families;
 //! values decide nothing here. Left out: explicit casts, which the translator carries out.
 
 use super::Type;
+use super::pg::coercion::converts;
+use super::pg::{Context, Id};
 
 impl Type {
     /// Stored values of this type may become `to` without a word: ALTER COLUMN TYPE without USING, INSERT … SELECT.
     pub fn assigns_to(&self, to: &Type) -> bool {
-        use Type::*;
-        if self.same_base(to) || self.coerces_to(to) {
-            return true;
-        }
-        match (self, to) {
-            // Any value's text may be stored in a string.
-            (_, Text | Varchar(_) | Char(_) | Name) => true,
-            (_, Opaque(name)) if is_string(name) => true,
-            (Array(from), Array(to)) => from.assigns_to(to),
-            (from, to) if from.is_number() && to.is_number() => true,
-            (Json, Jsonb) | (Jsonb, Json) => true,
-            (Timestamp(_) | Timestamptz(_), Date | Time(_)) | (Timestamptz(_), Timestamp(_)) | (Interval, Time(_)) => {
-                true
-            }
-            (Opaque(from), to) => assigns_from_opaque(base(from), to),
-            (from, Opaque(to)) => {
-                base(to) == "money" && (from.is_integer() || matches!(from, Numeric(_))) && *from != Int2
-            }
-            _ => false,
-        }
+        self.becomes(to, Context::Assignment)
     }
 
     /// The server converts this to `to` wherever that is asked for (an implicit cast).
     pub fn coerces_to(&self, to: &Type) -> bool {
-        use Type::*;
+        self.becomes(to, Context::Implicit)
+    }
+
+    fn becomes(&self, to: &Type, context: Context) -> bool {
         if self.same_base(to) {
             return true;
         }
-        match (self, to) {
-            (Unknown, _) => true,
-            (Array(from), Array(to)) => from.coerces_to(to),
-            (Int2, Int4 | Int8 | Float4 | Float8 | Numeric(_)) => true,
-            (Int4, Int8 | Float4 | Float8 | Numeric(_)) | (Int8, Float4 | Float8 | Numeric(_)) => true,
-            (Float4, Float8) | (Numeric(_), Float4 | Float8) => true,
-            (Text | Varchar(_) | Char(_), Text | Varchar(_) | Char(_) | Name) | (Name, Text) => true,
-            (Date, Timestamp(_) | Timestamptz(_)) | (Timestamp(_), Timestamptz(_)) | (Time(_), Interval) => true,
-            (Int2 | Int4 | Int8, Opaque(to)) => base(to) == "oid" || base(to).starts_with("reg"),
-            (Text | Varchar(_), Opaque(to)) => base(to) == "regclass",
-            (Time(_), Opaque(to)) => base(to) == "time with time zone",
-            (Opaque(from), Text) => matches!(base(from), "\"char\"" | "bpchar" | "citext"),
-            (Opaque(from), Varchar(_) | Name | Char(_)) => matches!(base(from), "bpchar" | "citext"),
-            (Opaque(from), Opaque(to)) => matches!(
-                (base(from), base(to)),
-                ("cidr", "inet")
-                    | ("macaddr", "macaddr8")
-                    | ("macaddr8", "macaddr")
-                    | ("bit", "bit varying")
-                    | ("bit varying", "bit")
-            ),
-            _ => false,
+        match (Id::of(self), Id::of(to)) {
+            (Some(from), Some(to)) => converts(from, to, context),
+            _ => becomes_foreign(self, to, context),
         }
     }
 
@@ -118,16 +85,14 @@ impl Type {
     }
 }
 
-fn assigns_from_opaque(from: &str, to: &Type) -> bool {
+/// Where one is a type of an extension: of those, citext alone is a string and has casts of its own.
+fn becomes_foreign(from: &Type, to: &Type, context: Context) -> bool {
+    let is_citext = |ty: &Type| matches!(ty, Type::Opaque(name) if base(name) == "citext");
     match (from, to) {
-        ("oid", Type::Int4 | Type::Int8) | ("money", Type::Numeric(_)) | ("time with time zone", Type::Time(_)) => true,
-        ("inet", Type::Opaque(to)) => base(to) == "cidr",
-        _ => false,
+        (Type::Array(from), Type::Array(to)) => from.becomes(to, context),
+        (from, Type::Text | Type::Varchar(_)) if is_citext(from) => true,
+        (_, to) => context >= Context::Assignment && (to.is_text() || is_citext(to)),
     }
-}
-
-fn is_string(name: &str) -> bool {
-    matches!(base(name), "\"char\"" | "bpchar" | "citext")
 }
 
 fn base(name: &str) -> &str {

@@ -185,7 +185,11 @@ impl Reader<'_> {
             [name] => (None, None, *name),
             [source, name] => (None, Some(*source), *name),
             [schema, source, name] => (Some(*schema), Some(*source), *name),
-            _ => return Err(Problem::unsupported("a name of four parts")),
+            [] | [_, _, _, _] => return Err(Problem::unsupported("a name of four parts")),
+            many => {
+                let message = format!("improper qualified name (too many dotted names): {}", many.join("."));
+                return Err(Problem::rejected("42601", message));
+            }
         };
         let scoped = site.scope.find(schema, source, name);
         if let Some(value) = self.variable(&words(&column.fields), scoped.as_ref().err())? {
@@ -205,25 +209,59 @@ impl Reader<'_> {
             Err(_) if source.is_none() && site.scope.sources.iter().any(|s| s.name == name) => {
                 return Err(Problem::unsupported(format!("the row of {name} as a value")));
             }
+            Err(Problem::Rejected(error)) if error.sqlstate == "42P01" => {
+                return Err(self.missing_source(source.unwrap_or_default(), site.scope));
+            }
+            // Every table has these, whatever its own columns are.
+            Err(_) if ["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"].contains(&name) => {
+                return Err(Problem::unsupported(format!("the system column {name}")));
+            }
             found => found?,
         };
         self.reads(found.column.origin);
         let typed = Typed::new(found.column.sql.clone(), found.column.ty.clone());
-        match site.grouping {
-            Some(grouping) if found.level == 0 && !grouping.contains(&typed.sql) => {
-                if found.source.is_some_and(|source| grouping.determined.contains(&source)) {
-                    // The group has one row of this table, so any of its values is the value.
-                    return Ok(Typed::new(format!("any_value({})", typed.sql), typed.ty));
-                }
-                let shown = match found.source.and_then(|source| site.scope.sources.get(source)) {
-                    Some(source) if !source.name.is_empty() => format!("{}.{name}", source.name),
-                    _ => words(&column.fields).join("."),
-                };
-                let message = "must appear in the GROUP BY clause or be used in an aggregate function";
-                Err(Problem::rejected("42803", format!("column \"{shown}\" {message}")))
+        if found.level > 0 {
+            return Ok(typed);
+        }
+        let shown = match found.source.and_then(|source| site.scope.sources.get(source)) {
+            Some(source) if !source.name.is_empty() => format!("{}.{name}", source.name),
+            _ => words(&column.fields).join("."),
+        };
+        self.grouped(&typed, found.source, &shown, site)
+    }
+
+    /// A column of a query that may have groups: it must be the same for all rows of one.
+    pub(super) fn grouped(
+        &mut self,
+        column: &Typed,
+        source: Option<usize>,
+        shown: &str,
+        site: Site<'_>,
+    ) -> Outcome<Typed> {
+        let Some(grouping) = site.grouping else { return Ok(column.clone()) };
+        if grouping.contains(&column.sql) {
+            return Ok(grouping.value(column.clone()));
+        }
+        if source.is_some_and(|source| grouping.determined.contains(&source)) {
+            // The group has one row of this table, so any of its values is the value.
+            return Ok(Typed::new(format!("any_value({})", column.sql), column.ty.clone()));
+        }
+        let message = "must appear in the GROUP BY clause or be used in an aggregate function";
+        Err(Problem::rejected("42803", format!("column \"{shown}\" {message}")))
+    }
+
+    /// 42P01 for a name before a column that no source has.
+    pub(super) fn missing_source(&self, name: &str, scope: &Scope<'_>) -> Problem {
+        let table = self.catalog().table(None, name).map(|table| table.oid);
+        let levels = std::iter::successors(Some(scope), |scope| scope.outer);
+        let mut sources = levels.flat_map(|scope| &scope.sources);
+        match sources.find(|source| source.table.is_some() && source.table == table) {
+            Some(source) => {
+                let message = format!("invalid reference to FROM-clause entry for table \"{name}\"");
+                Problem::rejected("42P01", message)
+                    .hint(format!("Perhaps you meant to reference the table alias \"{}\".", source.name))
             }
-            Some(grouping) if found.level == 0 => Ok(grouping.value(typed)),
-            _ => Ok(typed),
+            None => scope.missing(Some(name), "", false),
         }
     }
 
@@ -361,6 +399,7 @@ impl Reader<'_> {
 
     fn value_function(&mut self, function: &protobuf::SqlValueFunction) -> Outcome<Typed> {
         use SqlValueFunctionOp as Op;
+        self.is_mutable = true;
         let now = self.now();
         match SqlValueFunctionOp::try_from(function.op) {
             Ok(Op::SvfopCurrentTimestamp | Op::SvfopCurrentTimestampN) => {
@@ -633,6 +672,11 @@ impl Reader<'_> {
             [output] => Ok(output.ty.clone()),
             _ => Err(Problem::rejected("42601", "subquery must return only one column")),
         };
+        let width = |given: usize| match query.outputs.len().cmp(&given) {
+            std::cmp::Ordering::Greater => Err(Problem::rejected("42601", "subquery has too many columns")),
+            std::cmp::Ordering::Less => Err(Problem::rejected("42601", "subquery has too few columns")),
+            std::cmp::Ordering::Equal => Ok(()),
+        };
         match SubLinkType::try_from(link.sub_link_type) {
             Ok(SubLinkType::ExistsSublink) => Ok(Typed::new(format!("EXISTS ({})", query.sql), Type::Bool)),
             Ok(SubLinkType::ExprSublink) => {
@@ -652,7 +696,12 @@ impl Reader<'_> {
                         if all { "ALL" } else { "ANY" }
                     )));
                 }
-                if matches!(required(&link.testexpr)?.node, Some(NodeEnum::RowExpr(_))) {
+                let given = match &required(&link.testexpr)?.node {
+                    Some(NodeEnum::RowExpr(row)) => row.args.len(),
+                    _ => 1,
+                };
+                width(given)?;
+                if given > 1 {
                     return Err(Problem::unsupported("IN with rows on the left"));
                 }
                 let ty = one()?;
@@ -703,7 +752,7 @@ fn may_fail(sql: &str) -> bool {
 }
 
 /// Does an expression read a column of its own query?
-fn contains_column(node: &Node) -> bool {
+pub(super) fn contains_column(node: &Node) -> bool {
     match &node.node {
         Some(NodeEnum::ColumnRef(_)) => true,
         Some(NodeEnum::SubLink(link)) => link.testexpr.as_deref().is_some_and(contains_column),

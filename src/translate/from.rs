@@ -144,7 +144,7 @@ impl Reader<'_> {
             return Err(Problem::unsupported("this form of subquery"));
         };
         let query = if subselect.lateral {
-            let around = Scope { sources: scope.sources.clone(), merged: scope.merged.clone(), outer: scope.outer };
+            let around = scope.clone();
             self.query(select, Some(&around))?
         } else {
             self.query(select, scope.outer)?
@@ -171,7 +171,7 @@ impl Reader<'_> {
             _ => function.coldeflist.as_slice(),
         };
         let name = words(&call.funcname).last().copied().unwrap_or_default().to_owned();
-        let around = Scope { sources: scope.sources.clone(), merged: scope.merged.clone(), outer: scope.outer };
+        let around = scope.clone();
         let site = Site::new(&around, "functions in FROM");
         if self.is_own(&words(&call.funcname)) {
             let (mut query, is_value) = self.own_rows(call, site)?;
@@ -252,6 +252,7 @@ impl Reader<'_> {
                     sources: scope.sources[start..].to_vec(),
                     merged: scope.merged.clone(),
                     outer: scope.outer,
+                    hidden: scope.hidden.clone(),
                 };
                 Some(self.condition(quals, Site::new(&sides, "JOIN/ON"))?)
             }
@@ -329,7 +330,7 @@ impl Reader<'_> {
         let body = required(&cte.ctequery)?;
         let Some(NodeEnum::SelectStmt(select)) = &body.node else {
             if let Some((table, mut outputs)) = self.write_in_with(body)? {
-                name_outputs(&mut outputs, cte);
+                name_outputs(&mut outputs, cte)?;
                 self.named.push(Named { name: cte.ctename.clone(), table, outputs });
             }
             return Ok(());
@@ -340,7 +341,7 @@ impl Reader<'_> {
         let query = self.query(select, None)?;
         let table = format!("x{}", self.number());
         let mut outputs = settled(query.outputs);
-        name_outputs(&mut outputs, cte);
+        name_outputs(&mut outputs, cte)?;
         self.steps.push(Step::Materialize { table: table.clone(), sql: query.sql });
         self.named.push(Named { name: cte.ctename.clone(), table, outputs });
         Ok(())
@@ -364,7 +365,7 @@ impl Reader<'_> {
         }
         let base = self.query(left, None)?;
         let mut outputs = settled(base.outputs.clone());
-        name_outputs(&mut outputs, cte);
+        name_outputs(&mut outputs, cte)?;
         let (table, working) = (format!("x{}", self.number()), format!("x{}", self.number()));
         self.named.push(Named { name: name.clone(), table: working.clone(), outputs: outputs.clone() });
         let step = self.query(right, None);
@@ -429,10 +430,18 @@ pub(super) fn settled(mut outputs: Vec<Output>) -> Vec<Output> {
     outputs
 }
 
-fn name_outputs(outputs: &mut [Output], cte: &CommonTableExpr) {
-    for (output, name) in outputs.iter_mut().zip(words(&cte.aliascolnames)) {
+fn name_outputs(outputs: &mut [Output], cte: &CommonTableExpr) -> Outcome<()> {
+    let given = words(&cte.aliascolnames);
+    if given.len() > outputs.len() {
+        let (had, asked) = (outputs.len(), given.len());
+        let message =
+            format!("WITH query \"{}\" has {had} columns available but {asked} columns specified", cte.ctename);
+        return Err(Problem::rejected("42P10", message));
+    }
+    for (output, name) in outputs.iter_mut().zip(given) {
         name.clone_into(&mut output.name);
     }
+    Ok(())
 }
 
 /// A source over a relation whose columns are outputs.

@@ -11,6 +11,7 @@
 //! Left out: what is done with the rows (staging, constraints, counting).
 
 mod assignment;
+mod bind;
 mod cast;
 mod expression;
 mod from;
@@ -34,6 +35,7 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{Node, RangeVar};
 
 use crate::catalog::{AttNum, Catalog, Oid, Outcome, Problem, Type};
+pub use bind::Purpose;
 use reader::Reader;
 use typed::Typed;
 pub use variables::{Level, NameConflict, Named, Place, Value, Variable, Variables};
@@ -444,14 +446,6 @@ impl Translator<'_> {
             }
             None => Ok((value.sql, value.ty)),
         }
-    }
-
-    /// A condition over one table's columns, as DuckDB SQL over the bare columns of `t<oid>`; `clause` is what messages call it.
-    ///
-    /// # Errors
-    /// As [`Translator::select`].
-    pub fn table_condition(&self, table: Oid, condition: &Node, clause: &'static str) -> Outcome<String> {
-        Reader::new(self).row_condition(table, condition, clause)
     }
 
     /// The value a column gets where a statement names none: its default, or NULL. Not over any row; may differ at every row

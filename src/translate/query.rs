@@ -10,11 +10,11 @@ use pg_query::protobuf::{Node, SelectStmt, SetOperation, SortBy, SortByDir, Sort
 
 use super::Output;
 use super::cast::{Context, convert};
-use super::expression::{Site, words};
+use super::expression::{Site, contains_column, words};
 use super::function::contains_aggregate;
 use super::number;
 use super::reader::Reader;
-use super::scope::Scope;
+use super::scope::{Scope, Source, SourceColumn};
 use super::typed::{Typed, physical};
 use crate::catalog::{Outcome, Problem, Type};
 
@@ -144,6 +144,9 @@ impl Reader<'_> {
         let (mut a, mut b) = (Vec::new(), Vec::new());
         for (l, r) in left.outputs.iter().zip(&right.outputs) {
             let ty = self.common_type(&[l.ty.clone(), r.ty.clone()], name)?;
+            if ty == Type::Json && word != "UNION ALL" {
+                return Err(Problem::rejected("42883", "could not identify an equality operator for type json"));
+            }
             for (side, output, list) in [("l", l, &mut a), ("r", r, &mut b)] {
                 let value = Typed::new(format!("{side}.{}", output.column), output.ty.clone());
                 let value = self.unified(value, &ty, name)?;
@@ -215,7 +218,14 @@ impl Reader<'_> {
         for node in &select.sort_clause {
             let Some(NodeEnum::SortBy(sort)) = &node.node else { continue };
             let Some(output) = self.sorted_output(sort, &query.outputs)? else {
-                return Err(Problem::rejected("0A000", "invalid UNION/INTERSECT/EXCEPT ORDER BY clause"));
+                let node = super::expression::required(&sort.node)?;
+                if matches!(&node.node, Some(NodeEnum::ColumnRef(_))) {
+                    // A name is looked for among the outputs, and nowhere else.
+                    self.expression(node, Site::new(&Scope::default(), "ORDER BY"))?;
+                }
+                return Err(Problem::rejected("0A000", "invalid UNION/INTERSECT/EXCEPT ORDER BY clause")
+                    .detail("Only result column names can be used, not expressions or functions.")
+                    .hint("Add the expression/function to every SELECT, or move the UNION into a FROM clause."));
             };
             let key = self.sort_key(&format!("q.{}", output.column), &output.ty)?;
             order.keys.push(format!("{key} {}", direction(sort)));
@@ -265,6 +275,9 @@ impl Reader<'_> {
         let mut clauses = String::new();
         for (word, node) in [("LIMIT", &select.limit_count), ("OFFSET", &select.limit_offset)] {
             let Some(node) = node.as_deref() else { continue };
+            if contains_column(node) {
+                return Err(Problem::rejected("42P10", format!("argument of {word} must not contain variables")));
+            }
             let value = self.expression(node, Site::new(&scope, word))?;
             if value.is_null() {
                 continue;
@@ -293,6 +306,7 @@ impl Reader<'_> {
                 .map_err(|problem| self.problem_of_outputs(select, &scope).unwrap_or(problem))?;
             clauses.push_str(&format!(" WHERE {condition}"));
         }
+        expect_locked(select, &scope)?;
         let targets = self.expand(select, &scope)?;
         let grouping = self.grouping(select, &scope, &targets)?;
         let site =
@@ -302,7 +316,7 @@ impl Reader<'_> {
         for (index, (name, node)) in targets.iter().enumerate() {
             let value = match node {
                 Target::Expression(node) => self.expression(node, site("SELECT"))?,
-                Target::Column(value) => value.clone(),
+                Target::Column(column) => self.grouped(&column.value, column.source, &column.shown, site("SELECT"))?,
             };
             outputs.push(Output { name: name.clone(), ty: value.ty.clone(), column: format!("o{}", index + 1) });
             values.push(value);
@@ -564,7 +578,7 @@ impl Reader<'_> {
         }
         let keys: Vec<String> = grouping.keys.iter().map(|(sql, _)| sql.clone()).collect();
         for (index, source) in scope.sources.iter().enumerate() {
-            let alone = Scope { sources: vec![source.clone()], merged: Vec::new(), outer: None };
+            let alone = Scope { sources: vec![source.clone()], ..Scope::default() };
             let primary = source.table.is_some_and(|oid| {
                 self.catalog()
                     .constraints
@@ -583,7 +597,7 @@ impl Reader<'_> {
         let site = Site::new(scope, "GROUP BY");
         let read = |this: &mut Self, target: &Target| match target {
             Target::Expression(node) => this.expression(node, site),
-            Target::Column(value) => Ok(value.clone()),
+            Target::Column(column) => Ok(column.value.clone()),
         };
         match &node.node {
             Some(NodeEnum::AConst(constant)) => {
@@ -648,7 +662,11 @@ impl Reader<'_> {
     }
 
     fn star(&mut self, qualifier: &[&str], scope: &Scope<'_>) -> Outcome<Vec<(String, Target)>> {
-        let mut found = Vec::new();
+        let mut found: Vec<(SourceColumn, Option<usize>, String)> = Vec::new();
+        let of = |at: usize, source: &Source| -> Vec<(SourceColumn, Option<usize>, String)> {
+            let shown = |column: &SourceColumn| format!("{}.{}", source.name, column.name);
+            source.columns.iter().map(|column| (column.clone(), Some(at), shown(column))).collect()
+        };
         if self.asks_system && !self.in_exists {
             return Err(Problem::unsupported("all columns of a system view"));
         }
@@ -656,28 +674,32 @@ impl Reader<'_> {
             if scope.sources.is_empty() {
                 return Err(Problem::rejected("42601", "SELECT * with no tables specified is not valid"));
             }
-            found.extend(scope.merged.iter().cloned());
-            let merged: Vec<&str> = scope.merged.iter().map(|c| c.name.as_str()).collect();
-            let columns = scope.sources.iter().flat_map(|s| &s.columns);
-            found.extend(columns.filter(|c| !merged.contains(&c.name.as_str())).cloned());
+            found.extend(scope.merged.iter().map(|column| (column.clone(), None, column.name.clone())));
+            let is_merged = |name: &str| scope.merged.iter().any(|merged| merged.name == name);
+            let columns = scope.sources.iter().enumerate().flat_map(|(at, source)| of(at, source));
+            found.extend(columns.filter(|(column, ..)| !is_merged(&column.name)));
         } else {
             let name = qualifier[qualifier.len() - 1];
             let mut current = Some(scope);
-            while let Some(scope) = current {
-                if let Some(source) = scope.sources.iter().find(|s| s.name == name) {
-                    found.extend(source.columns.iter().cloned());
+            while let Some(level) = current {
+                if let Some(at) = level.sources.iter().position(|s| s.name == name) {
+                    found.extend(of(at, &level.sources[at]));
                     break;
                 }
-                current = scope.outer;
+                current = level.outer;
             }
             if current.is_none() {
-                return Err(Problem::rejected("42P01", format!("missing FROM-clause entry for table \"{name}\"")));
+                return Err(self.missing_source(name, scope));
             }
         }
-        for column in &found {
+        for (column, ..) in &found {
             self.reads(column.origin);
         }
-        Ok(found.into_iter().map(|c| (c.name, Target::Column(Typed::new(c.sql, c.ty)))).collect())
+        let target = |(column, source, shown): (SourceColumn, Option<usize>, String)| {
+            let value = Typed::new(column.sql, column.ty);
+            (column.name, Target::Column(StarColumn { value, source, shown }))
+        };
+        Ok(found.into_iter().map(target).collect())
     }
 
     /// OVER (…)
@@ -689,7 +711,7 @@ impl Reader<'_> {
         if over.frame_options & NON_DEFAULT != 0 {
             return Err(Problem::unsupported("a window frame"));
         }
-        let inner = Site { windows: false, ..site };
+        let inner = Site { windows: false, place: "window definitions", ..site };
         let mut partition = Vec::new();
         for node in &over.partition_clause {
             let value = self.expression(node, inner)?;
@@ -771,7 +793,17 @@ impl Plain<'_> {
 #[derive(Debug, Clone)]
 enum Target {
     Expression(Box<Node>),
-    Column(Typed),
+    Column(StarColumn),
+}
+
+/// A column that `*` stands for.
+#[derive(Debug, Clone)]
+struct StarColumn {
+    value: Typed,
+    /// Its source at this level of the query.
+    source: Option<usize>,
+    /// For messages.
+    shown: String,
 }
 
 enum Distinct<'n> {
@@ -786,6 +818,27 @@ fn distinct(select: &SelectStmt) -> Distinct<'_> {
         [Node { node: None }] => Distinct::All,
         nodes => Distinct::On(nodes),
     }
+}
+
+/// FOR UPDATE OF names what FROM has.
+fn expect_locked(select: &SelectStmt, scope: &Scope<'_>) -> Outcome<()> {
+    for node in &select.locking_clause {
+        let Some(NodeEnum::LockingClause(clause)) = &node.node else { continue };
+        for relation in &clause.locked_rels {
+            let Some(NodeEnum::RangeVar(relation)) = &relation.node else { continue };
+            if !scope.sources.iter().any(|source| source.name == relation.relname) {
+                let word = match pg_query::protobuf::LockClauseStrength::try_from(clause.strength) {
+                    Ok(pg_query::protobuf::LockClauseStrength::LcsForkeyshare) => "FOR KEY SHARE",
+                    Ok(pg_query::protobuf::LockClauseStrength::LcsForshare) => "FOR SHARE",
+                    Ok(pg_query::protobuf::LockClauseStrength::LcsFornokeyupdate) => "FOR NO KEY UPDATE",
+                    _ => "FOR UPDATE",
+                };
+                let message = format!("relation \"{}\" in {word} clause not found in FROM clause", relation.relname);
+                return Err(Problem::rejected("42P01", message).at(relation.location));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// `s3.c5`

@@ -19,6 +19,8 @@ pub(super) struct Reader<'a> {
     pub named: Vec<Named>,
     /// Depth of views being read, so that one that reads itself ends.
     pub view_depth: usize,
+    /// Something was read that may give another value at another time: an index can't be made of it.
+    pub is_mutable: bool,
     /// A relation of the system's own is read, of which not every column is known.
     pub asks_system: bool,
     /// Inside of EXISTS, where nobody reads the columns.
@@ -48,6 +50,7 @@ impl<'a> Reader<'a> {
             writes: Vec::new(),
             named: Vec::new(),
             view_depth: 0,
+            is_mutable: false,
             asks_system: false,
             in_exists: false,
             variables: Some(&translator.settings.variables)

@@ -74,6 +74,8 @@ pub(super) struct Given {
     pub names: Vec<String>,
     /// The last one is marked VARIADIC.
     pub variadic: bool,
+    /// The function as the call names it, for messages.
+    pub shown: String,
 }
 
 impl Reader<'_> {
@@ -92,6 +94,9 @@ impl Reader<'_> {
         if zoned(&value.ty) != zoned(to) && time(&value.ty) && time(to) {
             self.needs_utc("a conversion between times with and without time zone")?;
         }
+        if let (Some(from), Some(to)) = (Id::of(&value.ty), Id::of(to)) {
+            self.is_mutable |= !coercion::is_immutable(from, to);
+        }
         convert(value, to, context, column, self.catalog())
     }
 
@@ -109,6 +114,7 @@ impl Reader<'_> {
     /// Resolves an operator: its operands converted, and the type of its result.
     pub(super) fn operands(&mut self, name: &str, left: Typed, right: Typed) -> Outcome<(Typed, Typed, Type)> {
         let chosen = self.chosen_operator(name, &left.ty, &right.ty)?;
+        self.is_mutable |= !chosen.is_immutable && !joins_immutably(name, &chosen);
         let result = chosen.result.to_type().ok_or_else(|| self.no_operator(name, &left.ty, &right.ty))?;
         if left.ty.is_number() && right.ty.is_number() {
             // Numbers of two kinds are brought together where they are computed with.
@@ -136,7 +142,10 @@ impl Reader<'_> {
             return Err(Problem::unsupported(format!("the operator {name} before {}", self.shown(&value.ty))));
         };
         match resolution::operator(name, None, id) {
-            Ok(chosen) => self.adapt(value, chosen.right),
+            Ok(chosen) => {
+                self.is_mutable |= !chosen.is_immutable;
+                self.adapt(value, chosen.right)
+            }
             Err(failure) => Err(self.operator_failure(name, None, (&value.ty, id), failure)),
         }
     }
@@ -155,6 +164,7 @@ impl Reader<'_> {
             Failure::Ambiguous => Problem::rejected("42725", format!("operator is not unique: {operands}"))
                 .hint("Could not choose a best candidate operator. You might need to add explicit type casts."),
             Failure::Undetermined => undetermined(),
+            Failure::NoArray(id) => no_array(id),
             Failure::Missing if self.operator_may_exist(name, left.map(|(_, id)| id), right.1) => {
                 Problem::unsupported(format!("the operator {operands}"))
             }
@@ -205,6 +215,7 @@ impl Reader<'_> {
         let Origin::BuiltIn(function) = chosen.origin else {
             return Err(Problem::unsupported("a function that the database defines itself"));
         };
+        self.is_mutable |= function.volatility != b'i';
         let mut values: Vec<Option<Typed>> = given.args.into_iter().map(Some).collect();
         let mut args = Vec::new();
         for (at, (wanted, place)) in chosen.arguments.iter().zip(&chosen.given).enumerate() {
@@ -244,11 +255,12 @@ impl Reader<'_> {
                 None => self.shown(&arg.ty),
             })
             .collect();
-        let call = format!("{name}({})", types.join(", "));
+        let call = format!("{}({})", given.shown, types.join(", "));
         match failure {
             Failure::Ambiguous => Problem::rejected("42725", format!("function {call} is not unique"))
                 .hint("Could not choose a best candidate function. You might need to add explicit type casts."),
             Failure::Undetermined => undetermined(),
+            Failure::NoArray(id) => no_array(id),
             Failure::Missing if self.function_may_exist(name) => Problem::unsupported(format!("the function {call}")),
             Failure::Missing => missing_function(&call),
         }
@@ -259,14 +271,17 @@ impl Reader<'_> {
         let (catalog, tables) = (self.catalog(), pg::tables());
         let bare = name.rsplit('.').next().unwrap_or(name);
         let built_in = !tables.functions(bare).is_empty();
-        let unlisted = catalog.extensions.iter().any(|name| !tables.knows_extension(name));
-        LATER.contains(&bare)
-            || catalog.functions.iter().any(|function| function.name == bare)
-            || tables
-                .extensions_with_function(bare)
-                .iter()
-                .any(|extension| catalog.partial || catalog.extensions.contains(*extension))
-            || ((catalog.partial || unlisted) && !built_in)
+        if LATER.contains(&bare) || catalog.functions.iter().any(|function| function.name == bare) {
+            return true;
+        }
+        if built_in {
+            // What extensions add under a name of the server's own takes their own types, which aren't resolved here.
+            return false;
+        }
+        let is_there = |extension: &str| catalog.partial || catalog.extensions.contains(extension);
+        catalog.partial
+            || catalog.extensions.iter().any(|name| !tables.knows_extension(name))
+            || tables.extensions_with_function(bare).iter().any(|extension| is_there(extension))
     }
 
     /// The type that UNION and its kin choose; one that all share keeps its length.
@@ -319,6 +334,18 @@ impl Reader<'_> {
 pub(super) fn missing_function(call: &str) -> Problem {
     Problem::rejected("42883", format!("function {call} does not exist"))
         .hint("No function matches the given name and argument types. You might need to add explicit type casts.")
+}
+
+/// `text || other` is as immutable as the other's text form: the server looks into the function behind it.
+fn joins_immutably(name: &str, chosen: &ChosenOperator) -> bool {
+    let text = pg::tables().by_name("text").unwrap_or(chosen.result);
+    let writes = |id: Id| coercion::is_immutable(id, text);
+    name == "||" && chosen.left.is_some_and(writes) && writes(chosen.right)
+}
+
+fn no_array(element: Id) -> Problem {
+    let shown = pg::tables().row(element).map_or("an enum", |row| row.shown);
+    Problem::rejected("42704", format!("could not find array type for data type {shown}"))
 }
 
 fn undetermined() -> Problem {

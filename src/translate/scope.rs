@@ -42,6 +42,8 @@ pub(super) struct Scope<'o> {
     pub merged: Vec<SourceColumn>,
     /// The query around this one.
     pub outer: Option<&'o Scope<'o>>,
+    /// Sources that stand in the statement, but can't be named here: an INSERT's table.
+    pub hidden: Vec<Source>,
 }
 
 /// A resolved column.
@@ -56,7 +58,7 @@ pub(super) struct Found {
 
 impl<'o> Scope<'o> {
     pub fn inside(outer: Option<&'o Scope<'o>>) -> Scope<'o> {
-        Scope { sources: Vec::new(), merged: Vec::new(), outer }
+        Scope { outer, ..Scope::default() }
     }
 
     /// Finds `column` or `source.column`.
@@ -117,21 +119,13 @@ impl<'o> Scope<'o> {
         Ok(found)
     }
 
-    fn missing(&self, source: Option<&str>, column: &str, source_seen: bool) -> Problem {
-        let names = || {
-            let mut scope = Some(self);
-            std::iter::from_fn(move || {
-                let current = scope?;
-                scope = current.outer;
-                Some(current)
-            })
-            .flat_map(|s| s.sources.iter())
-        };
+    pub fn missing(&self, source: Option<&str>, column: &str, source_seen: bool) -> Problem {
         if let Some(source) = source
             && !source_seen
         {
             let problem = Problem::rejected("42P01", format!("missing FROM-clause entry for table \"{source}\""));
-            return match names().find(|s| s.table.is_some() && s.name.eq_ignore_ascii_case(source)) {
+            let near = self.levels().flat_map(|scope| &scope.sources);
+            return match near.into_iter().find(|s| s.table.is_some() && s.name.eq_ignore_ascii_case(source)) {
                 Some(near) => problem.hint(format!("the name here is \"{}\"", near.name)),
                 None => problem,
             };
@@ -141,17 +135,122 @@ impl<'o> Scope<'o> {
             None => format!("column \"{column}\" does not exist"),
         };
         let problem = Problem::rejected("42703", message);
-        let folded = |name: &str| name.to_lowercase().replace('_', "");
-        let near = names()
-            .filter(|s| source.is_none_or(|name| name == s.name))
-            .flat_map(|s| s.columns.iter().map(move |c| (s, c)))
-            .find(|(_, c)| folded(&c.name) == folded(column));
-        match near {
-            Some((source, near)) => problem.hint(format!(
-                "there is a column \"{}\" in {}; PostgreSQL folds names without quotes to lower case",
-                near.name, source.name
+        match self.near(source, column) {
+            Near::None => problem,
+            Near::One(one) => problem.hint(format!("Perhaps you meant to reference the column \"{one}\".")),
+            Near::Two(one, two) => {
+                let hint = format!("Perhaps you meant to reference the column \"{one}\" or the column \"{two}\".");
+                problem.hint(hint)
+            }
+            Near::Hidden(table) => problem.hint(format!(
+                "There is a column named \"{column}\" in table \"{table}\", but it cannot be referenced from this part \
+                 of the query."
             )),
-            None => problem,
         }
+    }
+
+    /// This scope and those around it, outward.
+    fn levels(&self) -> impl Iterator<Item = &Scope<'o>> {
+        std::iter::successors(Some(self), |scope| scope.outer)
+    }
+
+    /// The column that may have been meant, as the server guesses it: the fewest letters to change in the names of the source and
+    /// of the column, at most three and at most half of the column's; nothing where more than two are as near.
+    fn near(&self, source: Option<&str>, column: &str) -> Near {
+        const FARTHEST: usize = 3;
+        let (mut best, mut found) = (FARTHEST + 1, Vec::new());
+        for candidate in self.levels().flat_map(|scope| scope.hidden.iter().chain(&scope.sources)) {
+            let penalty = source.map_or(0, |source| distance(source, &candidate.name));
+            if penalty == 0 && candidate.columns.iter().any(|c| c.name == column) {
+                return Near::Hidden(candidate.name.clone());
+            }
+            for offered in &candidate.columns {
+                let changes = distance(&offered.name, column);
+                if penalty > best || changes > column.len() / 2 || changes + penalty > best {
+                    continue;
+                }
+                let name = format!("{}.{}", candidate.name, offered.name);
+                if changes + penalty < best {
+                    (best, found) = (changes + penalty, vec![name]);
+                } else if found.len() == 2 {
+                    // Too many as near as this: only a nearer one counts from here on.
+                    found.clear();
+                    let Some(nearer) = best.checked_sub(1) else { return Near::None };
+                    best = nearer;
+                } else if best <= FARTHEST {
+                    found.push(name);
+                }
+            }
+        }
+        match found.as_slice() {
+            [] => Near::None,
+            [one] => Near::One(one.clone()),
+            [one, two, ..] => Near::Two(one.clone(), two.clone()),
+        }
+    }
+}
+
+/// Columns that may have been meant.
+#[derive(Debug, PartialEq)]
+enum Near {
+    None,
+    One(String),
+    Two(String, String),
+    /// It is there, but not for this place; its table.
+    Hidden(String),
+}
+
+/// How many letters are to be inserted, deleted or replaced to make one name of the other.
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (at, letter) in one.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = at + 1;
+        for (column, theirs) in other.iter().enumerate() {
+            let replaced = diagonal + usize::from(letter != *theirs);
+            diagonal = row[column + 1];
+            row[column + 1] = replaced.min(row[column] + 1).min(diagonal + 1);
+        }
+    }
+    row[other.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scope() -> Scope<'static> {
+        let source = |name: &str, columns: &str| Source {
+            name: name.to_owned(),
+            schema: None,
+            columns: columns
+                .split(' ')
+                .map(|name| SourceColumn { name: name.to_owned(), ty: Type::Int4, sql: String::new(), origin: None })
+                .collect(),
+            row: None,
+            table: None,
+            alias: name.to_owned(),
+            scalar: false,
+        };
+        Scope {
+            sources: vec![source("t", "id createdAt name"), source("u", "id tid label")],
+            hidden: vec![source("h", "target")],
+            ..Scope::default()
+        }
+    }
+
+    #[test]
+    fn missing_columns_are_guessed_as_the_server_guesses() {
+        let check = |source: Option<&str>, column: &str, expected: Near| {
+            assert_eq!(scope().near(source, column), expected, "{column}");
+        };
+        check(None, "createdat", Near::One("t.createdAt".into()));
+        check(Some("t"), "nam", Near::One("t.name".into()));
+        check(None, "ix", Near::Two("t.id".into(), "u.id".into()));
+        check(None, "nope", Near::One("t.name".into()));
+        check(None, "somewhere_else", Near::None);
+        check(None, "target", Near::Hidden("h".into()));
+        assert_eq!(distance("kitten", "sitting"), 3);
     }
 }

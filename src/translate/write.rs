@@ -6,7 +6,7 @@ use pg_query::protobuf::{
     ReturningClause, SelectStmt, UpdateStmt, a_const::Val,
 };
 
-use super::cast::{Context, convert};
+use super::cast::Context;
 use super::expression::{Site, required};
 use super::query::Query;
 use super::reader::Reader;
@@ -320,14 +320,7 @@ impl Reader<'_> {
         {
             return Err(Problem::unsupported(format!("an assignment to a column of type {name}")));
         }
-        if matches!(column.ty, Type::Timestamptz(_)) != matches!(value.ty, Type::Timestamptz(_))
-            && matches!(value.ty, Type::Timestamp(_) | Type::Timestamptz(_) | Type::Date)
-            && matches!(column.ty, Type::Timestamp(_) | Type::Timestamptz(_) | Type::Date)
-            && (matches!(column.ty, Type::Timestamptz(_)) || matches!(value.ty, Type::Timestamptz(_)))
-        {
-            self.needs_utc("an assignment between times with and without time zone")?;
-        }
-        let value = convert(value, &column.ty, Context::Assignment, Some(&column.name), self.catalog())?;
+        let value = self.coerce(value, &column.ty, Context::Assignment, Some(&column.name))?;
         Ok(format!("CAST({} AS {})", value.sql, physical(&column.ty)))
     }
 
@@ -357,9 +350,13 @@ impl Reader<'_> {
         let Some(default) = &column.default else {
             return Ok(format!("CAST(NULL AS {})", physical(&column.ty)));
         };
+        if super::expression::contains_column(&default.node) {
+            return Err(Problem::rejected("0A000", "cannot use column reference in DEFAULT expression"));
+        }
         let scope = Scope::default();
-        let value = self.without_variables(|reader| reader.expression(&default.node, Site::new(&scope, "DEFAULT")))?;
-        self.store(value, column)
+        let site = Site::new(&scope, "DEFAULT expressions");
+        let value = self.without_variables(|reader| reader.expression(&default.node, site))?;
+        self.store(value, column).map_err(of_default)
     }
 
     /// Adds the new values of generated columns that depend on written ones.
@@ -374,9 +371,10 @@ impl Reader<'_> {
                 if columns.contains(&attnum) { format!("g.n{attnum}") } else { format!("o.{}", column_name(attnum)) }
             });
             let expression = column.generated.as_ref().expect("a generated column");
-            let value =
-                self.without_variables(|reader| reader.expression(&expression.node, Site::new(&scope, "GENERATED")))?;
-            list.push(format!("{} AS n{}", self.store(value, column)?, column.attnum));
+            let value = self.without_variables(|reader| {
+                reader.expression(&expression.node, Site::new(&scope, "column generation expressions"))
+            })?;
+            list.push(format!("{} AS n{}", self.store(value, column).map_err(of_default)?, column.attnum));
         }
         columns.extend(table.columns.iter().filter(|c| c.generated.is_some()).map(|c| c.attnum));
         *staging_sql = format!(
@@ -418,6 +416,16 @@ impl Reader<'_> {
             }
             None => None,
         };
+        if let Some(returning) = &insert.returning_clause {
+            let mut scope = row_scope(&table, column_name);
+            if let (Some(source), Some(alias)) = (scope.sources.first_mut(), &relation.alias) {
+                source.name.clone_from(&alias.aliasname);
+            }
+            // What can't be read here may be right; only names that aren't there are refused.
+            if let Err(problem @ Problem::Rejected(_)) = self.check_returning(returning, &scope) {
+                return Err(problem);
+            }
+        }
         self.named.truncate(visible);
         Ok(WritePlan::Insert(InsertPlan {
             steps: std::mem::take(&mut self.steps),
@@ -445,10 +453,12 @@ impl Reader<'_> {
                 || (column.identity == Some(Identity::Always)
                     && overriding != OverridingKind::OverridingSystemValue as i32)
             {
-                return Err(Problem::rejected(
-                    "428C9",
-                    format!("cannot insert a non-DEFAULT value into column \"{}\"", column.name),
-                ));
+                let message = format!("cannot insert a non-DEFAULT value into column \"{}\"", column.name);
+                let problem = Problem::rejected("428C9", message);
+                return Err(match column.generated {
+                    Some(_) => problem,
+                    None => problem.hint("Use OVERRIDING SYSTEM VALUE to override."),
+                });
             }
             Ok(())
         };
@@ -462,7 +472,9 @@ impl Reader<'_> {
         if is_listed(source) {
             return self.inserted_values(select, table, columns, all, refuse_generated);
         }
-        let query: Query = self.query_in_order(select, None, true)?;
+        // The table's own columns can't be read here, but the server knows them when it misses one.
+        let around = Scope { hidden: row_scope(table, column_name).sources, ..Scope::default() };
+        let query: Query = self.query_in_order(select, Some(&around), true)?;
         fit(columns, query.outputs.len(), all)?;
         self.constant_outputs(select, columns)?;
         let mut list = Vec::new();
@@ -502,7 +514,7 @@ impl Reader<'_> {
         all: bool,
         refuse_generated: impl Fn(&Column) -> Outcome<()>,
     ) -> Outcome<String> {
-        let scope = Scope::default();
+        let scope = Scope { hidden: row_scope(table, column_name).sources, ..Scope::default() };
         let mut rows = Vec::new();
         let mut width = None;
         for row in &select.values_lists {
@@ -580,8 +592,9 @@ impl Reader<'_> {
         for column in generated {
             let scope = row_scope(table, |attnum| format!("g.n{attnum}"));
             let expression = column.generated.as_ref().expect("a generated column");
-            let value =
-                self.without_variables(|reader| reader.expression(&expression.node, Site::new(&scope, "GENERATED")))?;
+            let value = self.without_variables(|reader| {
+                reader.expression(&expression.node, Site::new(&scope, "column generation expressions"))
+            })?;
             list.push(format!("{} AS n{}", self.store(value, column)?, column.attnum));
         }
         Ok(format!("SELECT {} FROM ({inner}) AS g", list.join(", ")))
@@ -589,18 +602,17 @@ impl Reader<'_> {
 
     fn conflict(&mut self, clause: &OnConflictClause, table: &Table, alias: Option<&str>) -> Outcome<Conflict> {
         let does_update = clause.action == OnConflictAction::OnconflictUpdate as i32;
-        let arbiters = match clause.infer.as_deref() {
-            Some(infer) => self.arbiters(infer, table)?,
-            None if does_update => {
-                return Err(Problem::rejected(
-                    "42601",
-                    "ON CONFLICT DO UPDATE requires inference specification or constraint name",
-                ));
-            }
-            None => self.unique_indexes(table, None)?,
+        if clause.infer.is_none() && does_update {
+            let message = "ON CONFLICT DO UPDATE requires inference specification or constraint name";
+            return Err(Problem::rejected("42601", message));
+        }
+        // The keys are chosen when all has been read.
+        let arbiters = |reader: &mut Self| match clause.infer.as_deref() {
+            Some(infer) => reader.arbiters(infer, table),
+            None => reader.unique_indexes(table, None),
         };
         if !does_update {
-            return Ok(Conflict { arbiters, update: None });
+            return Ok(Conflict { arbiters: arbiters(self)?, update: None });
         }
         let columns = |prefix: &str, letter: &str| -> Vec<SourceColumn> {
             table
@@ -623,9 +635,9 @@ impl Reader<'_> {
             alias: alias.to_owned(),
             scalar: false,
         };
-        // Unqualified names are the table's; `excluded` must be said.
+        // Both offer the same names, so that one without the table's is ambiguous.
         let sources = vec![source(alias.unwrap_or(&table.name), "old", "c"), source("excluded", "new", "n")];
-        let scope = Scope { sources, merged: columns("old", "c"), outer: None };
+        let scope = Scope { sources, ..Scope::default() };
         let assigned = self.assignments(&clause.target_list, table, &scope)?;
         let condition = match clause.where_clause.as_deref() {
             Some(node) => Some(self.condition(node, Site::new(&scope, "WHERE"))?),
@@ -635,6 +647,7 @@ impl Reader<'_> {
             return Err(Problem::unsupported("ON CONFLICT DO UPDATE on a table with generated columns"));
         }
         let (columns, values) = assigned.into_iter().unzip();
+        let arbiters = arbiters(self)?;
         Ok(Conflict { arbiters, update: Some(ConflictUpdate { columns, values, condition }) })
     }
 
@@ -659,7 +672,11 @@ impl Reader<'_> {
             }
             match table.columns.iter().find(|c| c.name == element.name) {
                 Some(column) => wanted.push(column.attnum),
-                None => return Err(crate::catalog::lookup::missing_column(table, &element.name)),
+                // Named as in a query: the server looks for it among the table's columns.
+                None => {
+                    let missing = row_scope(table, column_name).find(None, None, &element.name).err();
+                    return Err(missing.unwrap_or_else(|| Problem::unsupported("this target of ON CONFLICT")));
+                }
             }
         }
         if infer.where_clause.is_some() {
@@ -709,18 +726,25 @@ impl Reader<'_> {
         Ok(found)
     }
 
-    /// A condition over the columns of one row of a table.
-    pub(super) fn row_condition(&mut self, table: Oid, node: &Node, clause: &'static str) -> Outcome<String> {
-        let table = self.table(table)?.clone();
-        let scope = row_scope(&table, column_name);
-        self.condition(node, Site::new(&scope, clause))
-    }
-
     /// An expression over the columns of one row of a table.
     pub(super) fn row_expression(&mut self, table: Oid, node: &Node, clause: &'static str) -> Outcome<Typed> {
         let table = self.table(table)?.clone();
         let scope = row_scope(&table, column_name);
         self.without_variables(|reader| reader.expression(node, Site::new(&scope, clause)))
+    }
+
+    /// A condition over the columns of one row of a table: the clause is what must be boolean, the place what it may contain.
+    pub(super) fn row_condition(
+        &mut self,
+        table: Oid,
+        node: &Node,
+        clause: &'static str,
+        place: &'static str,
+    ) -> Outcome<()> {
+        let table = self.table(table)?.clone();
+        let scope = row_scope(&table, column_name);
+        let site = Site { place, ..Site::new(&scope, clause) };
+        self.without_variables(|reader| reader.condition(node, site)).map(|_| ())
     }
 }
 
@@ -776,7 +800,7 @@ fn row_scope(table: &Table, place: impl Fn(AttNum) -> String) -> Scope<'static> 
         alias: table_name(table.oid),
         scalar: false,
     };
-    Scope { sources: vec![source], merged: Vec::new(), outer: None }
+    Scope { sources: vec![source], ..Scope::default() }
 }
 
 /// Cuts the column list to the values given; more values than columns are refused.
@@ -813,6 +837,17 @@ fn bare_literal(select: &SelectStmt, index: usize) -> Option<Typed> {
         _ if constant.isnull => Some(Typed::null()),
         Some(pg_query::protobuf::a_const::Val::Sval(text)) => Some(Typed::string(&text.sval)),
         _ => None,
+    }
+}
+
+/// The server words a mismatch of a default in its own way.
+pub(super) fn of_default(problem: Problem) -> Problem {
+    match problem {
+        Problem::Rejected(mut error) if error.sqlstate == "42804" => {
+            error.message = error.message.replace(" but expression is of type ", " but default expression is of type ");
+            Problem::Rejected(error)
+        }
+        problem => problem,
     }
 }
 

@@ -80,6 +80,7 @@ fn ask_us(connection: &Connection, catalog: &Catalog, expression: &str) -> Answe
     };
     let column = &plan.outputs[0];
     let shown = match &column.ty {
+        // The server is asked for the value as text, which isn't the form that it writes rows in.
         Type::Bool => format!("CAST({} AS VARCHAR)", column.column),
         ty => match rehearsal::translate::text_of(&column.column, ty, catalog) {
             Ok(shown) => shown,

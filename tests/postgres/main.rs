@@ -27,6 +27,8 @@ mod growth;
 mod history;
 mod migrations;
 mod pg_catalog;
+mod refusals;
+mod resolution;
 mod roots;
 mod scenarios;
 mod schemas;

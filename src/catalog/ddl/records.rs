@@ -173,8 +173,8 @@ impl Change {
             // They are made in the new schema, whatever the search path says.
             let path = std::mem::replace(&mut self.catalog.search_path, vec![name]);
             for element in statement.schema_elts.iter().filter_map(|node| node.node.as_ref()) {
-                if matches!(element, NodeEnum::ViewStmt(_) | NodeEnum::CreateTrigStmt(_)) {
-                    return Err(Problem::unsupported("CREATE SCHEMA with a view or a trigger in it"));
+                if matches!(element, NodeEnum::CreateTrigStmt(_)) {
+                    return Err(Problem::unsupported("CREATE SCHEMA with a trigger in it"));
                 }
                 self.apply(element)?;
             }

@@ -113,13 +113,30 @@ impl Change {
         Ok(())
     }
 
-    /// A query as it is kept: each `*` in its outputs stands for the columns there are now.
+    /// A query as it is kept: each `*` in its outputs stands for the columns there are now, and each name for the relation it means
+    /// now, whatever the search path becomes.
     pub(super) fn settled_query(&self, query: &Node) -> Outcome<Expression> {
         let mut query = query.clone();
         if let Some(NodeEnum::SelectStmt(select)) = &mut query.node {
             self.expand(select);
         }
+        let local = common_names(&query);
+        tree::walk_mut(&mut query, &mut |node| {
+            let NodeEnum::RangeVar(relation) = node else { return };
+            if !relation.schemaname.is_empty() || local.contains(&relation.relname) {
+                return;
+            }
+            if let Some(schema) = self.schema_of_relation(&relation.relname) {
+                relation.schemaname = schema;
+            }
+        });
         Expression::new(&query)
+    }
+
+    /// The schema in which a bare name is found.
+    fn schema_of_relation(&self, name: &str) -> Option<String> {
+        let catalog = &self.catalog;
+        catalog.search_schemas().find(|schema| catalog.relation(schema, name).is_some()).map(str::to_owned)
     }
 
     fn expand(&self, select: &mut SelectStmt) {

@@ -27,6 +27,25 @@ pub fn converts(from: Id, to: Id, context: Context) -> bool {
         || (context >= Context::Explicit && from.category() == b'S')
 }
 
+/// Does a conversion give the same at any time? One of a time to a text or to another zone doesn't.
+pub fn is_immutable(from: Id, to: Id) -> bool {
+    if from == to || from.is_unknown() {
+        return true;
+    }
+    if let Some(cast) = tables().cast(from, to)
+        && !cast.by_text
+    {
+        return cast.is_immutable;
+    }
+    if let (Some(from), Some(to)) = (from.element(), to.element()) {
+        return is_immutable(from, to);
+    }
+    // An enum's labels are looked up.
+    let writes = tables().row(from).is_some_and(|row| row.text_is_immutable.1);
+    let reads = tables().row(to).is_some_and(|row| row.text_is_immutable.0);
+    writes && reads
+}
+
 /// Do arguments of these types suit parameters of those, without a cast being written?
 pub(super) fn suits(given: &[Id], wanted: &[Id]) -> bool {
     let mut generic = false;
@@ -99,6 +118,20 @@ mod tests {
         check("json", "jsonb", Some(Context::Assignment));
         check("date", "int4", None);
         assert!(!converts(Id::Enum(1), Id::Enum(2), Context::Explicit));
+    }
+
+    #[test]
+    fn conversions_that_depend_on_settings_are_known() {
+        let check = |from: &str, to: &str, expected: bool| {
+            assert_eq!(is_immutable(named(from), named(to)), expected, "{from} to {to}");
+        };
+        check("timestamptz", "date", false);
+        check("timestamp", "date", true);
+        check("date", "text", false);
+        check("int4", "text", true);
+        check("varchar", "text", true);
+        check("_int4", "_int8", true);
+        assert!(!is_immutable(Id::Enum(1), named("text")));
     }
 
     #[test]

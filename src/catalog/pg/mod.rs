@@ -43,6 +43,8 @@ pub struct TypeRow {
     pub element: Option<Id>,
     /// Its array type.
     pub array: Option<Id>,
+    /// Reading its text and writing it give the same at any time.
+    pub text_is_immutable: (bool, bool),
 }
 
 /// When a cast is applied without being asked for.
@@ -65,6 +67,8 @@ pub struct Cast {
     pub binary: bool,
     /// By the text form.
     pub by_text: bool,
+    /// Its function gives the same at any time.
+    pub is_immutable: bool,
 }
 
 /// A row of `pg_operator`.
@@ -76,6 +80,8 @@ pub struct Operator {
     pub right: Id,
     /// Result.
     pub result: Id,
+    /// Gives the same at any time.
+    pub is_immutable: bool,
 }
 
 /// What kind of thing a call calls.
@@ -166,6 +172,7 @@ impl Tables {
                 kind: row[4].as_bytes()[0],
                 element: maybe(row[5]),
                 array: maybe(row[6]),
+                text_is_immutable: (row[7] == "i", row[8] == "i"),
             })
             .collect();
         let casts = rows(include_str!("casts.tsv"))
@@ -175,12 +182,14 @@ impl Tables {
                     "a" => Context::Assignment,
                     _ => Context::Explicit,
                 };
-                ((sure(row[0]), sure(row[1])), Cast { context, binary: row[3] == "b", by_text: row[3] == "i" })
+                let (binary, by_text) = (row[3] == "b", row[3] == "i");
+                ((sure(row[0]), sure(row[1])), Cast { context, binary, by_text, is_immutable: row[4] == "i" })
             })
             .collect();
         let mut operators: HashMap<&'static str, Vec<Operator>> = HashMap::new();
         for row in rows(include_str!("operators.tsv")) {
-            let operator = Operator { left: maybe(row[1]), right: sure(row[2]), result: sure(row[3]) };
+            let (left, right, result) = (maybe(row[1]), sure(row[2]), sure(row[3]));
+            let operator = Operator { left, right, result, is_immutable: row[4] == "i" };
             operators.entry(row[0]).or_default().push(operator);
         }
         let mut functions: HashMap<&'static str, Vec<Function>> = HashMap::new();
@@ -255,6 +264,16 @@ impl Tables {
     /// Functions of a name.
     pub fn functions(&self, name: &str) -> &[Function] {
         self.functions.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// Names of all operators.
+    pub fn operator_names(&self) -> impl Iterator<Item = &'static str> {
+        self.operators.keys().copied()
+    }
+
+    /// Names of all functions.
+    pub fn function_names(&self) -> impl Iterator<Item = &'static str> {
+        self.functions.keys().copied()
     }
 
     /// An extension whose functions and operators are listed.

@@ -59,20 +59,29 @@ pub(super) struct Bound {
 }
 
 impl Bound {
-    /// The concrete type; none where nothing decides it.
-    pub fn concrete(&self, id: Id) -> Option<Id> {
-        let Some(demand) = DEMANDS.get(&id) else { return Some(id) };
-        match demand {
+    /// The concrete type.
+    ///
+    /// # Errors
+    /// Where nothing decides it; with a type, where there is no array of that.
+    pub fn concrete(&self, id: Id) -> Result<Id, Option<Id>> {
+        let Some(demand) = DEMANDS.get(&id) else { return Ok(id) };
+        let array_of = |element: Id| element.array().ok_or(Some(element));
+        // Literals alone are text.
+        let compatible = self.compatible.unwrap_or_else(|| named("text"));
+        let found = match demand {
             Demand::Element | Demand::NonArray | Demand::Enum => self.element,
-            Demand::Array => self.array.or_else(|| self.element.and_then(Id::array)),
+            Demand::Array => match (self.array, self.element) {
+                (None, Some(element)) => return array_of(element),
+                (array, _) => array,
+            },
             Demand::Range => self.range,
             Demand::Multirange => self.multirange.or_else(|| self.range.and_then(multirange_of)),
-            // Literals alone are text.
-            Demand::Compatible | Demand::CompatibleNonArray => self.compatible.or_else(|| Some(named("text"))),
-            Demand::CompatibleArray => self.compatible.unwrap_or_else(|| named("text")).array(),
+            Demand::Compatible | Demand::CompatibleNonArray => Some(compatible),
+            Demand::CompatibleArray => return array_of(compatible),
             Demand::CompatibleRange => self.compatible_range,
             Demand::CompatibleMultirange => self.compatible_range.and_then(multirange_of),
-        }
+        };
+        found.ok_or(None)
     }
 }
 
@@ -136,8 +145,8 @@ pub(super) fn unify(given: &[Id], wanted: &[Id]) -> Option<Bound> {
     if let Some(range) = bound.range {
         agree(&mut bound.element, range.bounds()?)?;
     }
-    if let Some(element) = bound.element
-        && ((not_array && element.element().is_some()) || (is_enum && element.category() != b'E'))
+    if (not_array && bound.element.is_some_and(|element| element.element().is_some()))
+        || (is_enum && bound.element.is_none_or(|element| element.category() != b'E'))
     {
         return None;
     }
@@ -163,7 +172,7 @@ mod tests {
     fn polymorphic_types_are_bound_together() {
         let check = |given: &str, wanted: &str, result: &str, expected: Option<&str>| {
             let ids = |text: &str| text.split(' ').map(named).collect::<Vec<_>>();
-            let found = unify(&ids(given), &ids(wanted)).and_then(|bound| bound.concrete(named(result)));
+            let found = unify(&ids(given), &ids(wanted)).and_then(|bound| bound.concrete(named(result)).ok());
             assert_eq!(found, expected.map(named), "{given} for {wanted}");
         };
         check("_int4", "anyarray", "anyelement", Some("int4"));

@@ -17,6 +17,8 @@ pub enum Failure {
     Ambiguous,
     /// A polymorphic type that only unknown literals would decide.
     Undetermined,
+    /// A polymorphic type would have to be an array of this, and there is none.
+    NoArray(Id),
 }
 
 /// A chosen operator: what its operands are converted to.
@@ -28,6 +30,8 @@ pub struct ChosenOperator {
     pub right: Id,
     /// Result.
     pub result: Id,
+    /// Gives the same at any time.
+    pub is_immutable: bool,
 }
 
 /// A function of the database, as far as resolution needs it.
@@ -114,11 +118,12 @@ pub fn operator(name: &str, left: Option<Id>, right: Id) -> Result<ChosenOperato
     };
     let operator = listed.clone().nth(at).ok_or(Failure::Missing)?;
     let bound = unify(&given, &all[at]).ok_or(Failure::Missing)?;
-    let concrete = |id: Id| bound.concrete(id).ok_or(Failure::Undetermined);
+    let concrete = |id: Id| bound.concrete(id).map_err(open);
     Ok(ChosenOperator {
         left: operator.left.map(concrete).transpose()?,
         right: concrete(operator.right)?,
         result: concrete(operator.result)?,
+        is_immutable: operator.is_immutable,
     })
 }
 
@@ -144,13 +149,17 @@ pub fn function(name: &str, given: &[Id], names: &[String], variadic: bool, own:
 
 fn chosen(candidate: &Candidate, given: &[Id]) -> Result<Called, Failure> {
     let bound = unify(given, &candidate.wanted).ok_or(Failure::Missing)?;
-    let concrete = |id: &Id| bound.concrete(*id).ok_or(Failure::Undetermined);
+    let concrete = |id: &Id| bound.concrete(*id).map_err(open);
     Ok(Called::Function(Box::new(ChosenFunction {
         origin: candidate.origin,
         given: candidate.given.clone(),
         arguments: candidate.parameters.iter().map(concrete).collect::<Result<_, _>>()?,
         result: concrete(&candidate.result)?,
     })))
+}
+
+fn open(missing: Option<Id>) -> Failure {
+    missing.map_or(Failure::Undetermined, Failure::NoArray)
 }
 
 /// `text(x)`, `int4(x)`: a type's name is a cast where the bytes stay the same, the text form is used, or a literal is read.
@@ -162,7 +171,7 @@ fn cast_by_name(name: &str, from: Id) -> Option<Id> {
     let is_cast = match tables().cast(from, target) {
         Some(cast) => cast.binary || cast.by_text,
         None => {
-            from.element().is_none()
+            (from.element().is_none() || target.element().is_none())
                 && converts(from, target, Context::Explicit)
                 && !(from == named("record") && target.category() == b'S')
         }

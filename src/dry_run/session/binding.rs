@@ -8,7 +8,7 @@ use pg_query::NodeEnum;
 use super::Session;
 use crate::catalog::{Catalog, Column, ConstraintKind, Expression, IndexTarget, Oid, Problem, Type};
 use crate::dry_run::engine::Ran;
-use crate::translate::Tie;
+use crate::translate::{Purpose, Tie};
 
 impl Session<'_> {
     /// What USING gives must fit the new type: the server asks that before it looks at defaults and keys.
@@ -25,8 +25,12 @@ impl Session<'_> {
             let altered = table.columns.iter().any(|column| column.name == command.name);
             let (Some(using), Some(ty)) = (&definition.raw_default, &definition.type_name) else { continue };
             let Ok(to) = Type::from_name(ty, &self.catalog) else { continue };
-            let to = Some(&to).filter(|_| altered);
-            self.refuse_rejected(self.translator(Tie::Least).table_expression(table.oid, using, to))?;
+            let translator = self.translator(Tie::Least);
+            match altered {
+                true => self.refuse_rejected(translator.bind(table.oid, using, Purpose::Using(&command.name, &to)))?,
+                // The server reads it before it looks for the column.
+                false => self.refuse_rejected(translator.table_expression(table.oid, using, None))?,
+            }
         }
         Ok(())
     }
@@ -50,18 +54,19 @@ impl Session<'_> {
         }
         for constraint in self.catalog.constraints.values().filter(|c| !before.constraints.contains_key(&c.oid)) {
             if let ConstraintKind::Check(check) = &constraint.kind {
-                self.bind_condition(constraint.table, check, "CHECK")?;
+                self.refuse_rejected(self.translator(Tie::Least).bind(constraint.table, &check.node, Purpose::Check))?;
             }
         }
         for index in self.catalog.indexes.values().filter(|index| !before.indexes.contains_key(&index.oid)) {
             for key in &index.keys {
                 if let IndexTarget::Expression(expression) = &key.target {
-                    let read = self.translator(Tie::Least).table_expression(index.table, &expression.node, None);
+                    let read = self.translator(Tie::Least).bind(index.table, &expression.node, Purpose::IndexKey);
                     self.refuse_rejected(read)?;
                 }
             }
             if let Some(predicate) = &index.predicate {
-                self.bind_condition(index.table, predicate, "WHERE")?;
+                let translator = self.translator(Tie::Least);
+                self.refuse_rejected(translator.bind(index.table, &predicate.node, Purpose::IndexPredicate))?;
             }
         }
         Ok(())
@@ -85,30 +90,13 @@ impl Session<'_> {
     fn bind_column(&self, table: Oid, column: &Column) -> Ran<()> {
         let translator = self.translator(Tie::Least);
         if let Some(generated) = &column.generated {
-            return match translator.table_expression(table, &generated.node, None) {
-                Ok((_, ty)) if ty != Type::Unknown && !ty.assigns_to(&column.ty) => {
-                    let (to, from) = (column.ty.base_name(&self.catalog), ty.base_name(&self.catalog));
-                    Err(unfitting_default(&column.name, &to, &from).into())
-                }
-                read => self.refuse_rejected(read),
-            };
+            return self.refuse_rejected(translator.bind(table, &generated.node, Purpose::Generated(column)));
         }
         if column.default.is_some() {
-            let read = translator.default(table, column.attnum).map_err(|problem| match problem {
-                Problem::Rejected(mut error) if error.sqlstate == "42804" => {
-                    error.message = error.message.replace("but expression is", "but default expression is");
-                    Problem::Rejected(error)
-                }
-                problem => problem,
-            });
+            let read = translator.default(table, column.attnum);
             return self.refuse_rejected(read);
         }
         Ok(())
-    }
-
-    fn bind_condition(&self, table: Oid, condition: &Expression, clause: &'static str) -> Ran<()> {
-        let read = self.translator(Tie::Least).table_condition(table, &condition.node, clause);
-        self.refuse_rejected(read)
     }
 
     /// What can't be read is left to those who need it.
@@ -118,11 +106,6 @@ impl Session<'_> {
             _ => Ok(()),
         }
     }
-}
-
-fn unfitting_default(column: &str, to: &str, from: &str) -> Problem {
-    Problem::rejected("42804", format!("column \"{column}\" is of type {to} but default expression is of type {from}"))
-        .hint("You will need to rewrite or cast the expression.")
 }
 
 /// Types between which comparisons with literals stay what they are.

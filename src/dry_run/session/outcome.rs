@@ -96,7 +96,13 @@ impl Session<'_> {
         }
         let missing: Vec<&str> = error.message.split('"').skip(1).step_by(2).collect();
         let blamed = self.reports.iter().find(|report| {
-            report.verdict == Verdict::Unsupported && missing.iter().any(|name| report.sql.contains(name))
+            let makes = |name: &&str| {
+                // Of a schema that couldn't be made or renamed, everything is missing.
+                let schema = name.split_once('.').map(|(schema, _)| schema);
+                let mut words = report.sql.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+                report.sql.contains(*name) || schema.is_some_and(|schema| words.any(|word| word == schema))
+            };
+            report.verdict == Verdict::Unsupported && missing.iter().any(makes)
         })?;
         let what = format!("what statement {} would have made ({})", blamed.index, error.message);
         Some(Unsupported { what, position: error.position })

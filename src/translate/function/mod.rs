@@ -91,7 +91,8 @@ impl Reader<'_> {
 
     /// The arguments of a call, by place and by name.
     pub(super) fn given(&mut self, call: &FuncCall, site: Site<'_>) -> Outcome<Given> {
-        let mut given = Given { args: Vec::new(), names: Vec::new(), variadic: call.func_variadic };
+        let shown = words(&call.funcname).join(".");
+        let mut given = Given { args: Vec::new(), names: Vec::new(), variadic: call.func_variadic, shown };
         for node in &call.args {
             let node = match &node.node {
                 Some(NodeEnum::NamedArgExpr(named)) => {
@@ -155,6 +156,9 @@ impl Reader<'_> {
             }
             Kind::Window => self.window_call(name, call, args, site),
             Kind::Aggregate | Kind::OrderedSet if call.over.is_some() => self.window_call(name, call, args, site),
+            Kind::OrderedSet if !call.agg_within_group => {
+                misuse(format!("WITHIN GROUP is required for ordered-set aggregate {name}"))
+            }
             Kind::Aggregate | Kind::OrderedSet => {
                 if !site.aggregates {
                     return Err(Problem::rejected("42803", misplaced("aggregate", site.place)));
@@ -286,8 +290,6 @@ pub(super) fn misplaced(kind: &str, place: &str) -> String {
         IN_AGGREGATE => return "aggregate function calls cannot contain window function calls".to_owned(),
         IN_WINDOW => return "window function calls cannot be nested".to_owned(),
         "JOIN/ON" => "JOIN conditions",
-        "DEFAULT" => "DEFAULT expressions",
-        "GENERATED" => "column generation expressions",
         place => place,
     };
     format!("{kind} functions are not allowed in {place}")

@@ -117,7 +117,8 @@ impl Reader<'_> {
             Type::Opaque(_) | Type::Interval | Type::Record => {
                 Err(Problem::unsupported(format!("the order of {} values", ty.name(self.catalog()))))
             }
-            Type::Json => Err(Problem::rejected("42883", "could not identify an ordering operator for type json")),
+            Type::Json => Err(Problem::rejected("42883", "could not identify an ordering operator for type json")
+                .hint("Use an explicit ordering operator or modify the query.")),
             ty => {
                 if family(ty) == Family::Text {
                     self.orders_text();
