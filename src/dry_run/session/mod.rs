@@ -471,7 +471,7 @@ mod tests {
 
     #[test]
     fn a_rule_broken_by_rows_that_cannot_be_told_is_not_called_a_failure() {
-        let sql = "DO $$ BEGIN LOOP UPDATE llama_logs SET error_code = 'x'; EXIT; END LOOP; END $$;
+        let sql = "DO LANGUAGE plperl $$ BEGIN LOOP UPDATE llama_logs SET error_code = 'x'; EXIT; END LOOP; END $$;
                    ALTER TABLE llama_logs ALTER COLUMN error_code SET NOT NULL; SELECT 1";
         let (lines, _) = run(sql, Transactions::PerFile);
         assert_eq!(lines, ["Unsupported", "Unsupported", "Executed 1"]);
@@ -484,7 +484,7 @@ mod tests {
             assert_eq!(counts[0].1, expected, "{sql}");
         }
         // A loop isn't carried out, so what it names can't be told.
-        let doubtful = "DO $$ BEGIN LOOP UPDATE llama_logs SET reason = 'x'; EXIT; END LOOP; END $$";
+        let doubtful = "DO LANGUAGE plperl $$ BEGIN LOOP UPDATE llama_logs SET reason = 'x'; EXIT; END LOOP; END $$";
         check(doubtful, true);
         check(&format!("BEGIN; {doubtful}; ROLLBACK"), false);
         check(&format!("{doubtful}; BEGIN; UPDATE llama_logs SET reason = 'y'; ROLLBACK"), true);
@@ -499,7 +499,7 @@ mod tests {
         check(
             "CREATE TABLE p (id int PRIMARY KEY);
              CREATE TABLE c (p int REFERENCES p);
-             DO $$ BEGIN FOR n IN 1..3 LOOP INSERT INTO p VALUES (n); END LOOP; END $$;
+             DO LANGUAGE plperl $$ BEGIN FOR n IN 1..3 LOOP INSERT INTO p VALUES (n); END LOOP; END $$;
              INSERT INTO c VALUES (1);
              SELECT 1",
             &["Executed", "Executed", "Unsupported", "Unsupported", "Executed 1"],

@@ -177,7 +177,7 @@ mod tests {
     fn the_longest_of_the_leftmost() {
         check("pg_regexp_substring", &["abcd", "a|ab|abc"], "abc");
         check("pg_regexp_substring", &["aab", "a+?"], "a");
-        check("pg_regexp_replace", &["baaac", "a*", "x", "g"], "xbxcx");
+        check("pg_regexp_replace", &["baaac", "a*", "x", "g"], "xbxxcx");
         check("pg_regexp", &["foo bar", "\\mbar\\M"], "true");
         check("pg_similar", &["abc", "%(b|d)%"], "true");
     }

@@ -20,10 +20,7 @@ pub(super) const FUNCTIONS: &[(&str, Native)] = &[
     ("pg_timestamptz_text", Native::Text(zoned_text)),
     ("pg_date_text", Native::Text(|a| one(a, |m| Ok(m.shown_date())))),
     ("pg_interval_text", Native::Text(|a| one_interval(a, |v| Ok(v.shown())))),
-    (
-        "pg_interval_in",
-        Native::Text(|a| Ok(text(a, 0).map(interval::read).transpose()?.map(|v| v.for_engine()).transpose()?)),
-    ),
+    ("pg_interval_in", Native::Text(|a| text(a, 0).map(|text| interval::read(text)?.for_engine()).transpose())),
     ("pg_interval_key", Native::Text(|a| one_interval(a, |v| Ok(v.span().to_string())))),
     ("pg_timestamp_in", Native::Text(|a| read(a, input::timestamp))),
     ("pg_timestamptz_in", Native::Text(input::zoned)),
