@@ -328,7 +328,16 @@ impl Reader<'_> {
     }
 
     fn case(&mut self, case: &protobuf::CaseExpr, site: Site<'_>) -> Outcome<Typed> {
-        let subject = case.arg.as_deref().map(|arg| self.expression(arg, site)).transpose()?;
+        let subject = match case.arg.as_deref() {
+            None => None,
+            Some(arg) => match self.expression(arg, site)? {
+                // A bare literal is text before anything is compared with it.
+                literal if literal.ty == Type::Unknown => {
+                    Some(self.coerce(literal, &Type::Text, Context::Implicit, None)?)
+                }
+                value => Some(value),
+            },
+        };
         let mut conditions = Vec::new();
         let mut results = Vec::new();
         for when in &case.args {

@@ -303,13 +303,23 @@ impl Reader<'_> {
     }
 
     fn assigned(&mut self, node: &Node, column: &Column, scope: &Scope<'_>) -> Outcome<String> {
-        let volatile = self.remarks.volatile.len();
-        let value = self.expression(node, Site::new(scope, "UPDATE"))?;
-        let sql = self.store(value, column)?;
-        if self.remarks.volatile.len() == volatile && is_constant(node, &sql) {
+        let (value, mutable) = self.observed(|this| this.expression(node, Site::new(scope, "UPDATE")));
+        let sql = self.store(value?, column)?;
+        if !mutable && is_constant(node, &sql) {
             self.remarks.constants.push(sql.clone());
         }
         Ok(sql)
+    }
+
+    /// Reads something, and tells whether a function in it may give another value at another time: the server computes only what
+    /// can't before any row is read.
+    fn observed<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> (T, bool) {
+        let before = std::mem::replace(&mut self.is_mutable, false);
+        let volatile = self.remarks.volatile.len();
+        let read = read(self);
+        let mutable = self.is_mutable || self.remarks.volatile.len() > volatile;
+        self.is_mutable |= before;
+        (read, mutable)
     }
 
     /// The assignment cast into a column, in its physical type.
@@ -495,10 +505,11 @@ impl Reader<'_> {
             let Some(NodeEnum::ResTarget(target)) = &node.node else { continue };
             let Some(node) = target.val.as_deref().filter(|value| is_constant(value, "error(")) else { continue };
             let scope = Scope::default();
-            let volatile = self.remarks.volatile.len();
             // A function of rows can't be read here, and isn't a constant.
-            let Ok(value) = self.expression(node, Site::new(&scope, "SELECT")) else { continue };
-            if value.ty.assigns_to(&column.ty) && self.remarks.volatile.len() == volatile {
+            let (Ok(value), mutable) = self.observed(|this| this.expression(node, Site::new(&scope, "SELECT"))) else {
+                continue;
+            };
+            if value.ty.assigns_to(&column.ty) && !mutable {
                 let sql = self.store(value, column)?;
                 self.remarks.constants.push(sql);
             }

@@ -98,6 +98,9 @@ impl Change {
     /// The server builds the column's indexes and constraints anew.
     fn verify_anew(&mut self, table: Oid, column: &Column) -> Outcome<()> {
         let (attnum, name) = (column.attnum, &column.name);
+        if column.not_null {
+            self.effects.push(Effect::VerifyNotNull(table, attnum));
+        }
         let indexes: Vec<Oid> = self
             .catalog
             .unique_indexes(table)
