@@ -46,6 +46,8 @@ impl Run<'_, '_> {
             return self.store.add_column(table, attnum, &added.ty, None);
         }
         let value = self.translator().default(table, attnum)?;
+        // The server computes a default once for all rows that are there, be there none.
+        self.compute(std::slice::from_ref(&value))?;
         if let Some(sequence) = self.catalog.sequence_of(table, &added) {
             let rows = self.store.row_count(table)?;
             self.store.take_numbers(&[(sequence, Taken::EachRow)].into(), rows);

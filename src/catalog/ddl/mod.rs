@@ -231,7 +231,7 @@ mod tests {
             "ALTER TABLE: VerifyNotNull VerifyConstraint",
         );
         check(setup, "ALTER TABLE t ADD CHECK (b > 0) NOT VALID", "ALTER TABLE: ");
-        check(setup, "ALTER TABLE t ALTER id TYPE bigint", "ALTER TABLE: ConvertColumn VerifyUnique");
+        check(setup, "ALTER TABLE t ALTER id TYPE bigint", "ALTER TABLE: ConvertColumn VerifyNotNull VerifyUnique");
         check(setup, "CREATE UNIQUE INDEX ON t (a)", "CREATE INDEX: VerifyUnique");
         check(setup, "CREATE TABLE u (a int UNIQUE, b int REFERENCES t)", "CREATE TABLE: CreateTable");
         check(setup, "DROP TABLE t", "DROP TABLE: DropTable");
