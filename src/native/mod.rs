@@ -187,6 +187,24 @@ mod tests {
             .map_err(|error| error.to_string())
     }
 
+    /// Calls a function of a room; errors by their state.
+    pub(super) fn check(room: &[(&str, Native)], name: &str, arguments: &[&str], expected: &str) {
+        let (_, native) = room.iter().find(|(known, _)| *known == name).expect(name);
+        let arguments: Vec<Option<&str>> = arguments.iter().map(|argument| Some(*argument)).collect();
+        let shown = match native {
+            Native::Text(function) => function(&arguments),
+            Native::Truth(function) => function(&arguments).map(|found| found.map(|found| found.to_string())),
+            Native::Whole(function) => function(&arguments).map(|found| found.map(|found| found.to_string())),
+            _ => panic!("{name} gives something else"),
+        };
+        let shown = match shown {
+            Ok(found) => found.unwrap_or_else(|| "NULL".to_owned()),
+            Err(Failure::Raised(sqlstate, _)) => sqlstate.to_owned(),
+            Err(Failure::Refused(_)) => "refused".to_owned(),
+        };
+        assert_eq!(shown, expected, "{name}{arguments:?}");
+    }
+
     #[test]
     fn nulls_and_errors_come_through() {
         assert_eq!(answer("SELECT pg_initcap('foo bar')"), Ok(Some("Foo Bar".to_owned())));

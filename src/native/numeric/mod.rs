@@ -395,22 +395,8 @@ fn bucket(arguments: &Arguments<'_>) -> Given<i64> {
 mod tests {
     use super::*;
 
-    /// Calls a function of this room; errors by their state.
     fn check(name: &str, arguments: &[&str], expected: &str) {
-        let (_, native) = FUNCTIONS.iter().find(|(known, _)| *known == name).expect(name);
-        let arguments: Vec<Option<&str>> = arguments.iter().map(|argument| Some(*argument)).collect();
-        let shown = match native {
-            Native::Text(function) => function(&arguments),
-            Native::Truth(function) => function(&arguments).map(|found| found.map(|found| found.to_string())),
-            Native::Whole(function) => function(&arguments).map(|found| found.map(|found| found.to_string())),
-            _ => panic!("{name} gives something else"),
-        };
-        let shown = match shown {
-            Ok(found) => found.unwrap_or_else(|| "NULL".to_owned()),
-            Err(Failure::Raised(sqlstate, _)) => sqlstate.to_owned(),
-            Err(Failure::Refused(_)) => "refused".to_owned(),
-        };
-        assert_eq!(shown, expected, "{name}{arguments:?}");
+        crate::native::tests::check(FUNCTIONS, name, arguments, expected);
     }
 
     #[test]
