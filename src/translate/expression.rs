@@ -77,11 +77,14 @@ impl Reader<'_> {
             }
             NodeEnum::BoolExpr(expression) => self.boolean_expression(expression, site),
             NodeEnum::NullTest(test) => {
+                let word = if test.nulltesttype == NullTestType::IsNull as i32 { "IS NULL" } else { "IS NOT NULL" };
+                if let Some(NodeEnum::RowExpr(row)) = &required(&test.arg)?.node {
+                    return self.null_test_of_row(&row.args, word, site);
+                }
                 let value = self.expression(required(&test.arg)?, site)?;
                 if value.ty == Type::Record {
                     return Err(Problem::unsupported("a NULL test of a row"));
                 }
-                let word = if test.nulltesttype == NullTestType::IsNull as i32 { "IS NULL" } else { "IS NOT NULL" };
                 Ok(Typed::new(format!("({} {word})", value.sql), Type::Bool))
             }
             NodeEnum::BooleanTest(test) => self.boolean_test(test, site),
@@ -95,7 +98,14 @@ impl Reader<'_> {
             NodeEnum::MinMaxExpr(expression) => {
                 let word = if expression.op == MinMaxOp::IsGreatest as i32 { "greatest" } else { "least" };
                 let (values, ty) = self.common(&expression.args, site, &word.to_uppercase())?;
-                if matches!(ty, Type::Enum(_) | Type::Array(_) | Type::Interval | Type::Jsonb) {
+                if let Type::Enum(oid) = ty {
+                    let labels: Vec<String> =
+                        super::literal::labels(oid, self.catalog())?.0.iter().map(|label| quote_literal(label)).collect();
+                    let places = values.iter().map(|value| self.sort_key(value, &ty)).collect::<Outcome<Vec<_>>>()?;
+                    let sql = format!("([{}])[{word}({})]", labels.join(", "), places.join(", "));
+                    return Ok(Typed::new(sql, ty));
+                }
+                if matches!(ty, Type::Array(_) | Type::Interval | Type::Jsonb) {
                     return Err(Problem::unsupported(format!("{word}() of {} values", ty.name(self.catalog()))));
                 }
                 if family(&ty) == Family::Text {
@@ -448,6 +458,11 @@ impl Reader<'_> {
         let right = required(&expression.rexpr)?;
         match kind {
             AExprKind::AexprOp => self.binary(&name, left, right, site),
+            AExprKind::AexprDistinct | AExprKind::AexprNotDistinct
+                if matches!((&left.node, &right.node), (Some(NodeEnum::RowExpr(_)), Some(NodeEnum::RowExpr(_)))) =>
+            {
+                self.rows_differ(left, right, kind == AExprKind::AexprNotDistinct, site)
+            }
             AExprKind::AexprDistinct | AExprKind::AexprNotDistinct => {
                 let (a, b) = (self.expression(left, site)?, self.expression(right, site)?);
                 let (a, b) = self.comparable("=", a, b)?;
@@ -499,21 +514,6 @@ impl Reader<'_> {
         self.operator(name, a, b)
     }
 
-    /// `(a, b) = (c, d)`, term by term.
-    fn compare_rows(&mut self, name: &str, left: &[Node], right: &[Node], site: Site<'_>) -> Outcome<Typed> {
-        if left.len() != right.len() {
-            return Err(Problem::rejected("42601", "unequal number of entries in row expressions"));
-        }
-        let joint = match name {
-            "=" => " AND ",
-            "<>" => " OR ",
-            _ => return Err(Problem::unsupported(format!("the comparison {name} of rows"))),
-        };
-        let terms =
-            left.iter().zip(right).map(|(a, b)| Ok(self.binary(name, a, b, site)?.sql)).collect::<Outcome<Vec<_>>>()?;
-        Ok(Typed::new(format!("({})", terms.join(joint)), Type::Bool))
-    }
-
     fn prefix(&mut self, name: &str, operand: &Node, site: Site<'_>) -> Outcome<Typed> {
         if name == "-"
             && let Some(NodeEnum::AConst(constant)) = &operand.node
@@ -538,6 +538,8 @@ impl Reader<'_> {
                 self.operator("-", Typed::new(format!("CAST(0 AS {})", physical(&value.ty)), value.ty.clone()), value)
             }
             ("+", Some(_)) => Ok(value),
+            ("~", Some(0..=2)) => Ok(Typed::new(format!("(~{})", value.sql), value.ty)),
+            ("@", Some(_)) => self.known_function("abs", vec![value]),
             ("-", None) if value.ty == Type::Interval => Ok(Typed::new(format!("(-{})", value.sql), Type::Interval)),
             _ => Err(Problem::unsupported(format!("the operator {name} before {}", self.shown(&value.ty)))),
         }
@@ -710,8 +712,8 @@ impl Reader<'_> {
                     _ => 1,
                 };
                 width(given)?;
-                if given > 1 {
-                    return Err(Problem::unsupported("IN with rows on the left"));
+                if let Some(NodeEnum::RowExpr(row)) = &required(&link.testexpr)?.node {
+                    return self.row_in(&row.args, &query, all, site);
                 }
                 let ty = one()?;
                 let subject = self.expression(required(&link.testexpr)?, site)?;
@@ -722,6 +724,14 @@ impl Reader<'_> {
                     format!("({} {word} (SELECT {} FROM ({}) AS q))", subject.sql, column.sql, query.sql),
                     Type::Bool,
                 ))
+            }
+            Ok(SubLinkType::RowcompareSublink) => {
+                let operator = words(&link.oper_name).last().copied().unwrap_or("=").to_owned();
+                let Some(NodeEnum::RowExpr(row)) = &required(&link.testexpr)?.node else {
+                    return Err(Problem::unsupported("this form of subquery"));
+                };
+                width(row.args.len())?;
+                self.row_beside(&operator, &row.args, &query, site)
             }
             _ => Err(Problem::unsupported("this form of subquery")),
         }

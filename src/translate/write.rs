@@ -2,8 +2,8 @@
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    DeleteStmt, InferClause, InsertStmt, Node, OnConflictAction, OnConflictClause, OverridingKind, RangeVar, ResTarget,
-    ReturningClause, SelectStmt, UpdateStmt, a_const::Val,
+    DeleteStmt, InsertStmt, MultiAssignRef, Node, OverridingKind, RangeVar, ResTarget, ReturningClause, SelectStmt,
+    UpdateStmt, a_const::Val,
 };
 
 use super::cast::Context;
@@ -12,14 +12,8 @@ use super::query::Query;
 use super::reader::Reader;
 use super::scope::{Scope, Source, SourceColumn};
 use super::typed::{Typed, physical};
-use super::{
-    Conflict, ConflictUpdate, DeletePlan, InsertPlan, Output, Step, Taken, UpdatePlan, WritePlan, column_name,
-    table_name,
-};
-use crate::catalog::{AttNum, Column, ConstraintKind, Identity, IndexTarget, Oid, Outcome, Problem, Table, Type, tree};
-
-/// A temporary table made by a WITH query that writes, and its columns: what RETURNING gives.
-type Returned = Option<(String, Vec<Output>)>;
+use super::{DeletePlan, InsertPlan, Taken, UpdatePlan, WritePlan, column_name, table_name};
+use crate::catalog::{AttNum, Column, Identity, Oid, Outcome, Problem, Table, Type, tree};
 
 /// What an UPDATE or DELETE writes.
 struct Written {
@@ -32,79 +26,8 @@ struct Written {
 }
 
 impl Reader<'_> {
-    fn table(&self, oid: Oid) -> Outcome<&Table> {
+    pub(super) fn table(&self, oid: Oid) -> Outcome<&Table> {
         self.catalog().tables.get(&oid).ok_or_else(|| Problem::unsupported("a table that has been dropped"))
-    }
-
-    /// A statement that writes, standing inside WITH.
-    pub(super) fn write_in_with(&mut self, node: &Node) -> Outcome<Returned> {
-        let mut returned = None;
-        let plan = match &node.node {
-            Some(NodeEnum::DeleteStmt(delete)) => {
-                if let Some(returning) = &delete.returning_clause {
-                    returned = Some(self.returning_of_delete(delete, returning)?);
-                }
-                self.delete(delete)?
-            }
-            Some(NodeEnum::UpdateStmt(update)) if update.returning_clause.is_none() => self.update(update)?,
-            Some(NodeEnum::InsertStmt(insert)) if insert.returning_clause.is_none() => self.insert(insert)?,
-            _ => return Err(Problem::unsupported("RETURNING of an INSERT or UPDATE inside WITH")),
-        };
-        self.writes.push(plan);
-        Ok(returned)
-    }
-
-    /// What a DELETE returns: its rows as they were.
-    fn returning_of_delete(
-        &mut self,
-        delete: &DeleteStmt,
-        returning: &ReturningClause,
-    ) -> Outcome<(String, Vec<Output>)> {
-        let relation = delete.relation.clone().ok_or_else(|| Problem::unsupported("DELETE without a table"))?;
-        let mut from = vec![Node { node: Some(NodeEnum::RangeVar(relation)) }];
-        from.extend(delete.using_clause.iter().cloned());
-        let select = SelectStmt {
-            target_list: returning.exprs.clone(),
-            from_clause: from,
-            where_clause: delete.where_clause.clone(),
-            op: pg_query::protobuf::SetOperation::SetopNone as i32,
-            ..Default::default()
-        };
-        let query = self.query(&select, None)?;
-        let table = format!("x{}", self.number());
-        self.steps.push(Step::Materialize { table: table.clone(), sql: query.sql });
-        Ok((table, super::from::settled(query.outputs)))
-    }
-
-    /// RETURNING over rows of a table.
-    pub(super) fn returned_rows(
-        &mut self,
-        relation: &RangeVar,
-        list: &[Node],
-        rows: &str,
-    ) -> Outcome<super::SelectPlan> {
-        let select = SelectStmt {
-            target_list: list.to_vec(),
-            from_clause: vec![Node { node: Some(NodeEnum::RangeVar(relation.clone())) }],
-            op: pg_query::protobuf::SetOperation::SetopNone as i32,
-            limit_option: pg_query::protobuf::LimitOption::Default as i32,
-            ..Default::default()
-        };
-        let table = table_name(self.target(relation)?);
-        let query = self.query(&select, None)?;
-        // The one place where the relation is read.
-        let alias = format!("FROM {table} AS ");
-        let sql =
-            query.sql.replacen(&alias, &format!("FROM (SELECT * FROM {table} SEMI JOIN {rows} USING (_r)) AS "), 1);
-        if sql == query.sql {
-            return Err(Problem::unsupported("RETURNING of this form"));
-        }
-        Ok(super::SelectPlan {
-            steps: std::mem::take(&mut self.steps),
-            sql,
-            outputs: super::from::settled(query.outputs),
-            remarks: std::mem::take(&mut self.remarks),
-        })
     }
 
     /// The rows that UPDATE and DELETE choose from: their table, then what FROM or USING joins to it.
@@ -131,9 +54,16 @@ impl Reader<'_> {
         let Written { table, alias, scope, from } = self.written_rows(update.relation.as_ref(), &update.from_clause)?;
         // In the server's order, which decides what is reported of several errors.
         let condition = self.write_condition(update.where_clause.as_deref(), &scope)?;
-        if let Some(returning) = &update.returning_clause {
-            self.check_returning(returning, &scope)?;
-        }
+        let returning = match &update.returning_clause {
+            Some(returning) if self.in_with => {
+                Some(self.returning_of_update(returning, update, &scope, &from, &condition.0)?)
+            }
+            Some(returning) => {
+                self.check_returning(returning, &scope)?;
+                None
+            }
+            None => None,
+        };
         let values = self.assignments(&update.target_list, &table, &scope)?;
         let mut list = vec![format!("{alias}._r AS _r")];
         let mut columns = Vec::new();
@@ -153,6 +83,7 @@ impl Reader<'_> {
             condition: condition.1,
             remarks: std::mem::take(&mut self.remarks),
             writes: std::mem::take(&mut self.writes),
+            returning,
         }))
     }
 
@@ -198,7 +129,7 @@ impl Reader<'_> {
     }
 
     /// SET a = …, (b, c) = (…, …)
-    fn assignments(&mut self, targets: &[Node], table: &Table, scope: &Scope<'_>) -> Outcome<Vec<(AttNum, String)>> {
+    pub(super) fn assignments(&mut self, targets: &[Node], table: &Table, scope: &Scope<'_>) -> Outcome<Vec<(AttNum, String)>> {
         self.assign_all(targets, table, scope).map_err(|problem| {
             // The server reads all values before it looks at the columns they are for.
             let mut values = targets.iter().filter_map(|node| match &node.node {
@@ -243,10 +174,12 @@ impl Reader<'_> {
                     .at(target.location));
                 }
                 Some(NodeEnum::MultiAssignRef(multi)) => {
-                    let Some(NodeEnum::RowExpr(row)) = required(&multi.source)?.node.as_ref() else {
-                        return Err(Problem::unsupported("SET (…) = (SELECT …)").at(target.location));
-                    };
                     let at = usize::try_from(multi.colno - 1).unwrap_or_default();
+                    let Some(NodeEnum::RowExpr(row)) = required(&multi.source)?.node.as_ref() else {
+                        let sql = self.assigned_of_row(multi, at, &column, scope).map_err(|p| p.at(target.location))?;
+                        values.push((column.attnum, sql));
+                        continue;
+                    };
                     if row.args.len() != usize::try_from(multi.ncolumns).unwrap_or_default() {
                         return Err(Problem::rejected("42601", "number of columns does not match number of values"));
                     }
@@ -260,6 +193,34 @@ impl Reader<'_> {
             values.push((column.attnum, sql));
         }
         Ok(values)
+    }
+
+    /// SET (a, b) = (SELECT …): what the query's one row has for this column, NULL where it has no row.
+    fn assigned_of_row(
+        &mut self,
+        multi: &MultiAssignRef,
+        at: usize,
+        column: &Column,
+        scope: &Scope<'_>,
+    ) -> Outcome<String> {
+        let source = required(&multi.source)?;
+        let query = match &source.node {
+            Some(NodeEnum::SubLink(link)) => required(&link.subselect)?,
+            _ => {
+                let message = "source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression";
+                return Err(Problem::rejected("0A000", message));
+            }
+        };
+        let Some(NodeEnum::SelectStmt(select)) = &query.node else {
+            return Err(Problem::unsupported("this form of subquery"));
+        };
+        let query = self.query(select, Some(scope))?;
+        if query.outputs.len() != usize::try_from(multi.ncolumns).unwrap_or_default() {
+            return Err(Problem::rejected("42601", "number of columns does not match number of values"));
+        }
+        let output = &query.outputs[at];
+        let ty = if output.ty == Type::Unknown { Type::Text } else { output.ty.clone() };
+        self.store(Typed::new(format!("(SELECT q.{} FROM ({}) AS q)", output.column, query.sql), ty), column)
     }
 
     /// SET j['a'] = …: upon what an assignment before it may have made of the column.
@@ -426,16 +387,21 @@ impl Reader<'_> {
             }
             None => None,
         };
-        if let Some(returning) = &insert.returning_clause {
-            let mut scope = row_scope(&table, column_name);
-            if let (Some(source), Some(alias)) = (scope.sources.first_mut(), &relation.alias) {
-                source.name.clone_from(&alias.aliasname);
+        let returning = match &insert.returning_clause {
+            Some(returning) if self.in_with => Some(self.returning_of_insert(returning, relation, &table)?),
+            Some(returning) => {
+                let mut scope = row_scope(&table, column_name);
+                if let (Some(source), Some(alias)) = (scope.sources.first_mut(), &relation.alias) {
+                    source.name.clone_from(&alias.aliasname);
+                }
+                // What can't be read here may be right; only names that aren't there are refused.
+                if let Err(problem @ Problem::Rejected(_)) = self.check_returning(returning, &scope) {
+                    return Err(problem);
+                }
+                None
             }
-            // What can't be read here may be right; only names that aren't there are refused.
-            if let Err(problem @ Problem::Rejected(_)) = self.check_returning(returning, &scope) {
-                return Err(problem);
-            }
-        }
+            None => None,
+        };
         self.named.truncate(visible);
         Ok(WritePlan::Insert(InsertPlan {
             steps: std::mem::take(&mut self.steps),
@@ -446,6 +412,7 @@ impl Reader<'_> {
             conflict,
             remarks: std::mem::take(&mut self.remarks),
             writes: std::mem::take(&mut self.writes),
+            returning,
         }))
     }
 
@@ -611,132 +578,6 @@ impl Reader<'_> {
         Ok(format!("SELECT {} FROM ({inner}) AS g", list.join(", ")))
     }
 
-    fn conflict(&mut self, clause: &OnConflictClause, table: &Table, alias: Option<&str>) -> Outcome<Conflict> {
-        let does_update = clause.action == OnConflictAction::OnconflictUpdate as i32;
-        if clause.infer.is_none() && does_update {
-            let message = "ON CONFLICT DO UPDATE requires inference specification or constraint name";
-            return Err(Problem::rejected("42601", message));
-        }
-        // The keys are chosen when all has been read.
-        let arbiters = |reader: &mut Self| match clause.infer.as_deref() {
-            Some(infer) => reader.arbiters(infer, table),
-            None => reader.unique_indexes(table, None),
-        };
-        if !does_update {
-            return Ok(Conflict { arbiters: arbiters(self)?, update: None });
-        }
-        let columns = |prefix: &str, letter: &str| -> Vec<SourceColumn> {
-            table
-                .columns
-                .iter()
-                .map(|c| SourceColumn {
-                    name: c.name.clone(),
-                    ty: c.ty.clone(),
-                    sql: format!("{prefix}.{letter}{}", c.attnum),
-                    origin: (prefix == "old").then_some((table.oid, c.attnum)),
-                })
-                .collect()
-        };
-        let source = |name: &str, alias: &str, letter: &str| Source {
-            name: name.to_owned(),
-            schema: None,
-            columns: columns(alias, letter),
-            row: None,
-            table: None,
-            alias: alias.to_owned(),
-            scalar: false,
-        };
-        // Both offer the same names, so that one without the table's is ambiguous.
-        let sources = vec![source(alias.unwrap_or(&table.name), "old", "c"), source("excluded", "new", "n")];
-        let scope = Scope { sources, ..Scope::default() };
-        let assigned = self.assignments(&clause.target_list, table, &scope)?;
-        let condition = match clause.where_clause.as_deref() {
-            Some(node) => Some(self.condition(node, Site::new(&scope, "WHERE"))?),
-            None => None,
-        };
-        if table.columns.iter().any(|c| c.generated.is_some()) {
-            return Err(Problem::unsupported("ON CONFLICT DO UPDATE on a table with generated columns"));
-        }
-        let (columns, values) = assigned.into_iter().unzip();
-        let arbiters = arbiters(self)?;
-        Ok(Conflict { arbiters, update: Some(ConflictUpdate { columns, values, condition }) })
-    }
-
-    /// The unique indexes that ON CONFLICT (…) infers.
-    fn arbiters(&mut self, infer: &InferClause, table: &Table) -> Outcome<Vec<Oid>> {
-        if !infer.conname.is_empty() {
-            let found = self.catalog().constraints.values().find(|c| c.table == table.oid && c.name == infer.conname);
-            return match found.map(|c| &c.kind) {
-                Some(ConstraintKind::PrimaryKey(index) | ConstraintKind::Unique(index)) => Ok(vec![*index]),
-                Some(_) => Err(Problem::rejected("42809", "constraint in ON CONFLICT clause has no associated index")),
-                None => Err(Problem::rejected(
-                    "42704",
-                    format!("constraint \"{}\" for table \"{}\" does not exist", infer.conname, table.name),
-                )),
-            };
-        }
-        let mut wanted = Vec::new();
-        for node in &infer.index_elems {
-            let Some(NodeEnum::IndexElem(element)) = &node.node else { continue };
-            if element.expr.is_some() {
-                return Err(Problem::unsupported("ON CONFLICT on an expression"));
-            }
-            match table.columns.iter().find(|c| c.name == element.name) {
-                Some(column) => wanted.push(column.attnum),
-                // Named as in a query: the server looks for it among the table's columns.
-                None => {
-                    let missing = row_scope(table, column_name).find(None, None, &element.name).err();
-                    return Err(missing.unwrap_or_else(|| Problem::unsupported("this target of ON CONFLICT")));
-                }
-            }
-        }
-        if infer.where_clause.is_some() {
-            return Err(Problem::unsupported("ON CONFLICT … WHERE, for a partial index"));
-        }
-        wanted.sort_unstable();
-        wanted.dedup();
-        let found = self.unique_indexes(table, Some(&wanted))?;
-        if found.is_empty() {
-            return Err(Problem::rejected(
-                "42P10",
-                "there is no unique or exclusion constraint matching the ON CONFLICT specification",
-            ));
-        }
-        Ok(found)
-    }
-
-    /// Unique indexes over plain columns: exactly these, or all of the table's.
-    fn unique_indexes(&self, table: &Table, wanted: Option<&[AttNum]>) -> Outcome<Vec<Oid>> {
-        let mut found = Vec::new();
-        for index in self.catalog().indexes.values().filter(|i| i.table == table.oid && i.unique) {
-            let columns: Option<Vec<AttNum>> = index
-                .keys
-                .iter()
-                .map(|key| match &key.target {
-                    IndexTarget::Column(attnum) => Some(*attnum),
-                    IndexTarget::Expression(_) => None,
-                })
-                .collect();
-            match (columns, wanted) {
-                (Some(mut columns), Some(wanted)) if index.predicate.is_none() => {
-                    columns.sort_unstable();
-                    if columns == wanted {
-                        found.push(index.oid);
-                    }
-                }
-                (_, Some(_)) => {}
-                (Some(_), None) if index.predicate.is_none() => found.push(index.oid),
-                (_, None) => {
-                    return Err(Problem::unsupported(format!(
-                        "ON CONFLICT with the partial or computed index {}",
-                        index.name
-                    )));
-                }
-            }
-        }
-        Ok(found)
-    }
-
     /// An expression over the columns of one row of a table.
     pub(super) fn row_expression(&mut self, table: Oid, node: &Node, clause: &'static str) -> Outcome<Typed> {
         let table = self.table(table)?.clone();
@@ -791,7 +632,7 @@ fn is_constant(node: &Node, sql: &str) -> bool {
 }
 
 /// A scope of one row whose columns stand where `place` says.
-fn row_scope(table: &Table, place: impl Fn(AttNum) -> String) -> Scope<'static> {
+pub(super) fn row_scope(table: &Table, place: impl Fn(AttNum) -> String) -> Scope<'static> {
     let columns = table
         .columns
         .iter()

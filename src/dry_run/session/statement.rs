@@ -116,11 +116,23 @@ impl Session<'_> {
                 }
                 let settled = self.settle_select(select, report)?;
                 let settled = settled.map(|select| NodeEnum::SelectStmt(Box::new(select)));
-                let (plan, other) = self.select_plans(settled.as_ref().unwrap_or(&statement.node))?;
+                let (plan, other) = self.select_or_write_plans(settled.as_ref().unwrap_or(&statement.node))?;
+                let writes = execution::flattened(&plan.writes);
+                self.expect_no_triggers(&writes)?;
                 self.depend_on(plan.remarks.reads.keys().copied(), None, report);
+                for write in &writes {
+                    let reads = execution::remarks(write).reads.keys().copied();
+                    self.depend_on(reads, Some(execution::table_of(write)), report);
+                }
                 // The first row is needed even where none is shown: comments promise its figures.
                 let limit = self.options.samples.max(1);
-                let selected = self.on_rows(report, |run| run.select(&plan, other.as_ref(), limit))?;
+                let selected = self.on_rows(report, |run| {
+                    let selected = run.select(&plan, other.as_ref(), limit)?;
+                    if !plan.writes.is_empty() {
+                        run.verify_touched()?;
+                    }
+                    Ok(selected)
+                })?;
                 report.rows_affected = Some(selected.row_count);
                 report.rows = selected.rows;
                 if let Some(first) = report.rows.first() {
@@ -138,6 +150,7 @@ impl Session<'_> {
                 let (plan, other) = self.write_plans(settled.as_ref().unwrap_or(node))?;
                 let table = execution::table_of(&plan);
                 report.table = self.table_name(table);
+                self.expect_no_triggers(&execution::with_queries(&plan))?;
                 let reads = execution::with_queries(&plan).into_iter().chain([&plan]);
                 let reads: Vec<Oid> =
                     reads.flat_map(|plan| execution::remarks(plan).reads.keys().copied().collect::<Vec<_>>()).collect();
@@ -267,6 +280,23 @@ impl Session<'_> {
 
     pub(super) fn translator(&self, tie: Tie) -> Translator<'_> {
         Translator { catalog: &self.catalog, settings: &self.settings, tie }
+    }
+
+    /// Triggers on what a WITH query writes aren't run.
+    fn expect_no_triggers(&self, writes: &[&WritePlan]) -> Ran<()> {
+        let written: Vec<Oid> = writes.iter().map(|plan| execution::table_of(plan)).collect();
+        match self.catalog.triggers.iter().find(|trigger| trigger.enabled && written.contains(&trigger.table)) {
+            Some(trigger) => {
+                Err(Problem::unsupported(format!("the trigger {} on what a WITH query writes", trigger.name)).into())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// As [`Session::select_plans`], for a query whose WITH may write.
+    fn select_or_write_plans(&self, node: &NodeEnum) -> Ran<Both<SelectPlan>> {
+        let plan = self.translator(Tie::Least).select_or_write(node)?;
+        if plan.writes.is_empty() { self.select_plans(node) } else { Ok((plan, None)) }
     }
 
     pub(super) fn select_plans(&self, node: &NodeEnum) -> Ran<Both<SelectPlan>> {

@@ -59,6 +59,9 @@ impl Reader<'_> {
                 return self.building_function(&name, call, inner, site);
             }
         }
+        if let (true, [Node { node: Some(NodeEnum::RowExpr(row)) }]) = (name == "count" && path.len() == 1, call.args.as_slice()) {
+            return self.count_of_rows(call, &row.args, inner, site);
+        }
         let given = self.given(call, inner)?;
         if path.len() > 1 && path[0] != "pg_catalog" {
             return Err(self.missing_in_schema(&path, &given));

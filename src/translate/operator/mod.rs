@@ -26,6 +26,7 @@ impl Reader<'_> {
         let value = match name {
             "-" if left.ty == Type::Jsonb => self.without(left, right),
             "+" | "-" | "*" | "/" | "%" => self.arithmetic(name, left, right),
+            "&" | "|" | "#" | "<<" | ">>" => self.bits(name, left, right),
             "||" => self.concatenate(left, right),
             "->" | "->>" | "#>" | "#>>" | "#-" | "?" | "?|" | "?&" | "@>" | "<@" | "&&" | "@?" | "@@" => {
                 self.document(name, left, right)
