@@ -25,7 +25,12 @@ enum KeyPart {
 }
 
 impl Reader<'_> {
-    pub(super) fn conflict(&mut self, clause: &OnConflictClause, table: &Table, alias: Option<&str>) -> Outcome<Conflict> {
+    pub(super) fn conflict(
+        &mut self,
+        clause: &OnConflictClause,
+        table: &Table,
+        alias: Option<&str>,
+    ) -> Outcome<Conflict> {
         let does_update = clause.action == OnConflictAction::OnconflictUpdate as i32;
         if clause.infer.is_none() && does_update {
             let message = "ON CONFLICT DO UPDATE requires inference specification or constraint name";

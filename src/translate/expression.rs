@@ -11,7 +11,7 @@ use super::cast::{Context, convert};
 use super::query::Grouping;
 use super::reader::Reader;
 use super::scope::Scope;
-use super::typed::{Constant, Family, Typed, family, number_rank, physical};
+use super::typed::{Constant, Family, Typed, family, is_citext, number_rank, physical};
 use crate::catalog::{Outcome, Problem, Type};
 use crate::query::quote_literal;
 
@@ -99,8 +99,11 @@ impl Reader<'_> {
                 let word = if expression.op == MinMaxOp::IsGreatest as i32 { "greatest" } else { "least" };
                 let (values, ty) = self.common(&expression.args, site, &word.to_uppercase())?;
                 if let Type::Enum(oid) = ty {
-                    let labels: Vec<String> =
-                        super::literal::labels(oid, self.catalog())?.0.iter().map(|label| quote_literal(label)).collect();
+                    let labels: Vec<String> = super::literal::labels(oid, self.catalog())?
+                        .0
+                        .iter()
+                        .map(|label| quote_literal(label))
+                        .collect();
                     let places = values.iter().map(|value| self.sort_key(value, &ty)).collect::<Outcome<Vec<_>>>()?;
                     let sql = format!("([{}])[{word}({})]", labels.join(", "), places.join(", "));
                     return Ok(Typed::new(sql, ty));
@@ -410,6 +413,7 @@ impl Reader<'_> {
         if let Type::Opaque(name) = &ty
             && value.ty != Type::Unknown
             && value.ty != ty
+            && !(is_citext(&ty) && family(&value.ty) == Family::Text)
         {
             return Err(Problem::unsupported(format!("a cast to {name}")));
         }
@@ -486,7 +490,10 @@ impl Reader<'_> {
             AExprKind::AexprLike | AExprKind::AexprIlike => {
                 let subject = self.expression(left, site)?;
                 let (pattern, escape) = self.pattern_and_escape(right, site)?;
-                self.like(subject, pattern, escape, kind == AExprKind::AexprIlike, name.starts_with('!'))
+                let foreign = is_citext(&subject.ty);
+                let subject = self.uncased(subject)?;
+                let folds = kind == AExprKind::AexprIlike || foreign;
+                self.like(subject, pattern, escape, folds, name.starts_with('!'))
             }
             AExprKind::AexprBetween | AExprKind::AexprNotBetween => {
                 let Some(NodeEnum::List(bounds)) = &right.node else { return Err(Problem::unsupported("BETWEEN")) };

@@ -30,6 +30,7 @@ mod rows;
 mod scope;
 mod subscript;
 mod system;
+mod through;
 mod typed;
 mod variables;
 mod write;

@@ -403,7 +403,6 @@ impl Reader<'_> {
 
     fn order(&mut self, select: &SelectStmt, outputs: &[Output], values: &[Typed], site: Site<'_>) -> Outcome<Order> {
         let mut order = Order { keys: Vec::new(), bare: Vec::new(), shown: Vec::new() };
-        let distinct_clause_is_empty = select.distinct_clause.is_empty();
         for node in &select.sort_clause {
             let Some(NodeEnum::SortBy(sort)) = &node.node else { continue };
             if !sort.use_op.is_empty() {
@@ -416,11 +415,11 @@ impl Reader<'_> {
                 }
                 None => self.expression(super::expression::required(&sort.node)?, site)?,
             };
+            let key = self.sort_key(&value.sql, &value.ty)?;
             // A constant orders nothing, and the engine refuses it.
-            if value.constant.is_some() && distinct_clause_is_empty {
+            if value.constant.is_some() && select.distinct_clause.is_empty() {
                 continue;
             }
-            let key = self.sort_key(&value.sql, &value.ty)?;
             order.keys.push(format!("{key} {}", direction(sort)));
             order.bare.push(key);
             order.shown.push(shown(sort));
@@ -825,9 +824,8 @@ impl Reader<'_> {
             return Ok(over.clone());
         }
         let found = self.windows.iter().find(|window| window.name == name);
-        let found = found.ok_or_else(|| {
-            Problem::rejected("42704", format!("window \"{name}\" does not exist")).at(over.location)
-        })?;
+        let found = found
+            .ok_or_else(|| Problem::rejected("42704", format!("window \"{name}\" does not exist")).at(over.location))?;
         let mut found = WindowDef { name: String::new(), ..found.clone() };
         if !found.refname.is_empty() {
             found = self.named_window(&found)?;

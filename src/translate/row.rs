@@ -113,7 +113,8 @@ impl Reader<'_> {
         let left = self.fields(row, site)?;
         let mut right = Vec::new();
         for (output, beside) in query.outputs.iter().zip(&left) {
-            let value = Typed::new(format!("(SELECT q.{} FROM ({}) AS q)", output.column, query.sql), output.ty.clone());
+            let value =
+                Typed::new(format!("(SELECT q.{} FROM ({}) AS q)", output.column, query.sql), output.ty.clone());
             right.push(match output.ty {
                 Type::Unknown if beside.ty != Type::Unknown => {
                     let value = Typed::new(value.sql, Type::Text);

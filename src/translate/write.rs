@@ -11,7 +11,8 @@ use super::expression::{Site, required};
 use super::query::Query;
 use super::reader::Reader;
 use super::scope::{Scope, Source, SourceColumn};
-use super::typed::{Typed, physical};
+use super::through::Behind;
+use super::typed::{Family, Typed, family, is_citext, physical};
 use super::{DeletePlan, InsertPlan, Taken, UpdatePlan, WritePlan, column_name, table_name};
 use crate::catalog::{AttNum, Column, Identity, Oid, Outcome, Problem, Table, Type, tree};
 
@@ -23,6 +24,8 @@ struct Written {
     scope: Scope<'static>,
     /// DuckDB's FROM.
     from: String,
+    /// The view that stands before the table.
+    behind: Option<Behind>,
 }
 
 impl Reader<'_> {
@@ -36,14 +39,18 @@ impl Reader<'_> {
         let oid = self.target(relation)?;
         let table = self.table(oid)?.clone();
         let mut scope = Scope::default();
-        let (target, mut from) = self.table_source(&table, relation.alias.as_ref())?;
+        let behind = self.behind(relation)?;
+        let (target, mut from) = match &behind {
+            Some(behind) => (behind.source.clone(), behind.from.clone()),
+            None => self.table_source(&table, relation.alias.as_ref())?,
+        };
         let alias = target.alias.clone();
         scope.sources.push(target);
         let joined = self.read_from(joined, &mut scope)?;
         if !joined.is_empty() {
             from = format!("{from}, {joined}");
         }
-        Ok(Written { table, alias, scope, from })
+        Ok(Written { table, alias, scope, from, behind })
     }
 
     pub(super) fn update(&mut self, update: &UpdateStmt) -> Outcome<WritePlan> {
@@ -51,9 +58,10 @@ impl Reader<'_> {
         if let Some(with) = &update.with_clause {
             self.with(with)?;
         }
-        let Written { table, alias, scope, from } = self.written_rows(update.relation.as_ref(), &update.from_clause)?;
+        let Written { table, alias, scope, from, behind } =
+            self.written_rows(update.relation.as_ref(), &update.from_clause)?;
         // In the server's order, which decides what is reported of several errors.
-        let condition = self.write_condition(update.where_clause.as_deref(), &scope)?;
+        let condition = self.write_condition(update.where_clause.as_deref(), &scope, behind.as_ref())?;
         let returning = match &update.returning_clause {
             Some(returning) if self.in_with => {
                 Some(self.returning_of_update(returning, update, &scope, &from, &condition.0)?)
@@ -64,7 +72,8 @@ impl Reader<'_> {
             }
             None => None,
         };
-        let values = self.assignments(&update.target_list, &table, &scope)?;
+        let targets = self.targets_behind(behind.as_ref(), &table, &update.target_list, "update")?;
+        let values = self.assignments(&targets, &table, &scope)?;
         let mut list = vec![format!("{alias}._r AS _r")];
         let mut columns = Vec::new();
         for (attnum, sql) in values {
@@ -92,9 +101,9 @@ impl Reader<'_> {
         if let Some(with) = &delete.with_clause {
             self.with(with)?;
         }
-        let Written { table, alias, scope, from } =
+        let Written { table, alias, scope, from, behind } =
             self.written_rows(delete.relation.as_ref(), &delete.using_clause)?;
-        let condition = self.write_condition(delete.where_clause.as_deref(), &scope)?;
+        let condition = self.write_condition(delete.where_clause.as_deref(), &scope, behind.as_ref())?;
         if let Some(returning) = &delete.returning_clause {
             self.check_returning(returning, &scope)?;
         }
@@ -122,14 +131,50 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn write_condition(&mut self, node: Option<&Node>, scope: &Scope<'_>) -> Outcome<(String, Option<String>)> {
-        let Some(node) = node else { return Ok((String::new(), None)) };
+    fn write_condition(
+        &mut self,
+        node: Option<&Node>,
+        scope: &Scope<'_>,
+        behind: Option<&Behind>,
+    ) -> Outcome<(String, Option<String>)> {
+        let own = behind.and_then(|behind| behind.condition.as_deref());
+        let Some(node) = node else {
+            return Ok((own.map(|own| format!(" WHERE {own}")).unwrap_or_default(), None));
+        };
         let condition = self.condition(node, Site::new(scope, "WHERE"))?;
+        let condition = match own {
+            // What the view leaves out is never looked at.
+            Some(own) => format!("CASE WHEN {own} THEN {condition} ELSE false END"),
+            None => condition,
+        };
         Ok((format!(" WHERE {condition}"), Some(written(node))))
     }
 
+    /// Assignments to a view's columns as assignments to its table's.
+    fn targets_behind(
+        &self,
+        behind: Option<&Behind>,
+        table: &Table,
+        targets: &[Node],
+        word: &str,
+    ) -> Outcome<Vec<Node>> {
+        let one = |node: &Node| match &node.node {
+            Some(NodeEnum::ResTarget(target)) => {
+                let target = self.column_behind(behind, table, target, word)?;
+                Ok(Node { node: Some(NodeEnum::ResTarget(Box::new(target))) })
+            }
+            _ => Ok(node.clone()),
+        };
+        targets.iter().map(one).collect()
+    }
+
     /// SET a = …, (b, c) = (…, …)
-    pub(super) fn assignments(&mut self, targets: &[Node], table: &Table, scope: &Scope<'_>) -> Outcome<Vec<(AttNum, String)>> {
+    pub(super) fn assignments(
+        &mut self,
+        targets: &[Node],
+        table: &Table,
+        scope: &Scope<'_>,
+    ) -> Outcome<Vec<(AttNum, String)>> {
         self.assign_all(targets, table, scope).map_err(|problem| {
             // The server reads all values before it looks at the columns they are for.
             let mut values = targets.iter().filter_map(|node| match &node.node {
@@ -288,6 +333,7 @@ impl Reader<'_> {
         if let Type::Opaque(name) = &column.ty
             && value.ty != column.ty
             && value.ty != Type::Unknown
+            && !(is_citext(&column.ty) && family(&value.ty) == Family::Text)
         {
             return Err(Problem::unsupported(format!("an assignment to a column of type {name}")));
         }
@@ -364,8 +410,12 @@ impl Reader<'_> {
         let relation = insert.relation.as_ref().ok_or_else(|| Problem::unsupported("INSERT without a table"))?;
         let oid = self.target(relation)?;
         let table = self.table(oid)?.clone();
+        let behind = self.behind(relation)?;
+        if behind.is_some() && (insert.on_conflict_clause.is_some() || insert.returning_clause.is_some()) {
+            return Err(Problem::unsupported("ON CONFLICT or RETURNING of an INSERT into a view"));
+        }
         let mut columns = Vec::new();
-        for node in &insert.cols {
+        for node in &self.targets_behind(behind.as_ref(), &table, &insert.cols, "insert into")? {
             let Some(NodeEnum::ResTarget(target)) = &node.node else { continue };
             let column = self.assigned_column(&table, target)?.clone();
             if columns.iter().any(|c: &Column| c.attnum == column.attnum) {
@@ -376,7 +426,10 @@ impl Reader<'_> {
         }
         let all = insert.cols.is_empty();
         if all {
-            columns = table.columns.clone();
+            columns = match &behind {
+                Some(behind) => self.columns_behind(behind, &table)?,
+                None => table.columns.clone(),
+            };
         }
         let overriding = insert.r#override;
         let source = self.inserted_rows(insert, &table, &mut columns, all, overriding)?;

@@ -144,7 +144,10 @@ impl<'a> Run<'a, '_> {
                 let fresh = self.in_table_shape(insert.table, &insert.stage);
                 match &insert.update {
                     Some(update) => {
-                        format!("(SELECT * FROM {fresh} UNION ALL BY NAME SELECT * FROM {})", self.updated_shape(update)?)
+                        format!(
+                            "(SELECT * FROM {fresh} UNION ALL BY NAME SELECT * FROM {})",
+                            self.updated_shape(update)?
+                        )
                     }
                     None => fresh,
                 }
@@ -153,10 +156,9 @@ impl<'a> Run<'a, '_> {
         };
         let Returning { table, sql, .. } = returning;
         self.temporary.push(table.clone());
-        self.store.engine.run(&format!(
-            "CREATE OR REPLACE TEMP TABLE {table} AS {}",
-            sql.replace(Returning::ROWS, &rows)
-        ))
+        self.store
+            .engine
+            .run(&format!("CREATE OR REPLACE TEMP TABLE {table} AS {}", sql.replace(Returning::ROWS, &rows)))
     }
 
     /// Rows as an UPDATE leaves them, under the table's own column names.

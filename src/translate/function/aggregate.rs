@@ -172,7 +172,9 @@ impl Reader<'_> {
                 let low = format!("({list})[CAST(floor({place}) AS BIGINT) + 1]");
                 let high = format!("({list})[CAST(ceil({place}) AS BIGINT) + 1]");
                 Ok(Typed::new(
-                    format!("CASE WHEN floor({place}) = ceil({place}) THEN {low} ELSE {low} + ({high} - {low}) * ({place} - floor({place})) END"),
+                    format!(
+                        "CASE WHEN floor({place}) = ceil({place}) THEN {low} ELSE {low} + ({high} - {low}) * ({place} - floor({place})) END"
+                    ),
                     Type::Float8,
                 ))
             }

@@ -50,7 +50,10 @@ impl Reader<'_> {
                 if !integer_constant(&args[0]).is_some_and(|buckets| buckets > 0) {
                     return Err(Problem::unsupported("ntile() with a number that isn't a constant above 0"));
                 }
-                return Ok(Typed::new(format!("CAST(ntile({}) OVER ({}) AS INTEGER)", args[0].sql, window.total), Type::Int4));
+                return Ok(Typed::new(
+                    format!("CAST(ntile({}) OVER ({}) AS INTEGER)", args[0].sql, window.total),
+                    Type::Int4,
+                ));
             }
             ("lag" | "lead", 1..=3) => {
                 self.tied(name, &window);
@@ -58,7 +61,9 @@ impl Reader<'_> {
                 let list: Vec<String> = args.drain(..).map(|a| a.sql).collect();
                 return Ok(Typed::new(format!("{name}({}) OVER ({})", list.join(", "), window.total), ty));
             }
-            ("first_value", 1) | ("last_value", 1) | ("nth_value", 2) => return self.value_in_frame(name, args, &window),
+            ("first_value", 1) | ("last_value", 1) | ("nth_value", 2) => {
+                return self.value_in_frame(name, args, &window);
+            }
             _ => {}
         }
         if window.in_rows && !window.is_total {

@@ -96,7 +96,8 @@ impl Reader<'_> {
         let sql = match name {
             "#" => format!("xor({a}, {b})"),
             "<<" => {
-                let (wide, half) = (format!("CAST({a} AS HUGEINT) * (CAST(1 AS HUGEINT) << ({b} & {modulus}))"), width - 1);
+                let (wide, half) =
+                    (format!("CAST({a} AS HUGEINT) * (CAST(1 AS HUGEINT) << ({b} & {modulus}))"), width - 1);
                 let half = format!("(CAST(1 AS HUGEINT) << {half})");
                 format!("((({wide} + {half}) & ({half} * 2 - 1)) - {half})")
             }
