@@ -517,6 +517,17 @@ impl Reader<'_> {
         if let (Some(NodeEnum::RowExpr(a)), Some(NodeEnum::RowExpr(b))) = (&left.node, &right.node) {
             return self.compare_rows(name, &a.args, &b.args, site);
         }
+        if let (Some(NodeEnum::RowExpr(row)), Some(NodeEnum::SubLink(link))) = (&left.node, &right.node)
+            && let Some(NodeEnum::SelectStmt(select)) = required(&link.subselect)?.node.as_ref()
+            && link.sub_link_type == SubLinkType::ExprSublink as i32
+        {
+            let query = self.query(select, Some(site.scope))?;
+            return match query.outputs.len().cmp(&row.args.len()) {
+                std::cmp::Ordering::Greater => Err(Problem::rejected("42601", "subquery has too many columns")),
+                std::cmp::Ordering::Less => Err(Problem::rejected("42601", "subquery has too few columns")),
+                std::cmp::Ordering::Equal => self.row_beside(name, &row.args, &query, site),
+            };
+        }
         let (a, b) = (self.expression(left, site)?, self.expression(right, site)?);
         self.operator(name, a, b)
     }
