@@ -13,7 +13,6 @@
 mod assignment;
 mod bind;
 mod cast;
-mod conflict;
 mod expression;
 mod from;
 mod function;
@@ -24,7 +23,6 @@ mod operator;
 mod query;
 mod reader;
 mod resolve;
-mod returning;
 mod row;
 mod rows;
 mod scope;

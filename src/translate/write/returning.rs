@@ -7,12 +7,13 @@
 use pg_query::NodeEnum;
 use pg_query::protobuf::{DeleteStmt, Node, RangeVar, ReturningClause, SelectStmt, UpdateStmt};
 
-use super::reader::Reader;
-use super::scope::Scope;
-use super::typed::refuse;
-use super::write::row_scope;
-use super::{InsertPlan, Output, Returning, Step, UpdatePlan, WritePlan, column_name, table_name};
+use super::row_scope;
 use crate::catalog::{Outcome, Problem, Table, Type};
+use crate::translate::expression::{Site, required};
+use crate::translate::reader::Reader;
+use crate::translate::scope::Scope;
+use crate::translate::typed::refuse;
+use crate::translate::{InsertPlan, Output, Returning, Step, UpdatePlan, WritePlan, column_name, table_name};
 
 /// A temporary table made by a WITH query that writes, and its columns: what RETURNING gives.
 type Returned = Option<(String, Vec<Output>)>;
@@ -26,7 +27,7 @@ impl Reader<'_> {
     }
 
     /// What an INSERT returns: its rows as they are stored.
-    pub(super) fn returning_of_insert(
+    pub(in crate::translate) fn returning_of_insert(
         &mut self,
         returning: &ReturningClause,
         relation: &RangeVar,
@@ -38,11 +39,11 @@ impl Reader<'_> {
         }
         let (list, outputs) = self.select_list(&returning.exprs, &scope, "RETURNING")?;
         let sql = format!("SELECT {} FROM {} AS u", list.join(", "), Returning::ROWS);
-        Ok(Returning { table: format!("x{}", self.number()), sql, outputs: super::from::settled(outputs) })
+        Ok(Returning { table: format!("x{}", self.number()), sql, outputs: crate::translate::from::settled(outputs) })
     }
 
     /// What an UPDATE returns: its rows as they become, beside what FROM joined to each as it was.
-    pub(super) fn returning_of_update(
+    pub(in crate::translate) fn returning_of_update(
         &mut self,
         returning: &ReturningClause,
         update: &UpdateStmt,
@@ -75,11 +76,11 @@ impl Reader<'_> {
                 columns.join(", ")
             )
         };
-        Ok(Returning { table: format!("x{}", self.number()), sql, outputs: super::from::settled(outputs) })
+        Ok(Returning { table: format!("x{}", self.number()), sql, outputs: crate::translate::from::settled(outputs) })
     }
 
     /// A statement that writes, standing inside WITH.
-    pub(super) fn write_in_with(&mut self, node: &Node) -> Outcome<Returned> {
+    pub(in crate::translate) fn write_in_with(&mut self, node: &Node) -> Outcome<Returned> {
         let mut returned = None;
         let plan = match &node.node {
             Some(NodeEnum::DeleteStmt(delete)) => {
@@ -120,16 +121,16 @@ impl Reader<'_> {
         let query = self.query(&select, None)?;
         let table = format!("x{}", self.number());
         self.steps.push(Step::Materialize { table: table.clone(), sql: query.sql });
-        Ok((table, super::from::settled(query.outputs)))
+        Ok((table, crate::translate::from::settled(query.outputs)))
     }
 
     /// RETURNING over rows of a table.
-    pub(super) fn returned_rows(
+    pub(in crate::translate) fn returned_rows(
         &mut self,
         relation: &RangeVar,
         list: &[Node],
         rows: &str,
-    ) -> Outcome<super::SelectPlan> {
+    ) -> Outcome<crate::translate::SelectPlan> {
         let select = SelectStmt {
             target_list: list.to_vec(),
             from_clause: vec![Node { node: Some(NodeEnum::RangeVar(relation.clone())) }],
@@ -146,12 +147,25 @@ impl Reader<'_> {
         if sql == query.sql {
             return Err(Problem::unsupported("RETURNING of this form"));
         }
-        Ok(super::SelectPlan {
+        Ok(crate::translate::SelectPlan {
             steps: std::mem::take(&mut self.steps),
             sql,
-            outputs: super::from::settled(query.outputs),
+            outputs: crate::translate::from::settled(query.outputs),
             remarks: std::mem::take(&mut self.remarks),
             writes: Vec::new(),
         })
+    }
+
+    /// RETURNING of a statement on its own: nobody reads it, but it must bind.
+    pub(super) fn check_returning(&mut self, returning: &ReturningClause, scope: &Scope<'_>) -> Outcome<()> {
+        for node in &returning.exprs {
+            let Some(NodeEnum::ResTarget(target)) = &node.node else { continue };
+            let value = required(&target.val)?;
+            let star = matches!(&value.node, Some(NodeEnum::ColumnRef(c)) if c.fields.iter().any(|f| matches!(f.node, Some(NodeEnum::AStar(_)))));
+            if !star {
+                self.expression(value, Site::new(scope, "RETURNING"))?;
+            }
+        }
+        Ok(())
     }
 }

@@ -9,12 +9,12 @@ use std::collections::BTreeSet;
 use pg_query::NodeEnum;
 use pg_query::protobuf::{BoolExprType, InferClause, Node, OnConflictAction, OnConflictClause};
 
-use super::expression::{Site, words};
-use super::reader::Reader;
-use super::scope::{Scope, Source, SourceColumn};
-use super::write::row_scope;
-use super::{Conflict, ConflictUpdate, column_name};
+use super::row_scope;
 use crate::catalog::{AttNum, ConstraintKind, Index, IndexTarget, Oid, Outcome, Problem, Table};
+use crate::translate::expression::{Site, words};
+use crate::translate::reader::Reader;
+use crate::translate::scope::{Scope, Source, SourceColumn};
+use crate::translate::{Conflict, ConflictUpdate, column_name};
 
 /// A part of an index's key.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,7 +25,7 @@ enum KeyPart {
 }
 
 impl Reader<'_> {
-    pub(super) fn conflict(
+    pub(in crate::translate) fn conflict(
         &mut self,
         clause: &OnConflictClause,
         table: &Table,
