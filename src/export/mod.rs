@@ -2,7 +2,7 @@
 //!
 //! Input: a connection string and table names. Output: a snapshot folder, and a report of what is in it. The rooms in reading
 //! order: [`target`] reads the connection string, [`tls`] and [`connection`] open the session, [`catalog`] finds and describes
-//! the tables, [`parts`] cuts them, [`crew`] reads the parts over several connections, [`copy`], [`values`] and [`numeric`] decode
+//! the tables, [`physical`] what only the server knows about their disk, [`parts`] cuts them, [`crew`] reads the parts over several connections, [`copy`], [`values`] and [`numeric`] decode
 //! rows.
 //!
 //! Invariants:
@@ -21,6 +21,7 @@ pub mod copy;
 pub mod crew;
 pub mod numeric;
 pub mod parts;
+pub mod physical;
 pub mod target;
 pub mod tls;
 pub mod values;
@@ -35,6 +36,7 @@ use serde_json::Value;
 use crate::inspect;
 use crate::query;
 use crate::report::{Block, Cell, Finding, Report, SnapshotRef, Table, View};
+use crate::snapshot::certificate::{Content, Plan};
 use crate::snapshot::manifest::{self, LedgerEntry, Manifest, RelationSizes, Source};
 use crate::snapshot::writer::{SnapshotWriter, refuse_existing};
 use crate::ui::Ui;
@@ -103,6 +105,8 @@ pub struct ExportedTable {
     pub server_bytes: Option<RelationSizes>,
     /// Columns whose values aren't carried in a type of their own.
     pub ledger: Vec<LedgerEntry>,
+    /// What the rows hold.
+    pub content: Option<Content>,
 }
 
 /// Exports tables to a new snapshot.
@@ -116,7 +120,7 @@ pub fn export(options: &Options, ui: &Ui) -> Result<ExportReport> {
     let stop = Stop::default();
     let session = Session::connect(&target, stop.clone())?;
     let (found, lockable) = look_up(&session, options, &target)?;
-    let (facts, shared) = begin(&session, &lockable, &target.location, options.jobs > 1)?;
+    let (mut facts, shared) = begin(&session, &lockable, &target.location, options.jobs > 1)?;
     let (described, enums) = catalog::describe(&session, &found)?;
     let writer = SnapshotWriter::create(&options.out)?;
     let parts =
@@ -136,6 +140,7 @@ pub fn export(options: &Options, ui: &Ui) -> Result<ExportReport> {
         let exported = export_table(&crew, &writer, described, parts, &file, ui);
         tables.push(exported.with_context(|| format!("exporting {name}"))?);
     }
+    facts.server.run = Some(physical::run(crew.first(), crew.size() as u64)?);
     let manifest = Manifest {
         format_version: manifest::FORMAT_VERSION,
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -193,6 +198,7 @@ fn begin(
     let mut facts = catalog::server(session, location)?;
     session.fetch(&query::EXPORT_SETTINGS, &[], |_| Ok(()))?;
     facts.server.lsn = catalog::lsn(session)?;
+    facts.server.capacity = Some(physical::capacity(session)?);
     Ok((facts, shared))
 }
 
@@ -208,12 +214,13 @@ fn export_table(
     let Described { mut table, types, qualified, .. } = described;
     let count = format!("SELECT count(*) FROM {qualified}");
     let relation = Relation { statements: &parts.statements, count: &count, types: &types };
-    let mut writer = snapshot.table_file(file, &table.columns, &types)?.into_groups()?;
+    let plan = Plan::new(&table, &types);
+    let mut writer = snapshot.table_file(file, &table.columns, &types)?.into_groups(plan)?;
     let bar = ui.bar(parts.estimated_rows, "rows", &table.name);
     let read = crew.read(&relation, &mut writer, &bar);
     bar.finish_and_clear();
     let read = read?;
-    let data_file = writer.finish()?;
+    let (data_file, tally) = writer.finish()?;
     if data_file.rows != read.counted {
         bail!("the server counts {} rows and sends {}", read.counted, data_file.rows);
     }
@@ -229,6 +236,7 @@ fn export_table(
         }
     }
     table.rows = data_file.rows;
+    table.content = Some(tally.certify(&[snapshot.staged_file(file)])?);
     table.files = vec![data_file];
     Ok(table)
 }
@@ -256,6 +264,7 @@ impl ExportReport {
                 file_bytes: t.files.iter().map(|f| f.size_bytes).sum(),
                 server_bytes: t.sizes,
                 ledger: t.ledger.clone(),
+                content: t.content.clone(),
             })
             .collect();
         ExportReport {
@@ -315,7 +324,7 @@ impl Report for ExportReport {
         );
         let server = &self.server;
         let standby = if server.in_recovery { ", standby" } else { "" };
-        let facts: Vec<(&str, Cell)> = vec![
+        let mut facts: Vec<(&str, Cell)> = vec![
             ("source", server.location.as_str().into()),
             ("server", format!("PostgreSQL {}{standby}", server.version).into()),
             ("captured at", self.captured_at.as_str().into()),
@@ -324,6 +333,7 @@ impl Report for ExportReport {
             ("snapshot id", self.id.as_str().into()),
             ("connections", self.connections.into()),
         ];
+        facts.extend(inspect::run_facts(server));
         let mut tables = Table::new("Tables", &["table", "rows", "columns", "Parquet", "on the server"]);
         for table in &self.tables {
             tables.push(vec![
@@ -336,6 +346,8 @@ impl Report for ExportReport {
         }
         let facts = facts.into_iter().map(|(label, cell)| (label.to_owned(), cell)).collect();
         let mut blocks = vec![Block::Facts(facts), Block::Table(tables)];
+        let contents = self.tables.iter().filter_map(|table| Some((&table.table, table.content.as_ref()?)));
+        blocks.extend(inspect::certificate_table(contents));
         let ledger = self.tables.iter().flat_map(|table| table.ledger.iter().map(move |entry| (&table.table, entry)));
         blocks.extend(inspect::ledger_table(ledger));
         blocks.extend(self.notes.iter().cloned().map(Block::Note));

@@ -284,6 +284,8 @@ pub fn table(rows: u64, files: Vec<DataFile>, sizes: Option<RelationSizes>) -> T
         name: TABLE.to_owned(),
         rows,
         ledger: Vec::new(),
+        content: None,
+        physical: None,
         columns: columns(),
         constraints: vec![Constraint {
             name: format!("{TABLE}_pkey"),

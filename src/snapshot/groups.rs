@@ -14,6 +14,7 @@ use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRow
 use parquet::file::writer::SerializedFileWriter;
 use sha2::{Digest, Sha256};
 
+use super::certificate::{Plan, Tally};
 use super::manifest::{DataFile, hex};
 use super::writer::{ROW_GROUP_BYTES, ROW_GROUP_ROWS};
 
@@ -58,12 +59,15 @@ pub struct GroupedWriter {
     pub(super) writer: SerializedFileWriter<HashedFile>,
     pub(super) factory: Arc<ArrowRowGroupWriterFactory>,
     pub(super) rows: u64,
+    /// What the rows so far hold.
+    pub(super) tally: Tally,
+    pub(super) plan: Plan,
 }
 
 impl GroupedWriter {
     /// What threads encode parts with.
     pub fn encoders(&self) -> Encoders {
-        Encoders { factory: self.factory.clone(), schema: self.schema.clone() }
+        Encoders { factory: self.factory.clone(), schema: self.schema.clone(), plan: self.plan.clone() }
     }
 
     /// Appends a part.
@@ -72,7 +76,8 @@ impl GroupedWriter {
     /// When the disk is full or gone.
     pub fn append(&mut self, part: EncodedPart) -> Result<()> {
         let append = || -> Result<()> {
-            for (columns, rows) in part.0 {
+            self.tally.join(part.tally);
+            for (columns, rows) in part.groups {
                 let mut group = self.writer.next_row_group()?;
                 for column in columns {
                     column.append_to_row_group(&mut group)?;
@@ -85,14 +90,14 @@ impl GroupedWriter {
         append().with_context(|| format!("writing {}", self.shown))
     }
 
-    /// Writes the footer, syncs the file and returns its manifest entry.
+    /// Writes the footer, syncs the file and returns its manifest entry with what its rows hold.
     ///
     /// # Errors
     /// When writing fails.
-    pub fn finish(self) -> Result<DataFile> {
+    pub fn finish(self) -> Result<(DataFile, Tally)> {
         let finish = || -> Result<(String, u64)> { self.writer.into_inner()?.finish() };
         let (sha256, size_bytes) = finish().with_context(|| format!("writing {}", self.shown))?;
-        Ok(DataFile { path: self.path, rows: self.rows, size_bytes, sha256 })
+        Ok((DataFile { path: self.path, rows: self.rows, size_bytes, sha256 }, self.tally))
     }
 }
 
@@ -101,6 +106,7 @@ impl GroupedWriter {
 pub struct Encoders {
     factory: Arc<ArrowRowGroupWriterFactory>,
     schema: SchemaRef,
+    plan: Plan,
 }
 
 impl Encoders {
@@ -111,18 +117,24 @@ impl Encoders {
 
     /// An encoder for one part.
     pub fn encoder(&self) -> GroupEncoder {
-        GroupEncoder { encoders: self.clone(), open: None, done: Vec::new() }
+        GroupEncoder { encoders: self.clone(), open: None, done: Vec::new(), tally: self.plan.tally() }
     }
 }
 
-/// A part's row groups, encoded and compressed: each its columns and rows.
-pub struct EncodedPart(Vec<(Vec<ArrowColumnChunk>, usize)>);
+/// A part, encoded and compressed.
+pub struct EncodedPart {
+    /// Its row groups: each its columns and rows.
+    groups: Vec<(Vec<ArrowColumnChunk>, usize)>,
+    /// What its rows hold.
+    tally: Tally,
+}
 
 /// Encodes the batches of one part.
 pub struct GroupEncoder {
     encoders: Encoders,
     open: Option<OpenGroup>,
     done: Vec<(Vec<ArrowColumnChunk>, usize)>,
+    tally: Tally,
 }
 
 struct OpenGroup {
@@ -136,6 +148,7 @@ impl GroupEncoder {
     /// # Errors
     /// When the batch has another schema.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.tally.add(batch)?;
         let mut group = match self.open.take() {
             Some(group) => group,
             None => OpenGroup { columns: self.encoders.factory.create_column_writers(self.done.len())?, rows: 0 },
@@ -159,7 +172,7 @@ impl GroupEncoder {
     /// When a column can't be encoded.
     pub fn finish(mut self) -> Result<EncodedPart> {
         self.close()?;
-        Ok(EncodedPart(self.done))
+        Ok(EncodedPart { groups: self.done, tally: self.tally })
     }
 
     fn close(&mut self) -> Result<()> {

@@ -10,6 +10,8 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
+use super::certificate::Content;
+use super::physical::{Capacity, Physical, Run};
 use super::types::PgType;
 
 /// Name of the file inside a snapshot folder. A folder without it isn't a snapshot.
@@ -70,6 +72,12 @@ pub struct Server {
     pub time_zone: String,
     /// The server was a standby.
     pub in_recovery: bool,
+    /// Settings that a prediction of size and write-ahead log needs; absent in snapshots of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<Capacity>,
+    /// How the export went; absent in snapshots of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<Run>,
 }
 
 /// An enum type.
@@ -104,6 +112,12 @@ pub struct Table {
     /// Columns whose values aren't carried in a type of their own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ledger: Vec<LedgerEntry>,
+    /// What the rows hold, to be proven again; absent in snapshots of older versions and in synthetic ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<Content>,
+    /// How the table lay on the server's disk; absent for views, in snapshots of older versions and in synthetic ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub physical: Option<Physical>,
 }
 
 /// A column whose values aren't carried in a type of their own, and what was done instead.
