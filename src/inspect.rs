@@ -331,36 +331,23 @@ pub fn run_facts(server: &manifest::Server) -> Vec<(&'static str, Cell)> {
 /// How the tables lay on the server's disk, where the manifest says.
 fn physical_table(manifest: &Manifest) -> Option<Block> {
     let mut content = Table::new(
-        "On the server's disk",
-        &[
-            "relation",
-            "heap pages",
-            "TOAST pages",
-            "live",
-            "dead",
-            "updated",
-            "HOT",
-            "options",
-            "index pages",
-            "deduplicating",
-        ],
+        "On the server's disk, in pages",
+        &["relation", "heap", "TOAST", "indexes", "live rows", "dead", "updates", "HOT", "options"],
     );
     for relation in manifest.tables.iter().flat_map(|t| t.physical.iter().flat_map(|p| p.relations())) {
         let of = |count: fn(&crate::snapshot::physical::Activity) -> i64| {
             relation.activity.as_ref().map_or(Cell::Empty, |activity| count(activity).unsigned_abs().into())
         };
-        let deduplicating = relation.indexes.iter().filter(|index| index.deduplicates).count();
         content.push(vec![
             format!("{}.{}", relation.schema, relation.name).into(),
             relation.heap_pages.into(),
             relation.toast.as_ref().map_or(Cell::Empty, |toast| (toast.pages + toast.index_pages).into()),
+            relation.indexes.iter().map(|index| index.pages).sum::<u64>().into(),
             of(|a| a.live_tuples),
             of(|a| a.dead_tuples),
             of(|a| a.updated_tuples),
             of(|a| a.hot_updated_tuples),
             relation.options.join(", ").as_str().into(),
-            relation.indexes.iter().map(|index| index.pages).sum::<u64>().into(),
-            format!("{deduplicating} of {}", relation.indexes.len()).into(),
         ]);
     }
     (!content.rows.is_empty()).then_some(Block::Table(content))

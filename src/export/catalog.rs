@@ -355,6 +355,7 @@ fn columns(session: &Session, relation: &Found, oid: u32) -> Result<Vec<Column>>
             default: row.try_get("default_expression")?,
             generated: row.try_get("generated")?,
             numeric_extent: None,
+            carried_as_text: None,
         })
     })?;
     if columns.is_empty() {

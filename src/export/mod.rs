@@ -19,6 +19,7 @@ pub mod catalog;
 pub mod connection;
 pub mod copy;
 pub mod crew;
+pub mod fallback;
 pub mod numeric;
 pub mod parts;
 pub mod physical;
@@ -43,6 +44,7 @@ use crate::ui::Ui;
 use catalog::Described;
 use connection::{Session, Stop};
 use crew::{Crew, Relation, Shared};
+use fallback::{AsText, Exporting};
 use parts::Parts;
 use target::Target;
 
@@ -114,6 +116,17 @@ pub struct ExportedTable {
 /// # Errors
 /// Whatever keeps the snapshot from being whole; then nothing is left behind.
 pub fn export(options: &Options, ui: &Ui) -> Result<ExportReport> {
+    let mut as_text = AsText::default();
+    loop {
+        match attempt(options, &as_text, ui) {
+            // The same again, with a column more that travels as text.
+            Err(failure) if as_text.learn(&failure) => {}
+            done => return done,
+        }
+    }
+}
+
+fn attempt(options: &Options, as_text: &AsText, ui: &Ui) -> Result<ExportReport> {
     let started = Instant::now();
     refuse_existing(&options.out)?;
     let target = Target::parse(&options.url, options.password.as_deref())?;
@@ -121,7 +134,8 @@ pub fn export(options: &Options, ui: &Ui) -> Result<ExportReport> {
     let session = Session::connect(&target, stop.clone())?;
     let (found, lockable) = look_up(&session, options, &target)?;
     let (mut facts, shared) = begin(&session, &lockable, &target.location, options.jobs > 1)?;
-    let (described, enums) = catalog::describe(&session, &found)?;
+    let (mut described, enums) = catalog::describe(&session, &found)?;
+    described.iter_mut().for_each(|described| as_text.apply(described));
     let writer = SnapshotWriter::create(&options.out)?;
     let parts =
         described.iter().map(|d| parts::split(&session, d, facts.version_number)).collect::<Result<Vec<Parts>>>()?;
@@ -138,11 +152,11 @@ pub fn export(options: &Options, ui: &Ui) -> Result<ExportReport> {
         }
         let file = file_name(&name, index);
         let exported = export_table(&crew, &writer, described, parts, &file, ui);
-        tables.push(exported.with_context(|| format!("exporting {name}"))?);
+        tables.push(exported.with_context(|| Exporting(name))?);
     }
     facts.server.run = Some(physical::run(crew.first(), crew.size() as u64)?);
     let manifest = Manifest {
-        format_version: manifest::FORMAT_VERSION,
+        format_version: format_version(&tables),
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         id: String::new(),
         captured_at: facts.captured_at,
@@ -154,6 +168,7 @@ pub fn export(options: &Options, ui: &Ui) -> Result<ExportReport> {
     let mut report = ExportReport::new(options.out.display().to_string(), manifest, facts.server);
     report.elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     report.connections = crew.size() as u64;
+    notes.extend(as_text.notes());
     report.notes = notes;
     Ok(report)
 }
@@ -230,7 +245,10 @@ fn export_table(
             table.ledger.push(LedgerEntry {
                 column: column.name.clone(),
                 type_name: column.type_name.clone(),
-                rule: AS_TEXT.to_owned(),
+                rule: match &column.carried_as_text {
+                    Some(reason) => format!("{AS_TEXT}: {reason}"),
+                    None => AS_TEXT.to_owned(),
+                },
                 values: data_file.rows - facts.nulls,
             });
         }
@@ -239,6 +257,12 @@ fn export_table(
     table.content = Some(tally.certify(&[snapshot.staged_file(file)])?);
     table.files = vec![data_file];
     Ok(table)
+}
+
+/// The lowest layout that can say all of this.
+fn format_version(tables: &[manifest::Table]) -> u32 {
+    let as_text = tables.iter().flat_map(|table| &table.columns).any(|column| column.carried_as_text.is_some());
+    if as_text { manifest::FORMAT_VERSION_WITH_TEXT } else { manifest::FORMAT_VERSION }
 }
 
 /// A file name that no file system and no glob trips over. The number keeps two odd names apart.

@@ -243,6 +243,7 @@ pub fn columns() -> Vec<Column> {
             default: default.map(str::to_owned),
             generated: None,
             numeric_extent: None,
+            carried_as_text: None,
         })
         .collect()
 }

@@ -18,6 +18,8 @@ use super::types::PgType;
 pub const FILE_NAME: &str = "manifest.json";
 /// Version of the manifest's own layout.
 pub const FORMAT_VERSION: u32 = 1;
+/// The layout of a manifest whose columns may be carried as text: a reader that doesn't know it would take them for their type.
+pub const FORMAT_VERSION_WITH_TEXT: u32 = 2;
 
 /// What a snapshot holds and where it came from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -153,6 +155,19 @@ pub struct Column {
     /// For `numeric` carried as text: the widest value seen, so that a reader can choose a decimal that holds all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub numeric_extent: Option<NumericExtent>,
+    /// Why its values are PostgreSQL's own text, though most of them fit its type: the first value that doesn't.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carried_as_text: Option<String>,
+}
+
+impl Column {
+    /// The type that its values have in the snapshot.
+    pub fn pg_type(&self, enums: &HashMap<String, Vec<String>>) -> PgType {
+        match self.carried_as_text {
+            Some(_) => PgType::Opaque(self.type_name.clone()),
+            None => PgType::parse(&self.type_name, enums),
+        }
+    }
 }
 
 /// What the values of an unbounded `numeric` column need.
@@ -237,9 +252,9 @@ impl Manifest {
         }
         let Version { format_version } =
             serde_json::from_str(text).with_context(|| format!("{} isn't a snapshot manifest", path.display()))?;
-        if format_version > FORMAT_VERSION {
+        if format_version > FORMAT_VERSION_WITH_TEXT {
             bail!(
-                "{} has layout {format_version}; this rehearsal reads up to {FORMAT_VERSION}: use a newer version",
+                "{} has layout {format_version}; this rehearsal reads up to {FORMAT_VERSION_WITH_TEXT}: use a newer version",
                 path.display()
             );
         }
@@ -273,7 +288,7 @@ impl Manifest {
 impl Table {
     /// The Parquet schema and DuckDB types of this table's columns, in order.
     pub fn types(&self, enums: &HashMap<String, Vec<String>>) -> Vec<PgType> {
-        self.columns.iter().map(|c| PgType::parse(&c.type_name, enums)).collect()
+        self.columns.iter().map(|column| column.pg_type(enums)).collect()
     }
 }
 
