@@ -264,6 +264,13 @@ impl InspectReport {
             return vec![];
         };
         let mut blocks = Vec::new();
+        if !described.storage_columns.is_empty() {
+            let names: Vec<&str> = described.storage_columns.iter().map(|column| column.column.as_str()).collect();
+            blocks.push(Block::Note(format!(
+                "The files of {table} also hold how the server stored each row: {}.",
+                names.join(", ")
+            )));
+        }
         if !described.constraints.is_empty() {
             let mut content = Table::new(format!("Constraints of {table}"), &["constraint", "kind", "definition"]);
             for c in &described.constraints {

@@ -11,6 +11,7 @@ use tokio_postgres::Row;
 
 use super::connection::Session;
 use super::physical;
+use super::storage::Beside;
 use crate::query::{self, quote_identifier};
 use crate::snapshot::manifest::{Column, Constraint, EnumType, Index, RelationSizes, Server, Table};
 use crate::snapshot::suggestion;
@@ -61,6 +62,8 @@ pub struct Described {
     pub qualified: String,
     /// `pg_class.oid`
     pub oid: u32,
+    /// What is read beside the table's own columns.
+    pub storage: Vec<Beside>,
 }
 
 /// A table's name as the user wrote it.
@@ -341,7 +344,7 @@ pub fn describe(session: &Session, relations: &[Found]) -> Result<(Vec<Described
         let types = columns.iter().map(|column| PgType::parse(&column.type_name, &labels)).collect();
         let mut table = table(session, relation, oid, columns)?;
         table.physical = if relation.kind == "v" { None } else { Some(physical::of_relation(session, oid)?) };
-        described.push(Described { types, table, qualified: relation.qualified(), oid });
+        described.push(Described { types, table, qualified: relation.qualified(), oid, storage: Vec::new() });
     }
     Ok((described, enums))
 }
@@ -417,6 +420,7 @@ fn table(session: &Session, relation: &Found, oid: u32, columns: Vec<Column>) ->
         ledger: Vec::new(),
         content: None,
         physical: None,
+        storage_columns: Vec::new(),
         files: vec![],
     })
 }

@@ -23,6 +23,7 @@ pub mod fallback;
 pub mod numeric;
 pub mod parts;
 pub mod physical;
+pub mod storage;
 pub mod target;
 pub mod tls;
 pub mod values;
@@ -38,7 +39,8 @@ use crate::inspect;
 use crate::query;
 use crate::report::{Block, Cell, Finding, Report, SnapshotRef, Table, View};
 use crate::snapshot::certificate::{Content, Plan};
-use crate::snapshot::manifest::{self, LedgerEntry, Manifest, RelationSizes, Source};
+use crate::snapshot::manifest::{self, Column, LedgerEntry, Manifest, RelationSizes, Source};
+use crate::snapshot::types::PgType;
 use crate::snapshot::writer::{SnapshotWriter, refuse_existing};
 use crate::ui::Ui;
 use catalog::Described;
@@ -63,6 +65,8 @@ pub struct Options {
     pub out: PathBuf,
     /// Connections that may read at once.
     pub jobs: usize,
+    /// Each row's address and the stored sizes of its long values, too.
+    pub row_storage: bool,
 }
 
 /// What was exported.
@@ -136,6 +140,9 @@ fn attempt(options: &Options, as_text: &AsText, ui: &Ui) -> Result<ExportReport>
     let (mut facts, shared) = begin(&session, &lockable, &target.location, options.jobs > 1)?;
     let (mut described, enums) = catalog::describe(&session, &found)?;
     described.iter_mut().for_each(|described| as_text.apply(described));
+    if options.row_storage {
+        described.iter_mut().try_for_each(storage::add)?;
+    }
     let writer = SnapshotWriter::create(&options.out)?;
     let parts =
         described.iter().map(|d| parts::split(&session, d, facts.version_number)).collect::<Result<Vec<Parts>>>()?;
@@ -160,7 +167,7 @@ fn attempt(options: &Options, as_text: &AsText, ui: &Ui) -> Result<ExportReport>
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         id: String::new(),
         captured_at: facts.captured_at,
-        source: Source::Postgres(facts.server.clone()),
+        source: Source::Postgres(Box::new(facts.server.clone())),
         enums,
         tables,
     };
@@ -226,11 +233,14 @@ fn export_table(
     file: &str,
     ui: &Ui,
 ) -> Result<manifest::Table> {
-    let Described { mut table, types, qualified, .. } = described;
+    let Described { mut table, types, qualified, storage, .. } = described;
+    let all_types: Vec<PgType> = types.iter().chain(storage.iter().map(|beside| &beside.ty)).cloned().collect();
+    let all_columns: Vec<Column> =
+        table.columns.iter().cloned().chain(storage.iter().map(storage::Beside::column)).collect();
     let count = format!("SELECT count(*) FROM {qualified}");
-    let relation = Relation { statements: &parts.statements, count: &count, types: &types };
+    let relation = Relation { statements: &parts.statements, count: &count, types: &all_types };
     let plan = Plan::new(&table, &types);
-    let mut writer = snapshot.table_file(file, &table.columns, &types)?.into_groups(plan)?;
+    let mut writer = snapshot.table_file(file, &all_columns, &all_types)?.into_groups(plan)?;
     let bar = ui.bar(parts.estimated_rows, "rows", &table.name);
     let read = crew.read(&relation, &mut writer, &bar);
     bar.finish_and_clear();
@@ -253,6 +263,7 @@ fn export_table(
             });
         }
     }
+    table.storage_columns = storage.into_iter().map(|beside| beside.entry).collect();
     table.rows = data_file.rows;
     table.content = Some(tally.certify(&[snapshot.staged_file(file)])?);
     table.files = vec![data_file];

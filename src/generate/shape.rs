@@ -287,6 +287,7 @@ pub fn table(rows: u64, files: Vec<DataFile>, sizes: Option<RelationSizes>) -> T
         ledger: Vec::new(),
         content: None,
         physical: None,
+        storage_columns: Vec::new(),
         columns: columns(),
         constraints: vec![Constraint {
             name: format!("{TABLE}_pkey"),

@@ -12,7 +12,8 @@
 //! - A value's hash is `H(k, bytes)`, with these bytes: `boolean` 1 or 0 in one; integers and floats their own 2, 4 or 8;
 //!   `numeric(p,s)` of at most 38 digits the unscaled integer in 16; `date` days since 1970 in 4; `time`, `timestamp` and
 //!   `timestamptz` microseconds in 8 (the largest and its negative are the infinities); `interval` months in 4, days in 4 and
-//!   microseconds in 8; `uuid` and `bytea` themselves; everything else the UTF-8 of its text. XXH3 takes the length in.
+//!   microseconds in 8; `uuid` and `bytea` themselves; everything else, and every column that the ledger names, the UTF-8 of its
+//!   text. XXH3 takes the length in.
 //! - NULL is `H(!k, "")`.
 //! - An array is `H(k, e1 || e2 || …)`, the hashes of its elements in 8 bytes each, for which the key is `k + 1`.
 //! - A row is the sum `r` of its values' hashes; the table's hash is the sum over all rows of XXH3 of 128 bits, seed 0, over `r`.

@@ -45,7 +45,7 @@ pub struct Manifest {
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Source {
     /// Exported from a server.
-    Postgres(Server),
+    Postgres(Box<Server>),
     /// Made up by `rehearsal generate` or shipped as a fixture.
     Synthetic {
         /// How to make it again, or what it is.
@@ -120,6 +120,19 @@ pub struct Table {
     /// How the table lay on the server's disk; absent for views, in snapshots of older versions and in synthetic ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub physical: Option<Physical>,
+    /// Columns of the files that aren't the table's: no view shows them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub storage_columns: Vec<StorageColumn>,
+}
+
+/// A column of a table's files that says how the server stored the row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StorageColumn {
+    /// Its name in the file: `ctid` (the row's address), `tableoid` (the partition or child it is in) or `pg_column_size(…)`.
+    pub column: String,
+    /// The column whose stored size in bytes it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<String>,
 }
 
 /// A column whose values aren't carried in a type of their own, and what was done instead.

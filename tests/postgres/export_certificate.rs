@@ -218,15 +218,16 @@ fn physical_facts_are_the_servers() {
     let database = database();
     database.run(
         "CREATE COLLATION loose (provider = icu, locale = 'und-u-ks-level1', deterministic = false); \
-         CREATE TABLE t (id int PRIMARY KEY, gone int, words text, tags text[], n numeric, l text COLLATE loose) WITH (fillfactor = 70); \
-         ALTER TABLE t ALTER words SET STORAGE external; CREATE INDEX by_words ON t (words DESC NULLS LAST) WITH (deduplicate_items = off, fillfactor = 80); CREATE INDEX by_tags ON t (tags); \
+         CREATE TABLE t (id int PRIMARY KEY, gone int, words text, tags text[], n numeric, l text COLLATE loose, body text) WITH (fillfactor = 70); \
+         ALTER TABLE t ALTER body SET STORAGE external; CREATE INDEX by_words ON t (words DESC NULLS LAST) WITH (deduplicate_items = off, fillfactor = 80); CREATE INDEX by_tags ON t (tags); \
          CREATE INDEX by_n ON t (n); CREATE INDEX by_loose ON t (l); CREATE INDEX by_both ON t (words) INCLUDE (n); CREATE INDEX by_id ON t (id, words); \
-         INSERT INTO t SELECT n, 0, repeat('x', 3000), '{}', n, 'a' FROM generate_series(1, 3000) AS n; \
+         INSERT INTO t SELECT n, 0, 'w' || n, '{}', n, 'a', repeat('x', 3000) FROM generate_series(1, 3000) AS n; \
          ALTER TABLE t DROP COLUMN gone; ALTER TABLE t ADD COLUMN added varchar(20) DEFAULT 'a \"quoted\", one'; \
          CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN new; END $$; \
          CREATE TRIGGER touch BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION f(); ALTER TABLE t DISABLE TRIGGER touch; \
-         DELETE FROM t WHERE id > 2900; VACUUM ANALYZE t",
+         DELETE FROM t WHERE id > 2900",
     );
+    database.run("VACUUM ANALYZE t");
     database.run("UPDATE t SET added = 'b' WHERE id < 50; SELECT pg_stat_force_next_flush()");
     let folder = tempfile::tempdir().expect("a folder");
     export(folder.path(), &database, "t", "snap", "1");
@@ -253,13 +254,22 @@ fn physical_facts_are_the_servers() {
     let names: Vec<&Value> = columns.iter().map(|column| &column["name"]).collect();
     assert_eq!(
         names,
-        [&json!("id"), &Value::Null, &json!("words"), &json!("tags"), &json!("n"), &json!("l"), &json!("added")]
+        [
+            &json!("id"),
+            &Value::Null,
+            &json!("words"),
+            &json!("tags"),
+            &json!("n"),
+            &json!("l"),
+            &json!("body"),
+            &json!("added")
+        ]
     );
     assert_eq!(
-        (&columns[2]["storage"], &columns[1]["length"], &columns[1]["type"]),
+        (&columns[6]["storage"], &columns[1]["length"], &columns[1]["type"]),
         (&json!("e"), &json!(4), &Value::Null)
     );
-    assert_eq!((&columns[6]["has_missing"], &columns[6]["missing_value"]), (&json!(true), &json!("a \"quoted\", one")));
+    assert_eq!((&columns[7]["has_missing"], &columns[7]["missing_value"]), (&json!(true), &json!("a \"quoted\", one")));
     same(
         &columns[2]["statistics"]["average_width_bytes"],
         "SELECT avg_width FROM pg_stats WHERE tablename = 't' AND attname = 'words'",
@@ -348,4 +358,59 @@ fn a_latin1_database() {
         assert_eq!(row[1].as_deref(), char::from_u32(number).map(String::from).as_deref());
     }
     assert_eq!(manifest(folder.path())["source"]["encoding"], json!("LATIN1"));
+}
+
+/// `--row-storage`: where each row lies, in columns that nothing but the file shows.
+#[test]
+fn rows_tell_where_they_lie_when_asked() {
+    let database = database();
+    database.run(
+        "CREATE TABLE t (id int, words text, doc jsonb, n numeric); \
+         INSERT INTO t SELECT n, repeat(md5(n::text), n % 200), jsonb_build_object('n', n), n FROM generate_series(1, 2000) AS n; \
+         INSERT INTO t SELECT 2001, (SELECT string_agg(md5(n::text), '') FROM generate_series(1, 400) AS n), NULL, 1; \
+         DELETE FROM t WHERE id % 3 = 0; UPDATE t SET n = 0 WHERE id % 10 = 0; \
+         CREATE TABLE p (id int, v text) PARTITION BY RANGE (id); CREATE TABLE p_1 PARTITION OF p FOR VALUES FROM (0) TO (2); \
+         CREATE TABLE p_2 PARTITION OF p FOR VALUES FROM (2) TO (9); INSERT INTO p VALUES (1, 'a'), (2, 'b'), (3, 'c'); \
+         CREATE VIEW v AS SELECT * FROM p",
+    );
+    let folder = tempfile::tempdir().expect("a folder");
+    let tables = ["--table", "t", "--table", "p", "--table", "v"];
+    let args =
+        [&["export", "--url", &database.url, "--out", "snap", "--row-storage", "--jobs", "2"] as &[&str], &tables]
+            .concat();
+    let report = run_json(folder.path(), &args, 0);
+    assert_eq!(report["result"]["tables"][0]["content"]["hash"].as_str().expect("a hash"), hash(&database, "t", "1"));
+    let check = |file: &str, columns: &[&str], sql: &str| {
+        let mut here = crate::fixtures::rows(&folder.path().join(file), columns);
+        here.sort();
+        let rows = database.client().query(sql, &[]).unwrap_or_else(|error| panic!("{error:?}\n{sql}"));
+        let mut server: Vec<Vec<Option<String>>> =
+            rows.iter().map(|row| (0..columns.len()).map(|n| row.get(n)).collect()).collect();
+        server.sort();
+        assert_eq!(here, server, "{file}");
+    };
+    check(
+        "snap/t.parquet",
+        &["id", "ctid", "pg_column_size(words)", "pg_column_size(doc)"],
+        "SELECT id::text, ctid::text, pg_column_size(words)::text, pg_column_size(doc)::text FROM t",
+    );
+    check(
+        "snap/p.parquet",
+        &["id", "ctid", "tableoid"],
+        "SELECT id::text, ctid::text, tableoid::regclass::text FROM p",
+    );
+    let manifest = manifest(folder.path());
+    assert_eq!(
+        manifest["tables"][0]["storage_columns"],
+        json!([{"column": "ctid"}, {"column": "pg_column_size(words)", "of": "words"}, {"column": "pg_column_size(doc)", "of": "doc"}])
+    );
+    assert_eq!(manifest["tables"][2]["storage_columns"], Value::Null, "a view's rows have no addresses");
+    run_json(folder.path(), &["inspect", "snap"], 0);
+    // No analysis sees them.
+    let columns = run_json(folder.path(), &["sql", "snap", "SELECT count(*) AS n FROM (DESCRIBE t)"], 0);
+    assert!(columns.to_string().contains('4'), "{columns}");
+    std::fs::write(folder.path().join("m.sql"), "UPDATE t SET n = 1; SELECT ctid FROM t").expect("a migration");
+    let dry = run_json(folder.path(), &["dry-run", "m.sql", "--on", "snap", "--fail-on", "never"], 0);
+    assert_eq!(dry["result"]["statements"][0]["verdict"], json!("executed"));
+    assert_ne!(dry["result"]["statements"][1]["verdict"], json!("executed"));
 }
