@@ -391,7 +391,7 @@ fn rows_tell_where_they_lie_when_asked() {
     };
     check(
         "snap/t.parquet",
-        &["id", "ctid", "pg_column_size(words)", "pg_column_size(doc)"],
+        &["id", "ctid", "\"pg_column_size(words)\"", "\"pg_column_size(doc)\""],
         "SELECT id::text, ctid::text, pg_column_size(words)::text, pg_column_size(doc)::text FROM t",
     );
     check(
