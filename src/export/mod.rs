@@ -25,6 +25,7 @@ pub mod parts;
 pub mod physical;
 pub mod storage;
 pub mod target;
+pub mod texts;
 pub mod tls;
 pub mod values;
 

@@ -5,6 +5,7 @@
 //! from them; the engine never downloads an extension; nothing writes to a snapshot. Left out: what the rows mean.
 
 pub mod certificate;
+pub mod chunk;
 pub mod digest;
 pub mod extremes;
 pub mod groups;
