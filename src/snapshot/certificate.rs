@@ -113,8 +113,8 @@ impl Content {
     }
 }
 
-/// What to find out about a table.
-#[derive(Debug, Clone)]
+/// What to find out about a table; nothing by default.
+#[derive(Debug, Clone, Default)]
 pub struct Plan {
     columns: Arc<[Watched]>,
     keys: Arc<[Key]>,

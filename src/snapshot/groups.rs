@@ -271,14 +271,14 @@ mod tests {
     /// The batches written as two parts, and read again by the Parquet crate.
     fn written(schema: &SchemaRef, batches: &[RecordBatch]) -> RecordBatch {
         let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("t.parquet");
-        let sink = HashedFile::new(File::create(&path).expect("a file"));
+        let there = folder.path().join("t.parquet");
+        let sink = HashedFile::new(File::create(&there).expect("a file"));
         let properties = WriterProperties::builder().set_offset_index_disabled(true).build();
         let writer = ArrowWriter::try_new(sink, schema.clone(), Some(properties)).expect("a writer");
         let (writer, factory) = writer.into_serialized_writer().expect("nothing is written yet");
         let (shown, schema) = (String::new(), schema.clone());
-        let mut file =
-            GroupedWriter { path: String::new(), shown, schema, writer, factory: Arc::new(factory), rows: 0 };
+        let (factory, plan, path) = (Arc::new(factory), Plan::default(), String::new());
+        let mut file = GroupedWriter { path, shown, schema, writer, factory, rows: 0, tally: plan.tally(), plan };
         let encoders = file.encoders();
         for half in batches.chunks(batches.len().div_ceil(2)) {
             let mut encoder = encoders.encoder().expect("an encoder");
@@ -286,7 +286,7 @@ mod tests {
             file.append(encoder.finish().expect("encoded")).expect("written");
         }
         file.finish().expect("finished");
-        let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).expect("there")).expect("Parquet");
+        let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(there).expect("there")).expect("Parquet");
         let read: Vec<RecordBatch> = reader.build().expect("a reader").map(|batch| batch.expect("rows")).collect();
         concat_batches(&read[0].schema(), &read).expect("one schema")
     }
