@@ -26,7 +26,9 @@ use arrow::datatypes::{
     ArrowNativeType, DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
     Time64MicrosecondType, TimestampMicrosecondType, ToByteSlice,
 };
-use twox_hash::{XxHash3_64, XxHash3_128};
+use twox_hash::XxHash3_128;
+
+use super::xxh3::Xxh3;
 
 /// The specification's name, as the manifest writes it.
 pub const ALGORITHM: &str = "xxh3-rows-1";
@@ -50,6 +52,7 @@ pub fn of_row(row: u64) -> u128 {
 /// For an Arrow type that no snapshot has.
 pub fn of_column(array: &dyn Array, key: u64, into: &mut Vec<u64>) -> Result<()> {
     into.clear();
+    let hasher = Xxh3::new(key);
     match array.data_type() {
         DataType::Boolean => {
             let (values, answers) = (array.as_boolean(), [hash(key, &[0]), hash(key, &[1])]);
@@ -66,15 +69,15 @@ pub fn of_column(array: &dyn Array, key: u64, into: &mut Vec<u64>) -> Result<()>
         DataType::Timestamp(..) => fixed::<TimestampMicrosecondType>(array, key, into),
         DataType::Utf8 => {
             let values = array.as_string::<i32>();
-            each(array, key, into, |row| hash(key, values.value(row).as_bytes()));
+            each(array, key, into, |row| hasher.hash(values.value(row).as_bytes()));
         }
         DataType::Binary => {
             let values = array.as_binary::<i32>();
-            each(array, key, into, |row| hash(key, values.value(row)));
+            each(array, key, into, |row| hasher.hash(values.value(row)));
         }
         DataType::FixedSizeBinary(_) => {
             let values = array.as_fixed_size_binary();
-            each(array, key, into, |row| hash(key, values.value(row)));
+            each(array, key, into, |row| hasher.hash(values.value(row)));
         }
         DataType::Struct(_) => intervals(array, key, into),
         DataType::List(_) => lists(array, key, into)?,
@@ -84,7 +87,7 @@ pub fn of_column(array: &dyn Array, key: u64, into: &mut Vec<u64>) -> Result<()>
 }
 
 fn hash(seed: u64, bytes: &[u8]) -> u64 {
-    XxHash3_64::oneshot_with_seed(seed, bytes)
+    Xxh3::new(seed).hash(bytes)
 }
 
 fn each(array: &dyn Array, key: u64, into: &mut Vec<u64>, of: impl Fn(usize) -> u64) {
@@ -107,8 +110,8 @@ where
     T::Native: ArrowNativeType + ToByteSlice,
 {
     // Every machine that Arrow's Rust crates are built for keeps numbers little-endian.
-    let values = array.as_primitive::<T>().values();
-    each(array, key, into, |row| hash(key, values[row].to_byte_slice()));
+    let (values, hasher) = (array.as_primitive::<T>().values(), Xxh3::new(key));
+    each(array, key, into, |row| hasher.hash(values[row].to_byte_slice()));
 }
 
 /// An interval is the only struct a snapshot has.
@@ -117,12 +120,13 @@ fn intervals(array: &dyn Array, key: u64, into: &mut Vec<u64>) {
     let part = |index: usize| parts.column(index);
     let (months, days) = (part(0).as_primitive::<Int32Type>(), part(1).as_primitive::<Int32Type>());
     let microseconds = part(2).as_primitive::<Int64Type>();
+    let hasher = Xxh3::new(key);
     each(array, key, into, |row| {
         let mut bytes = [0; 16];
         bytes[..4].copy_from_slice(&months.value(row).to_le_bytes());
         bytes[4..8].copy_from_slice(&days.value(row).to_le_bytes());
         bytes[8..].copy_from_slice(&microseconds.value(row).to_le_bytes());
-        hash(key, &bytes)
+        hasher.hash(&bytes)
     });
 }
 
@@ -132,7 +136,7 @@ fn lists(array: &dyn Array, key: u64, into: &mut Vec<u64>) -> Result<()> {
     let values: &ArrayRef = lists.values();
     of_column(values, key.wrapping_add(ELEMENT), &mut elements)?;
     let offsets = lists.value_offsets();
-    let null = hash(!key, &[]);
+    let (null, hasher) = (hash(!key, &[]), Xxh3::new(key));
     let mut bytes = Vec::new();
     for row in 0..lists.len() {
         if lists.is_null(row) {
@@ -143,7 +147,7 @@ fn lists(array: &dyn Array, key: u64, into: &mut Vec<u64>) -> Result<()> {
         for element in &elements[offsets[row].as_usize()..offsets[row + 1].as_usize()] {
             bytes.extend_from_slice(&element.to_le_bytes());
         }
-        into.push(hash(key, &bytes));
+        into.push(hasher.hash(&bytes));
     }
     Ok(())
 }

@@ -28,6 +28,21 @@ const KEPT_BYTES: usize = SHOWN_BYTES + 1;
 pub struct Extremes {
     ty: PgType,
     seen: Seen,
+    recent: Recent,
+}
+
+/// Hashes of values that were looked at lately: what comes again and again is looked at once.
+#[derive(Debug, Clone)]
+struct Recent(Vec<u64>);
+
+impl Recent {
+    const PLACES: usize = 256;
+
+    /// Is it new?
+    fn note(&mut self, hash: u64) -> bool {
+        let place = &mut self.0[hash as usize % Recent::PLACES];
+        std::mem::replace(place, hash) != hash
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -71,7 +86,9 @@ impl Extremes {
             PgType::Enum { labels, .. } => Seen::Labels(HashSet::new(), vec![false; labels.len()]),
             PgType::Json | PgType::Jsonb | PgType::Array(_) | PgType::Opaque(_) => Seen::Unordered,
         };
-        Extremes { ty: ty.clone(), seen }
+        let places =
+            if matches!(seen, Seen::Bytes(_) | Seen::Numeric(_) | Seen::Labels(..)) { Recent::PLACES } else { 0 };
+        Extremes { ty: ty.clone(), seen, recent: Recent(vec![0; places]) }
     }
 
     /// Looks at the values of an array, whose hashes are `hashes`.
@@ -87,18 +104,24 @@ impl Extremes {
                 _ => reals(range, array.as_primitive::<Float64Type>().iter().flatten()),
             },
             Seen::Bytes(range) => match array.data_type() {
-                DataType::Utf8 => bytes(range, array.as_string::<i32>().iter().flatten().map(str::as_bytes)),
+                DataType::Utf8 => {
+                    let texts = array.as_string::<i32>();
+                    let new =
+                        texts.iter().zip(hashes).filter_map(|(text, hash)| text.filter(|_| self.recent.note(*hash)));
+                    bytes(range, new.map(str::as_bytes));
+                }
                 DataType::Binary => bytes(range, array.as_binary::<i32>().iter().flatten()),
                 _ => bytes(range, array.as_fixed_size_binary().iter().flatten()),
             },
             Seen::Numeric(range) => {
-                for text in array.as_string::<i32>().iter().flatten() {
+                let texts = array.as_string::<i32>().iter().zip(hashes);
+                for text in texts.filter_map(|(text, hash)| text.filter(|_| self.recent.note(*hash))) {
                     let owned = || text.to_owned();
                     widen(range, owned, |held| numeric_order(text, held));
                 }
             }
             Seen::Interval(range) => intervals(range, array),
-            Seen::Labels(known, seen) => labels(&self.ty, known, seen, array, hashes),
+            Seen::Labels(known, seen) => labels(&self.ty, known, seen, array, hashes, &mut self.recent),
         }
     }
 
@@ -297,11 +320,18 @@ fn intervals(range: &mut Range<(i128, i32, i32, i64)>, array: &dyn Array) {
     }
 }
 
-fn labels(ty: &PgType, known: &mut HashSet<u64>, seen: &mut [bool], array: &dyn Array, hashes: &[u64]) {
+fn labels(
+    ty: &PgType,
+    known: &mut HashSet<u64>,
+    seen: &mut [bool],
+    array: &dyn Array,
+    hashes: &[u64],
+    recent: &mut Recent,
+) {
     let PgType::Enum { labels, .. } = ty else { return };
     let texts = array.as_string::<i32>();
     for (row, hash) in hashes.iter().enumerate() {
-        if known.contains(hash) || texts.is_null(row) {
+        if !recent.note(*hash) || known.contains(hash) || texts.is_null(row) {
             continue;
         }
         known.insert(*hash);

@@ -13,6 +13,7 @@ pub mod manifest;
 pub mod physical;
 pub mod types;
 pub mod writer;
+pub mod xxh3;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
