@@ -18,6 +18,7 @@ pub mod locks;
 pub mod lookup;
 mod manifest;
 pub mod naming;
+pub mod overload;
 pub mod pg;
 pub mod problem;
 pub mod sequence;
@@ -416,6 +417,8 @@ pub struct Definition {
     pub is_strict: bool,
     /// VOLATILE, what a function is that isn't said to be anything else.
     pub is_volatile: bool,
+    /// IMMUTABLE
+    pub is_immutable: bool,
     /// Its text; absent where it isn't given as one (BEGIN ATOMIC, C).
     pub body: Option<String>,
     /// The query that it is, where it does nothing else.

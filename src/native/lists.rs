@@ -53,7 +53,7 @@ pub(super) fn register(connection: &Connection) -> Result<()> {
 #[derive(Clone, Copy, Default)]
 struct State(Option<OfLists>);
 
-fn texts() -> DataType {
+pub(super) fn texts() -> DataType {
     DataType::List(Arc::new(Field::new("item", DataType::Utf8, true)))
 }
 
@@ -108,7 +108,7 @@ impl<'a> Column<'a> {
 }
 
 /// Calls a function for each row of a batch of lists.
-fn each_row<T>(
+pub(super) fn each_row<T>(
     batch: &RecordBatch,
     function: fn(&Lists<'_>) -> Given<T>,
 ) -> std::result::Result<Vec<Option<T>>, Box<dyn Error>> {

@@ -7,6 +7,7 @@
 //! registered under names that begin with `pg_`.
 
 mod array;
+pub(crate) mod calls;
 mod json;
 mod lists;
 pub(crate) mod numeric;
@@ -113,6 +114,7 @@ pub(crate) fn register(connection: &Connection) -> Result<()> {
         };
         registered.with_context(|| format!("registering the function {name}"))?;
     }
+    calls::register(connection)?;
     lists::register(connection)
 }
 

@@ -51,6 +51,8 @@ pub struct Settings {
     pub collation: Option<String>,
     /// Variables that the statement can see; none outside of PL/pgSQL.
     pub variables: Variables,
+    /// The level on which calls of the database's own functions are looked up; 0 where none can be made.
+    pub calls: u64,
 }
 
 /// Which of several equally good rows to take where PostgreSQL leaves it to its plan. A statement whose rows are the same either

@@ -223,6 +223,7 @@ fn definition(statement: &CreateFunctionStmt, catalog: &Catalog) -> Outcome<Defi
         is_procedure: statement.is_procedure,
         is_strict: false,
         is_volatile: true,
+        is_immutable: false,
         body: None,
         query: None,
     };
@@ -233,7 +234,10 @@ fn definition(statement: &CreateFunctionStmt, catalog: &Catalog) -> Outcome<Defi
                 let texts = tree::strings(&list.items);
                 made.body = texts.into_iter().next();
             }
-            ("volatility", Some(NodeEnum::String(word))) => made.is_volatile = word.sval == "volatile",
+            ("volatility", Some(NodeEnum::String(word))) => {
+                made.is_volatile = word.sval == "volatile";
+                made.is_immutable = word.sval == "immutable";
+            }
             ("strict", Some(NodeEnum::Boolean(value))) => made.is_strict = value.boolval,
             _ => {}
         }

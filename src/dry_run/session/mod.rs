@@ -8,6 +8,7 @@
 mod batch;
 mod binding;
 mod body;
+mod calls;
 pub(super) mod claims;
 mod outcome;
 mod points;
@@ -114,6 +115,10 @@ pub struct Session<'s> {
     nesting: usize,
     /// Bodies under way.
     bodies: usize,
+    /// Calls that are being made for a statement's rows, the innermost last.
+    call_effects: Vec<calls::CallEffects>,
+    /// Tables that volatile functions have read for the statement under way.
+    read_by_calls: std::collections::BTreeSet<Oid>,
     /// The error under way is one that the migration raises itself.
     raised: bool,
 }
@@ -163,6 +168,7 @@ impl<'s> Session<'s> {
             Source::Synthetic { .. } | Source::Empty => (None, None),
         };
         let settings = Settings {
+            calls: 0,
             now: manifest.captured_at.trim_end_matches('Z').replace('T', " "),
             time_zone: time_zone.filter(|zone| !["UTC", "Etc/UTC", "GMT"].contains(&zone.as_str())),
             variables: Variables::default(),
@@ -192,6 +198,8 @@ impl<'s> Session<'s> {
             savepoints: Vec::new(),
             nesting: 0,
             bodies: 0,
+            call_effects: Vec::new(),
+            read_by_calls: std::collections::BTreeSet::new(),
             raised: false,
         })
     }
@@ -339,6 +347,7 @@ fn described(migration: &Migration, statement: &Statement) -> StatementReport {
 pub(super) fn broken(halt: Halt, doing: &str) -> anyhow::Error {
     match halt {
         Halt::Broken(error) => error.context(doing.to_owned()),
+        Halt::Calls => anyhow!("a function that would have to be called").context(doing.to_owned()),
         Halt::Problem(problem) => anyhow!("{problem}").context(doing.to_owned()),
         Halt::Violation(violation) => anyhow!("{}", violation.error.message).context(doing.to_owned()),
     }

@@ -29,8 +29,12 @@ impl Session<'_> {
         }
     }
 
-    /// Runs a statement that is no body and calls none.
+    /// Runs a statement that is no body; functions that it calls for each row are run as they are needed.
     pub(super) fn execute_plain(&mut self, statement: &Statement, report: &mut StatementReport) -> Ran<Verdict> {
+        self.with_calls(report, |session, report| session.execute_once(statement, report))
+    }
+
+    fn execute_once(&mut self, statement: &Statement, report: &mut StatementReport) -> Ran<Verdict> {
         if super::triggers::meets_triggers(&statement.node, &self.catalog) {
             let before = self.catalog.clone();
             let done = self.write_with_triggers(statement, report);
@@ -137,6 +141,7 @@ impl Session<'_> {
                 let settled = settled.map(|insert| NodeEnum::InsertStmt(Box::new(insert)));
                 let (plan, other) = self.write_plans(settled.as_ref().unwrap_or(node))?;
                 let table = execution::table_of(&plan);
+                self.expect_calls_apart(table)?;
                 report.table = self.table_name(table);
                 let reads = execution::with_queries(&plan).into_iter().chain([&plan]);
                 let reads: Vec<Oid> =
@@ -249,10 +254,14 @@ impl Session<'_> {
 
     /// Answers a query on the state as it stands; up to `limit` rows are decoded.
     pub(in crate::dry_run) fn ask(&mut self, node: &NodeEnum, limit: usize) -> Ran<Selected> {
-        let (plan, _) = self.select_plans(node)?;
         let mut report = StatementReport::default();
+        self.with_calls(&mut report, |session, report| session.ask_once(node, limit, report))
+    }
+
+    fn ask_once(&mut self, node: &NodeEnum, limit: usize, report: &mut StatementReport) -> Ran<Selected> {
+        let (plan, _) = self.select_plans(node)?;
         self.store.begin()?;
-        let selected = self.on_rows(&mut report, |run| run.select(&plan, None, limit));
+        let selected = self.on_rows(report, |run| run.select(&plan, None, limit));
         match selected {
             Ok(selected) => {
                 self.store.commit()?;

@@ -12,7 +12,7 @@ use pg_query::protobuf::{
 
 use super::routine::is_interpreted;
 use super::{Frame, Given, Host, Interpreter};
-use crate::catalog::{Function, Gives, Problem, Type, tree};
+use crate::catalog::{Function, Gives, Problem, Type, overload, tree};
 use crate::translate::{Value, Variables};
 
 /// Numbers of the parameters that stand for what calls gave.
@@ -92,7 +92,7 @@ impl<H: Host> Interpreter<'_, H> {
         let Some(NodeEnum::FuncCall(call)) = target.val.as_deref().and_then(|node| node.node.as_ref()) else {
             return Ok(());
         };
-        let Some(function) = self.meant(call)? else { return Ok(()) };
+        let Some(function) = self.meant(call, frame)? else { return Ok(()) };
         let definition = function.definition.as_ref();
         let gives_set = definition.is_some_and(|d| d.is_set && matches!(d.gives, Gives::Value(_)));
         if !gives_set {
@@ -112,7 +112,7 @@ impl<H: Host> Interpreter<'_, H> {
         let Some(inner) = &mut node.node else { return Ok(()) };
         match inner {
             NodeEnum::FuncCall(call) => {
-                let Some(function) = self.meant(call)? else {
+                let Some(function) = self.meant(call, frame)? else {
                     for argument in &mut call.args {
                         self.calls_of(argument, frame)?;
                     }
@@ -160,15 +160,14 @@ impl<H: Host> Interpreter<'_, H> {
         NodeEnum::ParamRef(ParamRef { number, location: -1 })
     }
 
-    /// The function of the database that a call means, where it means one that is run here.
-    fn meant(&self, call: &FuncCall) -> Result<Option<Function>, Problem> {
+    /// The function of the database that a call means, where it means one that is run here and that can be told from here.
+    fn meant(&mut self, call: &FuncCall, frame: &mut Frame) -> Result<Option<Function>, H::Halt> {
         let names = tree::strings(&call.funcname);
         let (schema, name) = match names.as_slice() {
             [name] => (None, name.as_str()),
             [schema, name] => (Some(schema.as_str()), name.as_str()),
             _ => return Ok(None),
         };
-        let catalog = self.host.catalog();
         let fits = |function: &&Function| match &function.definition {
             Some(definition) => {
                 let inputs: Vec<_> = definition.inputs().collect();
@@ -177,12 +176,26 @@ impl<H: Host> Interpreter<'_, H> {
             }
             None => true,
         };
-        let mut found = catalog.functions_named(schema, name).filter(|function| is_interpreted(function)).filter(fits);
-        match (found.next(), found.next()) {
-            (Some(_), Some(_)) => Err(Problem::unsupported(format!("one of several functions named {name}"))),
-            (Some(function), None) if function.definition.is_some() => Ok(Some(function.clone())),
-            _ => Ok(None),
-        }
+        let all = self.host.catalog().functions_named(schema, name);
+        let found: Vec<Function> = all.filter(|function| is_interpreted(function)).filter(fits).cloned().collect();
+        let place = match found.as_slice() {
+            [_] => Some(0),
+            [] => None,
+            several => {
+                let mut types = Vec::new();
+                for node in &call.args {
+                    types.push(match is_open(node) {
+                        true => Type::Unknown,
+                        false => {
+                            let answer = self.ask(&one_value(node), frame, &[], 1)?;
+                            answer.columns.first().map_or(Type::Unknown, |(_, ty)| ty.clone())
+                        }
+                    });
+                }
+                overload::nearest(&several.iter().collect::<Vec<_>>(), &types)
+            }
+        };
+        Ok(place.and_then(|place| found.into_iter().nth(place)).filter(|function| function.definition.is_some()))
     }
 
     /// The values of a call's arguments, in the order of the parameters.
@@ -262,7 +275,7 @@ impl<H: Host> Interpreter<'_, H> {
         let Some(NodeEnum::FuncCall(call)) = list.items.first().and_then(|node| node.node.as_ref()) else {
             return Ok(None);
         };
-        let Some(function) = self.meant(call)? else { return Ok(None) };
+        let Some(function) = self.meant(call, frame)? else { return Ok(None) };
         // The translation reads it in place, whatever its arguments are.
         if function.definition.as_ref().is_some_and(|definition| definition.query.is_some()) {
             return Ok(None);
@@ -278,11 +291,9 @@ impl<H: Host> Interpreter<'_, H> {
             });
             found
         });
-        if names_columns {
-            return Err(Problem::unsupported(format!("{}() of columns, in FROM,", function.name)).into());
-        }
-        if item.ordinality || !item.coldeflist.is_empty() {
-            return Err(Problem::unsupported(format!("this form of {}() in FROM", function.name)).into());
+        // What depends on rows is left for the translation.
+        if names_columns || item.ordinality || !item.coldeflist.is_empty() {
+            return Ok(None);
         }
         // Its arguments may name what stands before it in FROM; then they aren't known here.
         let arguments = self.arguments(&function, call, frame)?;
@@ -350,7 +361,7 @@ impl<H: Host> Interpreter<'_, H> {
     pub(super) fn call_procedure(&mut self, statement: &CallStmt, frame: &mut Frame) -> Result<(), H::Halt> {
         let Some(call) = &statement.funccall else { return Ok(()) };
         let name = tree::strings(&call.funcname).join(".");
-        let Some(function) = self.meant(call)? else {
+        let Some(function) = self.meant(call, frame)? else {
             return Err(match self.host.catalog().partial {
                 true => Problem::unsupported(format!("the procedure {name}()")).into(),
                 false => Problem::rejected("42883", format!("procedure {name}() does not exist")).into(),

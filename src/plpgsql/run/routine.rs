@@ -99,6 +99,19 @@ impl<H: Host> Interpreter<'_, H> {
         Ok((frame, flow? == Flow::Return))
     }
 
+    /// Runs a function on its own.
+    ///
+    /// # Errors
+    /// The server's, or what can't be told.
+    pub fn call_function(&mut self, function: &Function, arguments: Vec<Value>) -> Result<Given, H::Halt> {
+        self.call(function, arguments)
+    }
+
+    /// Statements that may still run.
+    pub fn left(&self) -> u64 {
+        self.left
+    }
+
     /// Runs a function or procedure of the database with its arguments.
     pub(super) fn call(&mut self, function: &Function, arguments: Vec<Value>) -> Result<Given, H::Halt> {
         let Some(definition) = function.definition.clone() else {

@@ -129,6 +129,7 @@ impl Session<'_> {
     fn write_in_turn(&mut self, statement: &Statement, report: &mut StatementReport) -> Ran<Verdict> {
         let (plan, other) = self.write_plans(&statement.node)?;
         let table = execution::table_of(&plan);
+        self.expect_calls_apart(table)?;
         report.table = self.table_name(table);
         let reads: Vec<Oid> = execution::remarks(&plan).reads.keys().copied().collect();
         self.depend_on(reads.into_iter().chain([table]), Some(table), report);
