@@ -379,6 +379,16 @@ fn own_scripts() {
 }
 
 #[test]
+fn routines() {
+    check_all("routines.txt", 4);
+}
+
+#[test]
+fn triggers() {
+    check_all("triggers.txt", 0);
+}
+
+#[test]
 fn procedures() {
     check_all("procedures.txt", 8);
 }

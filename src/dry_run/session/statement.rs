@@ -3,7 +3,7 @@
 //! Input: a statement and the session's state. Output: the state after it, and its report. Invariant: a statement happens as a whole or
 //! not at all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::ViewStmt;
@@ -37,13 +37,23 @@ impl Session<'_> {
     fn execute_once(&mut self, statement: &Statement, report: &mut StatementReport) -> Ran<Verdict> {
         if super::triggers::meets_triggers(&statement.node, &self.catalog) {
             let before = self.catalog.clone();
-            let done = self.write_with_triggers(statement, report);
+            let done = self.write_with_triggers(statement, None, report).map(|(verdict, _)| verdict);
             if done.is_ok() {
                 self.recognition.note_written(statement, &before);
             }
             return done;
         }
-        super::triggers::expect_no_truncation(&statement.node, &self.catalog)?;
+        let truncated = super::triggers::truncated(&statement.node, &self.catalog);
+        if !truncated.is_empty() {
+            return self.truncate_with_triggers(statement, &truncated, report, |session, report| {
+                session.execute_alone(statement, report)
+            });
+        }
+        self.execute_alone(statement, report)
+    }
+
+    /// Runs a statement that fires no triggers.
+    fn execute_alone(&mut self, statement: &Statement, report: &mut StatementReport) -> Ran<Verdict> {
         let before = self.catalog.clone();
         self.store.begin()?;
         let done = self.dispatch(statement, report, &before);
@@ -246,6 +256,8 @@ impl Session<'_> {
             touched: Vec::new(),
             keeps_order: false,
             level: self.nesting,
+            watched: BTreeSet::new(),
+            cascaded: Vec::new(),
         };
         let done = work(&mut run)?;
         run.tidy()?;

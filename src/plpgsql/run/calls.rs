@@ -77,6 +77,9 @@ impl<H: Host> Interpreter<'_, H> {
             }
             return Ok(());
         }
+        if self.calls_over_rows(select, frame)? {
+            return Ok(());
+        }
         for item in &mut select.from_clause {
             let Some(NodeEnum::RangeFunction(function)) = &item.node else { continue };
             if let Some(rows) = self.rows_in_from(&function.clone(), frame)? {
@@ -154,14 +157,14 @@ impl<H: Host> Interpreter<'_, H> {
     }
 
     /// A parameter that stands for a value.
-    fn stands_for(&mut self, value: Value, frame: &mut Frame) -> NodeEnum {
+    pub(super) fn stands_for(&mut self, value: Value, frame: &mut Frame) -> NodeEnum {
         let number = FIRST + i32::try_from(frame.variables.positional.len()).unwrap_or(0);
         frame.variables.positional.push((number, value));
         NodeEnum::ParamRef(ParamRef { number, location: -1 })
     }
 
     /// The function of the database that a call means, where it means one that is run here and that can be told from here.
-    fn meant(&mut self, call: &FuncCall, frame: &mut Frame) -> Result<Option<Function>, H::Halt> {
+    pub(super) fn meant(&mut self, call: &FuncCall, frame: &mut Frame) -> Result<Option<Function>, H::Halt> {
         let names = tree::strings(&call.funcname);
         let (schema, name) = match names.as_slice() {
             [name] => (None, name.as_str()),
@@ -330,31 +333,7 @@ impl<H: Host> Interpreter<'_, H> {
             Given::Row(Some(row)) => vec![row.into_iter().map(|(_, value)| value).collect()],
             Given::Row(None) | Given::Nothing => Vec::new(),
         };
-        let mut whole: Option<SelectStmt> = None;
-        let none = rows.is_empty();
-        let rows = if none { vec![columns.iter().map(|(_, ty)| Value::null(ty.clone())).collect()] } else { rows };
-        for row in rows {
-            let mut select = plain_select();
-            for ((name, _), value) in columns.iter().zip(row) {
-                let value = Node { node: Some(self.stands_for(value, frame)) };
-                select.target_list.push(target(name, value));
-            }
-            if none {
-                select.where_clause = Some(Box::new(false_constant()));
-            }
-            whole = Some(match whole {
-                None => select,
-                Some(before) => SelectStmt {
-                    op: pg_query::protobuf::SetOperation::SetopUnion as i32,
-                    all: true,
-                    larg: Some(Box::new(before)),
-                    rarg: Some(Box::new(select)),
-                    limit_option: pg_query::protobuf::LimitOption::Default as i32,
-                    ..SelectStmt::default()
-                },
-            });
-        }
-        Ok(whole)
+        Ok(Some(self.rows_as_query(&columns, rows, frame)?))
     }
 
     /// CALL
@@ -400,17 +379,11 @@ impl<H: Host> Interpreter<'_, H> {
 impl Frame {
     /// No variables.
     fn bare() -> Frame {
-        Frame {
-            variables: Variables::default(),
-            row_count: 0,
-            handled: None,
-            given: Given::Nothing,
-            gives: Gives::Nothing,
-        }
+        Frame::of(Variables::default())
     }
 }
 
-fn first_value(rows: &[Vec<Value>], ty: &Type) -> Value {
+pub(super) fn first_value(rows: &[Vec<Value>], ty: &Type) -> Value {
     rows.first().and_then(|row| row.first()).cloned().unwrap_or_else(|| Value::null(ty.clone()))
 }
 
@@ -422,22 +395,16 @@ fn plain_select() -> SelectStmt {
     }
 }
 
-fn target(name: &str, value: Node) -> Node {
+pub(super) fn target(name: &str, value: Node) -> Node {
     let target = ResTarget { name: name.to_owned(), val: Some(Box::new(value)), ..ResTarget::default() };
     Node { node: Some(NodeEnum::ResTarget(Box::new(target))) }
 }
 
 /// `SELECT expression`
-fn one_value(node: &Node) -> NodeEnum {
+pub(super) fn one_value(node: &Node) -> NodeEnum {
     let mut select = plain_select();
     select.target_list.push(target("", node.clone()));
     NodeEnum::SelectStmt(Box::new(select))
-}
-
-fn false_constant() -> Node {
-    let value = pg_query::protobuf::Boolean { boolval: false };
-    let constant = pg_query::protobuf::AConst { val: Some(Val::Boolval(value)), isnull: false, location: -1 };
-    Node { node: Some(NodeEnum::AConst(constant)) }
 }
 
 /// A literal whose type is left open.

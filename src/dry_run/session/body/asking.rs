@@ -13,7 +13,8 @@ use crate::dry_run::engine::Ran;
 use crate::dry_run::execution;
 use crate::dry_run::report::{StatementReport, Verdict};
 use crate::dry_run::session::{Session, triggers};
-use crate::plpgsql::run::{Answer, Command};
+use crate::migration::Statement;
+use crate::plpgsql::run::Answer;
 use crate::translate::{Tie, WritePlan};
 
 impl Session<'_> {
@@ -67,7 +68,7 @@ impl Session<'_> {
         }
     }
 
-    pub(super) fn answer(
+    pub(in crate::dry_run::session) fn answer(
         &mut self,
         query: &NodeEnum,
         into: &[Type],
@@ -121,20 +122,20 @@ impl Session<'_> {
     /// A write whose RETURNING is wanted.
     pub(super) fn write_returning(
         &mut self,
-        command: &Command<'_>,
+        statement: &Statement,
         types: &[Type],
         report: &mut StatementReport,
     ) -> Ran<(u64, Answer)> {
-        self.with_calls(report, |session, report| session.write_returning_once(command, types, report))
+        self.with_calls(report, |session, report| session.write_returning_once(statement, types, report))
     }
 
     fn write_returning_once(
         &mut self,
-        command: &Command<'_>,
+        statement: &Statement,
         types: &[Type],
         report: &mut StatementReport,
     ) -> Ran<(u64, Answer)> {
-        let (relation, list, from, condition) = match command.node {
+        let (relation, list, from, condition) = match &statement.node {
             NodeEnum::InsertStmt(s) => (&s.relation, &s.returning_clause, &[][..], None),
             NodeEnum::UpdateStmt(s) => (&s.relation, &s.returning_clause, &s.from_clause[..], None),
             NodeEnum::DeleteStmt(s) => {
@@ -145,10 +146,8 @@ impl Session<'_> {
         let (Some(relation), Some(returning)) = (relation, list) else {
             return Err(Problem::rejected("42601", "INTO used with a command that cannot return data").into());
         };
-        if triggers::meets_triggers(command.node, &self.catalog) {
-            return Err(Problem::unsupported("RETURNING on a table with triggers").into());
-        }
-        let (plan, other) = self.write_plans(command.node)?;
+        let fires = triggers::meets_triggers(&statement.node, &self.catalog);
+        let (plan, other) = self.write_plans(&statement.node)?;
         let table = execution::table_of(&plan);
         self.expect_calls_apart(table)?;
         report.table = self.table_name(table);
@@ -176,6 +175,15 @@ impl Session<'_> {
         };
         if !with_queries_free(&plan) {
             return Err(Problem::unsupported("RETURNING of a statement whose WITH writes").into());
+        }
+        if fires {
+            if before.is_some() && triggers::fires_before_rows(&statement.node, &self.catalog) {
+                return Err(Problem::unsupported("RETURNING of a DELETE with triggers before its rows").into());
+            }
+            let returning = triggers::Returning { relation, list: &returning.exprs, types };
+            let wanted = before.is_none().then_some(&returning);
+            let (_, answer) = self.write_with_triggers(statement, wanted, report)?;
+            return Ok((report.rows_affected.unwrap_or(0), before.or(answer).unwrap_or_default()));
         }
         let upserts = matches!(&plan, WritePlan::Insert(p) if p.conflict.as_ref().is_some_and(|c| c.update.is_some()));
         self.store.begin()?;

@@ -49,7 +49,7 @@ impl Host for Bodied<'_, '_> {
         self.session.take_locks(&inner, &mut report);
         let done = match command.returning {
             Some(types) if !types.is_empty() || returns(command.node) => {
-                self.session.write_returning(command, types, &mut report).map(|(rows, answer)| (rows, Some(answer)))
+                self.session.write_returning(&inner, types, &mut report).map(|(rows, answer)| (rows, Some(answer)))
             }
             _ => self.session.execute_plain(&inner, &mut report).map(|_| (report.rows_affected.unwrap_or(0), None)),
         };
@@ -113,6 +113,12 @@ impl Host for Bodied<'_, '_> {
             std::cmp::Ordering::Less => self.report.notes.push(format!("{word}: {message}")),
             std::cmp::Ordering::Equal => self.report.notes.push(format!("{word}: … and so on")),
             std::cmp::Ordering::Greater => {}
+        }
+    }
+
+    fn note(&mut self, note: String) {
+        if !self.report.notes.contains(&note) {
+            self.report.notes.push(note);
         }
     }
 
