@@ -11,7 +11,7 @@ use pg_query::protobuf::{
 };
 
 use super::{Change, is_cascade, qualified};
-use crate::catalog::{Catalog, Definition, Function, Gives, Outcome, Parameter, Problem, Type, tree};
+use crate::catalog::{Catalog, Definition, Function, Gives, Outcome, Parameter, Problem, Type, overload, tree};
 
 impl Function {
     /// Types of what the caller gives.
@@ -109,6 +109,9 @@ impl Change {
             match exact.as_slice() {
                 [one] => {
                     self.drop_triggers_of(*one, statement)?;
+                    let function = self.catalog.functions[*one].clone();
+                    let shown = described(&function, &self.catalog);
+                    self.drop_callers(&function, &shown, is_cascade(statement.behavior))?;
                     self.catalog.functions.remove(*one);
                 }
                 [] if statement.missing_ok => self.note(format!("function {name} does not exist, skipping")),
@@ -190,7 +193,7 @@ fn argument_types(object: &ObjectWithArgs, catalog: &Catalog) -> Option<Vec<Type
     let mut types = Vec::new();
     for node in &object.objargs {
         let Some(NodeEnum::TypeName(name)) = &node.node else { return None };
-        types.push(without_modifiers(Type::from_name(name, catalog).ok()?));
+        types.push(without_modifiers(type_of(name, catalog).ok()?));
     }
     Some(types)
 }
@@ -266,12 +269,21 @@ fn parameter(given: &FunctionParameter, catalog: &Catalog) -> Outcome<Parameter>
     use FunctionParameterMode as Mode;
     Ok(Parameter {
         name: given.name.clone(),
-        ty: without_modifiers(Type::from_name(name, catalog)?),
+        ty: without_modifiers(type_of(name, catalog)?),
         is_input: !matches!(mode, Mode::FuncParamOut | Mode::FuncParamTable),
         is_output: matches!(mode, Mode::FuncParamOut | Mode::FuncParamTable | Mode::FuncParamInout),
         is_variadic: mode == Mode::FuncParamVariadic,
         default: given.defexpr.clone(),
     })
+}
+
+/// A type, polymorphic ones among them.
+fn type_of(name: &TypeName, catalog: &Catalog) -> Outcome<Type> {
+    let names = tree::strings(&name.names);
+    match names.last().and_then(|name| overload::polymorphic(name)) {
+        Some(ty) if name.array_bounds.is_empty() => Ok(ty),
+        _ => Type::from_name(name, catalog),
+    }
 }
 
 /// Lengths and precisions of a function's types are ignored.
@@ -295,7 +307,7 @@ fn given(name: &TypeName, catalog: &Catalog) -> Outcome<Gives> {
         Some("event_trigger") => return Err(Problem::unsupported("an event trigger")),
         _ => {}
     }
-    match Type::from_name(&plain, catalog) {
+    match type_of(&plain, catalog) {
         Ok(Type::Void) => Ok(Gives::Nothing),
         Ok(Type::Record) => Ok(Gives::Record),
         Ok(ty) => Ok(Gives::Value(without_modifiers(ty))),

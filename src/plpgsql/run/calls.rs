@@ -175,11 +175,13 @@ impl<H: Host> Interpreter<'_, H> {
             Some(definition) => {
                 let inputs: Vec<_> = definition.inputs().collect();
                 let needed = inputs.iter().filter(|p| p.default.is_none()).count();
-                call.args.len() <= inputs.len() && call.args.len() >= needed
+                let given = definition.gathered(call).args.len();
+                given <= inputs.len() && given >= needed
             }
             None => true,
         };
-        let all = self.host.catalog().functions_named(schema, name);
+        let is_plain = |function: &&Function| function.definition.as_ref().is_none_or(|d| !d.is_polymorphic());
+        let all = self.host.catalog().functions_named(schema, name).filter(is_plain);
         let found: Vec<Function> = all.filter(|function| is_interpreted(function)).filter(fits).cloned().collect();
         let place = match found.as_slice() {
             [_] => Some(0),
@@ -203,11 +205,10 @@ impl<H: Host> Interpreter<'_, H> {
 
     /// The values of a call's arguments, in the order of the parameters.
     fn arguments(&mut self, function: &Function, call: &FuncCall, frame: &mut Frame) -> Result<Vec<Value>, H::Halt> {
+        self.rows_given.clear();
         let Some(definition) = function.definition.clone() else { return Ok(Vec::new()) };
         let inputs: Vec<_> = definition.inputs().cloned().collect();
-        if call.func_variadic || inputs.iter().any(|parameter| parameter.is_variadic) {
-            return Err(Problem::unsupported(format!("the variadic function {}()", function.name)).into());
-        }
+        let call = &definition.gathered(call);
         let mut given: Vec<Option<Value>> = vec![None; inputs.len()];
         for (at, argument) in call.args.iter().enumerate() {
             let (at, node) = match &argument.node {
@@ -219,7 +220,13 @@ impl<H: Host> Interpreter<'_, H> {
                 }
                 _ => (at, Some(argument)),
             };
-            if let Some(node) = node {
+            if let Some(node) = node
+                && inputs[at].ty == Type::Record
+            {
+                let row = self.row_of(node, frame)?;
+                self.rows_given.push((at, row));
+                given[at] = Some(Value::null(Type::Record));
+            } else if let Some(node) = node {
                 given[at] = Some(self.argument(function, node, &inputs[at].ty, frame)?);
             }
         }

@@ -149,6 +149,8 @@ pub struct Interpreter<'h, H: Host> {
     /// Rounds of loops so far.
     pub rounds: u64,
     depth: usize,
+    /// Whole rows among the arguments of the call that is next, by their place.
+    rows_given: Vec<(usize, Option<Row>)>,
     /// Where in the outermost body the statement stands that failed.
     pub failed_at: Option<usize>,
     /// The error that isn't caught is one that the body raised itself.
@@ -158,7 +160,16 @@ pub struct Interpreter<'h, H: Host> {
 impl<'h, H: Host> Interpreter<'h, H> {
     /// Runs on a host, at most `budget` statements.
     pub fn new(host: &'h mut H, budget: u64) -> Interpreter<'h, H> {
-        Interpreter { host, left: budget, budget, rounds: 0, depth: 0, failed_at: None, raised: false }
+        Interpreter {
+            host,
+            left: budget,
+            budget,
+            rounds: 0,
+            depth: 0,
+            rows_given: Vec::new(),
+            failed_at: None,
+            raised: false,
+        }
     }
 
     /// Counts a statement or a round of a loop.

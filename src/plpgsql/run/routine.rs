@@ -142,7 +142,13 @@ impl<H: Host> Interpreter<'_, H> {
         arguments: Vec<Value>,
     ) -> Result<Given, H::Halt> {
         let body = body_of(function, definition)?;
-        let (names, positional) = parameters(definition, arguments);
+        let (mut names, positional) = parameters(definition, arguments);
+        let inputs: Vec<&str> = definition.inputs().map(|parameter| parameter.name.as_str()).collect();
+        for (at, row) in std::mem::take(&mut self.rows_given) {
+            if let Some(named) = names.iter_mut().find(|named| inputs.get(at).is_some_and(|name| *name == named.name)) {
+                named.variable = Variable::Record(row);
+            }
+        }
         let label = Some(function.name.clone());
         let mut frame = Frame::new(label, names, positional, definition.gives.clone(), &body);
         if definition.is_set {

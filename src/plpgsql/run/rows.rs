@@ -7,13 +7,10 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::Node;
 
 use super::calls::{first_value, one_value};
-use super::{Frame, Host, Interpreter};
+use super::{Frame, Host, Interpreter, Row};
 use crate::catalog::{Problem, Type, tree};
 use crate::plpgsql::tree::Sql;
 use crate::translate::{Value, Variable};
-
-/// A row with the names of its columns.
-type Row = Vec<(String, Value)>;
 
 fn refused() -> Problem {
     Problem::unsupported("a whole row that is neither a variable nor made of values")
@@ -33,7 +30,7 @@ impl<H: Host> Interpreter<'_, H> {
         }
     }
 
-    fn row_of(&mut self, node: &Node, frame: &mut Frame) -> Result<Option<Row>, H::Halt> {
+    pub(super) fn row_of(&mut self, node: &Node, frame: &mut Frame) -> Result<Option<Row>, H::Halt> {
         match &node.node {
             Some(NodeEnum::ColumnRef(column)) => {
                 let names = tree::strings(&column.fields);

@@ -5,6 +5,7 @@
 
 mod asking;
 mod host;
+mod returned;
 mod sums;
 
 use pg_query::NodeEnum;
@@ -17,7 +18,6 @@ use crate::dry_run::report::{StatementReport, Verdict};
 use crate::migration::Statement;
 use crate::plpgsql::parse;
 use crate::plpgsql::run::{Interpreter, is_interpreted};
-use crate::plpgsql::tree::Kind;
 use crate::translate::Variables;
 use sums::Sums;
 
@@ -139,11 +139,9 @@ impl Session<'_> {
         }
     }
 
-    /// A function in PL/pgSQL that only returns an expression is as good as the query of it.
+    /// A function in PL/pgSQL that only returns an expression, or one of several, is as good as the query of it.
     pub(super) fn note_query(&mut self, node: &NodeEnum) {
-        if !matches!(node, NodeEnum::CreateFunctionStmt(_)) {
-            return;
-        }
+        let NodeEnum::CreateFunctionStmt(statement) = node else { return };
         let Some(function) = self.catalog.functions.last_mut() else { return };
         let Some(definition) = function.definition.as_mut().filter(|_| function.language == "plpgsql") else { return };
         let names: Vec<String> = definition.parameters.iter().map(|parameter| parameter.name.clone()).collect();
@@ -151,13 +149,13 @@ impl Session<'_> {
             return;
         };
         let block = &body.block;
-        let value = matches!(definition.gives, Gives::Value(_)) && !definition.is_set;
-        if value
+        let plain = matches!(definition.gives, Gives::Value(_))
+            && !definition.is_set
             && block.declarations.is_empty()
-            && block.handlers.is_empty()
-            && let [crate::plpgsql::tree::Statement { kind: Kind::Return(Some(sql)), .. }] = block.body.as_slice()
-        {
-            std::sync::Arc::make_mut(definition).query = Some(Box::new(sql.node.clone()));
+            && block.handlers.is_empty();
+        let ty = statement.return_type.as_ref().filter(|_| !definition.is_polymorphic());
+        if let Some(node) = plain.then(|| returned::query(&block.body, ty)).flatten() {
+            std::sync::Arc::make_mut(definition).query = Some(Box::new(node));
         }
     }
 }

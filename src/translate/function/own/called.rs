@@ -52,6 +52,7 @@ impl Reader<'_> {
             return Err(Problem::rejected("42703", format!("column \"{field}\" not found in data type record")));
         };
         let ty = columns[at].1.clone();
+        let call = &chosen.call;
         let list = self.called_list(&chosen, call, if definition.is_set { site.inside_rows() } else { site })?;
         let row = match definition.is_set {
             true if site.aggregates && site.windows && site.clause == "SELECT" => format!("unnest({list})"),
@@ -98,6 +99,9 @@ impl Reader<'_> {
         }
         if call.over.is_some() || call.agg_filter.is_some() || call.agg_distinct || !call.agg_order.is_empty() {
             return Err(refused("called in this form"));
+        }
+        if chosen.is_settled_by_call {
+            return Err(refused("whose types are those of its call"));
         }
         let level = self.settings().calls;
         if level == 0 {

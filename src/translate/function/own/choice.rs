@@ -1,7 +1,7 @@
 //! Which of the database's own functions a call means, and its arguments in the order of that function's parameters.
 //!
 //! Input: a call. Output: the function with its place in the catalog, its arguments converted. Invariants: of several functions of a name
-//! the one whose parameters' types the arguments have wins; where that leaves two, nothing is guessed. Left out: VARIADIC.
+//! the one whose parameters' types the arguments have wins; where that leaves two, nothing is guessed.
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{FuncCall, Node};
@@ -17,10 +17,17 @@ use crate::translate::typed::Typed;
 pub(super) struct Chosen {
     pub place: usize,
     pub function: Function,
+    /// The call, with arguments for VARIADIC gathered.
+    pub call: FuncCall,
+    /// Its types are those of this call.
+    pub is_settled_by_call: bool,
 }
 
 /// What a call gives for each parameter, in the parameters' order; `None` where names or numbers don't fit.
 fn by_place<'c>(call: &'c FuncCall, definition: &Definition) -> Option<Vec<Option<&'c Node>>> {
+    if call.func_variadic {
+        return None;
+    }
     let inputs: Vec<_> = definition.inputs().collect();
     let mut given = vec![None; inputs.len()];
     for (at, node) in call.args.iter().enumerate() {
@@ -53,22 +60,30 @@ impl Reader<'_> {
         let named: Vec<&Function> = catalog.functions_named(schema, name).collect();
         let fitting: Vec<&Function> = named
             .iter()
-            .filter(|f| f.definition.as_ref().is_none_or(|definition| by_place(call, definition).is_some()))
+            .filter(|f| f.definition.as_ref().is_none_or(|d| by_place(&d.gathered(call), d).is_some()))
             .copied()
             .collect();
         let known = named.iter().all(|function| function.definition.is_some());
-        let variadic = call.func_variadic
-            || named.iter().any(|f| f.definition.as_ref().is_some_and(|d| d.inputs().any(|p| p.is_variadic)));
         let one = match fitting.as_slice() {
             [one] => *one,
-            [] if known && !variadic && !catalog.partial => return Err(self.no_own_function(&shown, call, site)?),
+            [] if known && !catalog.partial => return Err(self.no_own_function(&shown, call, site)?),
             [] => return Err(Problem::unsupported(format!("the function {shown}(), called this way,"))),
             several => self.by_types(several, call, site)?.ok_or_else(|| {
                 Problem::unsupported(format!("the function {shown}(), of which the database defines several,"))
             })?,
         };
         let place = catalog.functions.iter().position(|function| std::ptr::eq(function, one)).unwrap_or(usize::MAX);
-        Ok(Chosen { place, function: one.clone() })
+        let mut function = one.clone();
+        let mut is_settled_by_call = false;
+        let gathered = function.definition.as_ref().map(|definition| definition.gathered(call));
+        let gathered = gathered.unwrap_or_else(|| call.clone());
+        if let Some(definition) = function.definition.as_ref().filter(|definition| definition.is_polymorphic()) {
+            let types = self.types_of(&gathered, site)?;
+            let refused = || Problem::unsupported(format!("the function {shown}() with arguments of these types"));
+            function.definition = Some(std::sync::Arc::new(definition.concrete(&types).ok_or_else(refused)?));
+            is_settled_by_call = true;
+        }
+        Ok(Chosen { place, function, call: gathered, is_settled_by_call })
     }
 
     /// The types of a call's arguments; what reading them finds out is found out when they are read for good.
@@ -116,9 +131,6 @@ impl Reader<'_> {
         site: Site<'_>,
     ) -> Outcome<Vec<Typed>> {
         let refused = |what: &str| Problem::unsupported(format!("the function {}(), {what},", function.name));
-        if call.func_variadic || definition.inputs().any(|parameter| parameter.is_variadic) {
-            return Err(refused("which takes any number of arguments"));
-        }
         let volatile = self.remarks.volatile.len();
         let given = by_place(call, definition).ok_or_else(|| refused("called this way"))?;
         let mut arguments = Vec::new();

@@ -35,6 +35,7 @@ impl Reader<'_> {
     /// A call of a function of the database's own, as a value: in place where it is nothing but a query, else looked up.
     pub(in crate::translate) fn own_function(&mut self, call: &FuncCall, site: Site<'_>) -> Outcome<Typed> {
         let chosen = self.chosen_function(call, site)?;
+        let call = &chosen.call;
         let Some(select) = query_of(&chosen.function) else { return self.called_value(&chosen, call, site) };
         let (remarks, steps) = (self.remarks.clone(), self.steps.len());
         let inlined = self.inlined_value(&chosen.function, &select, call, site);
@@ -98,6 +99,7 @@ impl Reader<'_> {
     /// A call in FROM: the query with the function's own column names.
     pub(in crate::translate) fn own_rows(&mut self, call: &FuncCall, site: Site<'_>) -> Outcome<(Query, bool)> {
         let chosen = self.chosen_function(call, site)?;
+        let call = &chosen.call;
         let is_plain = |definition: &Definition| definition.is_set && !definition.is_strict;
         let select = query_of(&chosen.function).filter(|_| chosen.function.definition.as_deref().is_some_and(is_plain));
         let Some(select) = select else { return self.called_rows(&chosen, call, site) };
