@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::catalog::Problem;
 use crate::catalog::problem::ServerError;
-use crate::native::calls;
+use crate::native::own_calls as calls;
 use crate::ui;
 
 /// Why a statement, or the whole rehearsal, doesn't go on.

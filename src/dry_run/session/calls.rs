@@ -16,7 +16,7 @@ use crate::catalog::{Function, Gives, Oid, Outcome, Problem, Sequence};
 use crate::dry_run::engine::{Halt, Ran};
 use crate::dry_run::report::StatementReport;
 use crate::migration::{Place, Statement};
-use crate::native::calls::{self, Call, Gave};
+use crate::native::own_calls::{self as calls, Call, Gave};
 use crate::plpgsql::run::{Given, Interpreter, is_interpreted};
 use crate::translate::{Value, physical_type};
 

@@ -16,7 +16,8 @@ use arrow::datatypes::DataType;
 use duckdb::Connection;
 use duckdb::vscalar::{ArrowFunctionSignature, VArrowScalar};
 
-use super::lists::{self, Lists};
+use super::call::{Takes, list_of_texts};
+use super::lists::{Lists, ListsOfTexts};
 use super::{Failure, Given};
 use crate::catalog::problem::ServerError;
 
@@ -143,11 +144,11 @@ struct Same;
 struct Anew;
 
 fn invoke(input: &RecordBatch) -> std::result::Result<ArrayRef, Box<dyn Error>> {
-    Ok(Arc::new(StringArray::from(lists::each_row(input, look_up)?)))
+    Ok(Arc::new(StringArray::from(ListsOfTexts::each_row(input, look_up)?)))
 }
 
 fn signatures() -> Vec<ArrowFunctionSignature> {
-    vec![ArrowFunctionSignature::variadic(lists::texts(), DataType::Utf8)]
+    vec![ArrowFunctionSignature::variadic(list_of_texts(), DataType::Utf8)]
 }
 
 impl VArrowScalar for Same {
