@@ -146,7 +146,8 @@ impl<H: Host> Interpreter<'_, H> {
                     self.calls_of(first, frame)?;
                 }
             }
-            NodeEnum::CaseExpr(_) | NodeEnum::SubLink(_) => {}
+            // A field of a row that a function gives is read where it stands.
+            NodeEnum::AIndirection(_) | NodeEnum::CaseExpr(_) | NodeEnum::SubLink(_) => {}
             other => {
                 for child in tree::children_mut(other) {
                     self.calls_of(child, frame)?;
@@ -248,6 +249,10 @@ impl<H: Host> Interpreter<'_, H> {
 
     fn argument(&mut self, function: &Function, node: &Node, ty: &Type, frame: &mut Frame) -> Result<Value, H::Halt> {
         let query = one_value(node);
+        if *ty == Type::Opaque("regclass".to_owned()) {
+            let answer = self.ask(&query, frame, &[Type::Text], 1)?;
+            return Ok(self.relation_named(first_value(&answer.rows, &Type::Text))?);
+        }
         if is_open(node) {
             let answer = self.ask(&query, frame, std::slice::from_ref(ty), 1)?;
             return Ok(first_value(&answer.rows, ty));
@@ -265,6 +270,26 @@ impl<H: Host> Interpreter<'_, H> {
         let query = crate::plpgsql::parse::expression("$1")?;
         let answer = self.host.query(&query.node, &variables, std::slice::from_ref(ty), 1)?;
         Ok(first_value(&answer.rows, ty))
+    }
+
+    /// A relation by its name, as it is written where it is shown.
+    fn relation_named(&self, name: Value) -> Result<Value, Problem> {
+        let Some(text) = name.text() else { return Ok(name) };
+        let catalog = self.host.catalog();
+        let words: Vec<String> = text.split('.').map(crate::plpgsql::parse::folded).collect();
+        let (schema, relation) = match words.as_slice() {
+            [relation] => (None, relation),
+            [schema, relation] => (Some(schema.as_str()), relation),
+            _ => return Err(Problem::unsupported(format!("the relation {text}"))),
+        };
+        if catalog.find_relation(schema, relation).is_none() {
+            return Err(catalog.missing_relation(schema, relation));
+        }
+        let shown = crate::catalog::lookup::quoted(relation);
+        Ok(Value::text_of(match schema.filter(|schema| !catalog.search_path.iter().any(|path| path == schema)) {
+            Some(schema) => format!("{}.{shown}", crate::catalog::lookup::quoted(schema)),
+            None => shown.to_string(),
+        }))
     }
 
     fn no_function(&self, function: &Function, types: &[Type]) -> Problem {
@@ -415,7 +440,7 @@ pub(super) fn one_value(node: &Node) -> NodeEnum {
 }
 
 /// A literal whose type is left open.
-fn is_open(node: &Node) -> bool {
+pub(super) fn is_open(node: &Node) -> bool {
     match &node.node {
         Some(NodeEnum::AConst(constant)) => constant.isnull || matches!(constant.val, Some(Val::Sval(_))),
         _ => false,

@@ -265,7 +265,7 @@ impl<H: Host> Interpreter<'_, H> {
             Gives::Nothing => Given::Nothing,
             Gives::Trigger => Given::Row(self.row(sql, frame)?),
             Gives::Row(columns) => match self.row(sql, frame)? {
-                Some(row) => Given::Row(Some(self.shaped(row, &columns)?)),
+                Some(row) => Given::Row(Some(self.returned(row, &columns)?)),
                 None => Given::Row(None),
             },
             Gives::Record => Given::Row(self.row(sql, frame)?),

@@ -6,11 +6,11 @@
 use pg_query::NodeEnum;
 use pg_query::protobuf::Node;
 
-use super::calls::{first_value, one_value};
+use super::calls::{first_value, is_open, one_value};
 use super::{Frame, Host, Interpreter, Row};
 use crate::catalog::{Problem, Type, tree};
 use crate::plpgsql::tree::Sql;
-use crate::translate::{Value, Variable};
+use crate::translate::Variable;
 
 fn refused() -> Problem {
     Problem::unsupported("a whole row that is neither a variable nor made of values")
@@ -74,13 +74,27 @@ impl<H: Host> Interpreter<'_, H> {
                 for (at, argument) in expression.args.iter().enumerate() {
                     let answer = self.ask(&one_value(argument), frame, &[], 1)?;
                     let ty = answer.columns.first().map_or(Type::Text, |(_, ty)| ty.clone());
-                    row.push((format!("f{}", at + 1), first_value(&answer.rows, &ty)));
+                    let mut value = first_value(&answer.rows, &ty);
+                    if is_open(argument) {
+                        value.ty = Type::Unknown;
+                    }
+                    row.push((format!("f{}", at + 1), value));
                 }
                 Ok(Some(row))
             }
             Some(NodeEnum::AConst(constant)) if constant.isnull => Ok(None),
             _ => Err(refused().into()),
         }
+    }
+
+    /// A row that is returned: its columns must have the very types that are wanted.
+    pub(super) fn returned(&self, row: Row, columns: &[(String, Type)]) -> Result<Row, H::Halt> {
+        let same =
+            row.len() == columns.len() && row.iter().zip(columns).all(|((_, value), (_, ty))| value.ty.same_base(ty));
+        if !same {
+            return Err(Problem::rejected("42804", "returned record type does not match expected record type").into());
+        }
+        Ok(row.into_iter().zip(columns).map(|((_, value), (name, _))| (name.clone(), value)).collect())
     }
 
     /// A row in the shape of some columns.
