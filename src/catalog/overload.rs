@@ -20,7 +20,8 @@ pub fn polymorphic(name: &str) -> Option<Type> {
     }
 }
 
-fn is_polymorphic(ty: &Type) -> bool {
+/// Does a type stand for whatever a call gives?
+pub fn is_polymorphic(ty: &Type) -> bool {
     match ty {
         Type::Opaque(name) => POLYMORPHIC.contains(&name.as_str()),
         Type::Array(element) => is_polymorphic(element),

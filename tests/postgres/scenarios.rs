@@ -389,6 +389,11 @@ fn triggers() {
 }
 
 #[test]
+fn bodies() {
+    check_all("bodies.txt", 0);
+}
+
+#[test]
 fn procedures() {
     check_all("procedures.txt", 8);
 }

@@ -79,6 +79,10 @@ impl Reader<'_> {
         let gathered = gathered.unwrap_or_else(|| call.clone());
         if let Some(definition) = function.definition.as_ref().filter(|definition| definition.is_polymorphic()) {
             let types = self.types_of(&gathered, site)?;
+            if types.iter().zip(definition.inputs()).all(|(ty, p)| *ty == Type::Unknown || !overload::is_polymorphic(&p.ty)) {
+                let message = "could not determine polymorphic type because input has type unknown";
+                return Err(Problem::rejected("42804", message));
+            }
             let refused = || Problem::unsupported(format!("the function {shown}() with arguments of these types"));
             function.definition = Some(std::sync::Arc::new(definition.concrete(&types).ok_or_else(refused)?));
             is_settled_by_call = true;

@@ -36,6 +36,9 @@ impl Reader<'_> {
     pub(in crate::translate) fn own_function(&mut self, call: &FuncCall, site: Site<'_>) -> Outcome<Typed> {
         let chosen = self.chosen_function(call, site)?;
         let call = &chosen.call;
+        // The server looks into functions in SQL, and takes others at their word.
+        let is_immutable = chosen.function.definition.as_ref().is_some_and(|definition| definition.is_immutable);
+        self.is_mutable |= chosen.function.language != "sql" && !is_immutable;
         let Some(select) = query_of(&chosen.function) else { return self.called_value(&chosen, call, site) };
         let (remarks, steps) = (self.remarks.clone(), self.steps.len());
         let inlined = self.inlined_value(&chosen.function, &select, call, site);
