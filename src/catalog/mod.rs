@@ -102,6 +102,11 @@ impl Catalog {
         self.settings.insert(DEFERRED.to_owned(), String::new());
     }
 
+    /// SET CONSTRAINTS … IMMEDIATE.
+    pub(crate) fn undefer_constraints(&mut self) {
+        self.settings.remove(DEFERRED);
+    }
+
     /// A fresh database.
     pub fn empty() -> Catalog {
         Catalog {

@@ -137,6 +137,16 @@ pub struct Remarks {
     pub numbers: std::collections::BTreeMap<Oid, Taken>,
 }
 
+/// A value that is new at every run, but the same throughout one: no call of it differs from another.
+pub(crate) const TIME_OF_RUN: &str = "the time of the run";
+
+impl Remarks {
+    /// How many values are new at every call.
+    pub(crate) fn new_at_every_call(&self) -> usize {
+        self.volatile.iter().filter(|what| *what != TIME_OF_RUN).count() + self.numbers.len()
+    }
+}
+
 /// How many numbers a statement takes from a sequence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taken {

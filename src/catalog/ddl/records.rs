@@ -47,8 +47,9 @@ impl Change {
             NodeEnum::VariableSetStmt(statement) => self.set_variable(statement)?,
             NodeEnum::VariableShowStmt(_) => "SHOW",
             NodeEnum::ConstraintsSetStmt(statement) => {
-                if statement.deferred {
-                    self.catalog.defer_constraints();
+                match statement.deferred {
+                    true => self.catalog.defer_constraints(),
+                    false => self.catalog.undefer_constraints(),
                 }
                 "SET CONSTRAINTS"
             }

@@ -95,9 +95,12 @@ impl Change {
         let is = |function: &Function| {
             function.name == name
                 && schema.as_ref().is_none_or(|schema| *schema == function.schema)
-                && (object.args_unspecified || wanted.is_none() || function.inputs().is_none_or(|own| Some(own) == wanted))
+                && (object.args_unspecified
+                    || wanted.is_none()
+                    || function.inputs().is_none_or(|own| Some(own) == wanted))
         };
-        let found: Vec<usize> = (0..self.catalog.functions.len()).filter(|&at| is(&self.catalog.functions[at])).collect();
+        let found: Vec<usize> =
+            (0..self.catalog.functions.len()).filter(|&at| is(&self.catalog.functions[at])).collect();
         let [one] = found.as_slice() else {
             return match found.is_empty() && !self.catalog.partial {
                 true if object.args_unspecified => {

@@ -9,7 +9,7 @@ use super::{Cascaded, Run, Touched};
 use crate::catalog::{Action, AttNum, Catalog, Constraint, ConstraintKind, ForeignKey, Oid};
 use crate::dry_run::engine::{Halt, Ran, Violation};
 use crate::dry_run::store::{Change, column, columns_of};
-use crate::dry_run::verification::violation;
+use crate::dry_run::verification::{Side, violation};
 use crate::translate::{column_name, table_name};
 
 /// Keys that are about to go, and who refers to them.
@@ -202,8 +202,9 @@ impl Run<'_, '_> {
             return Ok(());
         }
         // RESTRICT waits for nothing.
-        if unless_replaced && self.catalog.is_deferred(constraint) {
-            return Err(crate::dry_run::verification::deferred(constraint));
+        if unless_replaced && self.waits(constraint) {
+            self.deferred.insert(constraint.oid, Side::Parent);
+            return Ok(());
         }
         let name = |oid: Oid| self.catalog.tables.get(&oid).map_or_else(String::new, |t| t.name.clone());
         let message = format!(

@@ -15,11 +15,12 @@ mod steps;
 mod update;
 mod walk;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::engine::Ran;
 use super::report::StatementReport;
 use super::store::Store;
+use super::verification::Side;
 use crate::catalog::{AttNum, Catalog, Oid};
 use crate::translate::{InsertPlan, Remarks, Settings, Step, Tie, Translator, WritePlan};
 
@@ -60,6 +61,12 @@ pub(super) struct Run<'a, 's> {
     pub(super) watched: BTreeSet<Oid>,
     /// What they did there.
     pub(super) cascaded: Vec<Cascaded>,
+    /// The transaction goes on: constraints that are deferred wait for its end.
+    pub(super) holds_deferred: bool,
+    /// Committed statements are run again.
+    pub(super) replaying: bool,
+    /// Constraints that wait, each with the side that was written on.
+    pub(super) deferred: BTreeMap<Oid, Side>,
 }
 
 /// Rows that a referential action has changed or deleted.

@@ -70,6 +70,8 @@ impl Session<'_> {
         report: &mut StatementReport,
         work: &mut impl FnMut(&mut Self, &mut StatementReport) -> Ran<T>,
     ) -> Ran<T> {
+        // Numbers that a statement around this one has taken are its own.
+        self.advance_sequences();
         let before = report.clone();
         let sequences: Vec<Sequence> = self.catalog.sequences.values().cloned().collect();
         let last = self.catalog.last_sequence;
@@ -224,7 +226,12 @@ fn text_of(function: &Function, given: Given) -> Outcome<Option<String>> {
         Given::Value(value) => vec![vec![value]],
         Given::Row(Some(row)) => vec![row.into_iter().map(|(_, value)| value).collect()],
         Given::Rows(rows) => rows,
-        Given::Row(None) | Given::Nothing => Vec::new(),
+        // A row that is NULL is one of NULLs.
+        Given::Row(None) => match definition.map(|definition| &definition.gives) {
+            Some(Gives::Row(columns)) => vec![columns.iter().map(|(_, ty)| Value::null(ty.clone())).collect()],
+            _ => Vec::new(),
+        },
+        Given::Nothing => Vec::new(),
     };
     let rows: Vec<String> = rows
         .iter()

@@ -113,6 +113,10 @@ pub struct Session<'s> {
     savepoints: Vec<transaction::Savepoint>,
     /// Writes under way whose triggers run.
     nesting: usize,
+    /// Deferred constraints that rows of the transaction under way have broken, to be checked at its end.
+    deferred: BTreeMap<Oid, super::verification::Side>,
+    /// Committed statements are run again.
+    replaying: bool,
     /// Bodies under way.
     bodies: usize,
     /// Calls that are being made for a statement's rows, the innermost last.
@@ -197,6 +201,8 @@ impl<'s> Session<'s> {
             provenance: Provenance::default(),
             savepoints: Vec::new(),
             nesting: 0,
+            deferred: BTreeMap::new(),
+            replaying: false,
             bodies: 0,
             call_effects: Vec::new(),
             read_by_calls: std::collections::BTreeSet::new(),

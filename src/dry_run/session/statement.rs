@@ -172,6 +172,9 @@ impl Session<'_> {
                 Ok(Verdict::Executed)
             }
             node => {
+                if matches!(node, NodeEnum::ConstraintsSetStmt(set) if !set.deferred) {
+                    self.check_deferred(report)?;
+                }
                 let applied = self.define(node, before)?;
                 self.carry_out(&applied, report, before)
             }
@@ -258,9 +261,14 @@ impl Session<'_> {
             level: self.nesting,
             watched: BTreeSet::new(),
             cascaded: Vec::new(),
+            holds_deferred: self.replaying || self.block != super::transaction::Block::None,
+            replaying: self.replaying,
+            deferred: BTreeMap::new(),
         };
         let done = work(&mut run)?;
         run.tidy()?;
+        let deferred = std::mem::take(&mut run.deferred);
+        self.deferred.extend(deferred);
         Ok(done)
     }
 

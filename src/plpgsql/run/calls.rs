@@ -363,6 +363,10 @@ impl<H: Host> Interpreter<'_, H> {
             Given::Rows(rows) => rows,
             Given::Value(value) => vec![vec![value]],
             Given::Row(Some(row)) => vec![row.into_iter().map(|(_, value)| value).collect()],
+            // A row that is NULL is one of NULLs.
+            Given::Row(None) if !definition.is_set => {
+                vec![columns.iter().map(|(_, ty)| Value::null(ty.clone())).collect()]
+            }
             Given::Row(None) | Given::Nothing => Vec::new(),
         };
         Ok(Some(self.rows_as_query(&columns, rows, frame)?))

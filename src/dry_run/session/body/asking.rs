@@ -94,7 +94,7 @@ impl Session<'_> {
         self.expect_told(query)?;
         let planned = |session: &Self, tie| session.translator(tie).select_into(query, into);
         let plan = planned(self, Tie::Least)?;
-        let is_new = !plan.remarks.volatile.is_empty() || !plan.remarks.numbers.is_empty();
+        let is_new = plan.remarks.new_at_every_call() > 0;
         self.note_call_reads(plan.remarks.reads.keys().copied(), is_new || settled.is_some());
         let open = !plan.remarks.choices.is_empty() && plan.remarks.volatile.is_empty();
         let other = match open {

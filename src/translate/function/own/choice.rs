@@ -79,7 +79,11 @@ impl Reader<'_> {
         let gathered = gathered.unwrap_or_else(|| call.clone());
         if let Some(definition) = function.definition.as_ref().filter(|definition| definition.is_polymorphic()) {
             let types = self.types_of(&gathered, site)?;
-            if types.iter().zip(definition.inputs()).all(|(ty, p)| *ty == Type::Unknown || !overload::is_polymorphic(&p.ty)) {
+            if types
+                .iter()
+                .zip(definition.inputs())
+                .all(|(ty, p)| *ty == Type::Unknown || !overload::is_polymorphic(&p.ty))
+            {
                 let message = "could not determine polymorphic type because input has type unknown";
                 return Err(Problem::rejected("42804", message));
             }
@@ -135,7 +139,7 @@ impl Reader<'_> {
         site: Site<'_>,
     ) -> Outcome<Vec<Typed>> {
         let refused = |what: &str| Problem::unsupported(format!("the function {}(), {what},", function.name));
-        let volatile = self.remarks.volatile.len();
+        let volatile = self.remarks.new_at_every_call();
         let given = by_place(call, definition).ok_or_else(|| refused("called this way"))?;
         let mut arguments = Vec::new();
         for (node, parameter) in given.into_iter().zip(definition.inputs()) {
@@ -160,7 +164,7 @@ impl Reader<'_> {
             };
             arguments.push(value);
         }
-        if self.remarks.volatile.len() > volatile {
+        if self.remarks.new_at_every_call() > volatile {
             return Err(refused("called with a value that is new at every call"));
         }
         Ok(arguments)

@@ -43,7 +43,7 @@ impl Reader<'_> {
         let (remarks, steps) = (self.remarks.clone(), self.steps.len());
         let inlined = self.inlined_value(&chosen.function, &select, call, site);
         // A query in place may be computed once for all rows: what is new at every call isn't.
-        let is_new = self.remarks.volatile.len() > remarks.volatile.len() || self.remarks.numbers != remarks.numbers;
+        let is_new = self.remarks.new_at_every_call() > remarks.new_at_every_call();
         match inlined {
             Ok(value) if !is_new => Ok(value),
             Err(problem @ Problem::Rejected(_)) => Err(problem),
