@@ -9,6 +9,7 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 
+use super::fallback::ValueAt;
 use super::values::Values;
 use crate::snapshot::manifest::NumericExtent;
 use crate::snapshot::types::PgType;
@@ -101,12 +102,18 @@ impl Decoder {
     /// The rows decoded since the last batch; `None` where there are none.
     ///
     /// # Errors
-    /// When a column declared NOT NULL holds a NULL.
+    /// When a column declared NOT NULL holds a NULL, or a text isn't UTF-8: then column and row are named.
     pub fn take_batch(&mut self) -> Result<Option<RecordBatch>> {
         if self.batch_rows == 0 {
             return Ok(None);
         }
-        let arrays = self.columns.iter_mut().map(Values::finish).collect::<Result<Vec<ArrayRef>>>()?;
+        let before = self.rows - self.batch_rows as u64;
+        let arrays = self.columns.iter_mut().enumerate().map(|(index, column)| {
+            column.finish().map_err(|(row, error)| {
+                error.context(format!("column {}, row {}", self.schema.field(index).name(), before + row as u64 + 1))
+            })
+        });
+        let arrays = arrays.collect::<Result<Vec<ArrayRef>>>()?;
         (self.batch_rows, self.batch_bytes) = (0, 0);
         Ok(Some(RecordBatch::try_new(self.schema.clone(), arrays)?))
     }
@@ -180,7 +187,7 @@ impl Decoder {
                 }
                 Ok(length) => {
                     let (value, behind) = behind.split_at(length);
-                    let named = || format!("column {}, row {}", self.schema.field(index).name(), self.rows + 1);
+                    let named = || ValueAt { column: self.schema.field(index).name().clone(), row: self.rows + 1 };
                     column.append(value).with_context(named)?;
                     rest = behind;
                 }
@@ -280,7 +287,9 @@ mod tests {
         let mut bytes = stream(&[(Some(7), "x"), (Some(7), "?")]);
         let at = bytes.iter().rposition(|b| *b == b'?').expect("it is there");
         bytes[at] = 0xe9;
-        let error = decoder().push(&bytes).expect_err("not UTF-8");
+        let mut decoder = decoder();
+        decoder.push(&bytes).expect("a valid stream");
+        let error = decoder.take_batch().expect_err("not UTF-8");
         assert!(format!("{error:#}").starts_with("column text, row 2: the text isn't UTF-8"), "{error:#}");
     }
 

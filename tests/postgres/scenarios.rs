@@ -394,6 +394,11 @@ fn bodies() {
 }
 
 #[test]
+fn objects() {
+    check_all("objects.txt", 1);
+}
+
+#[test]
 fn procedures() {
     check_all("procedures.txt", 8);
 }

@@ -102,7 +102,7 @@ impl Session<'_> {
                         self.abort_or_break()?;
                         return Err(halt);
                     }
-                    self.commit();
+                    self.commit()?;
                 }
                 Block::Failed => {
                     report.notes.push("The transaction has failed: COMMIT rolls it back.".to_owned());
@@ -114,7 +114,7 @@ impl Session<'_> {
                         self.abort_or_break()?;
                         return Err(halt);
                     }
-                    self.commit();
+                    self.commit()?;
                 }
             },
             TransactionStmtKind::TransStmtRollback => {
@@ -148,19 +148,21 @@ impl Session<'_> {
     }
 
     /// Takes note of a statement that ran.
-    pub(super) fn after(&mut self, statement: &Statement, report: usize) {
+    pub(super) fn after(&mut self, statement: &Statement, report: usize) -> Result<()> {
         if matches!(statement.node, NodeEnum::TransactionStmt(_)) {
-            return;
+            return Ok(());
         }
-        self.note_sent(Sent { statement: statement.clone(), reports: report..report + 1 });
+        let unsupported = self.reports[report].verdict == Verdict::Unsupported;
+        self.note_sent(Sent { statement: statement.clone(), reports: report..report + 1, unsupported })
     }
 
     /// Takes note of what ran; outside a transaction, it is committed.
-    pub(super) fn note_sent(&mut self, sent: Sent) {
+    pub(super) fn note_sent(&mut self, sent: Sent) -> Result<()> {
         self.open.push(sent);
         if self.block == Block::None {
-            self.commit();
+            self.commit()?;
         }
+        Ok(())
     }
 
     /// Takes back what the server takes back when a statement fails, and stops where the run stops.
@@ -252,8 +254,7 @@ impl Session<'_> {
     fn commit_file(&mut self) -> Result<()> {
         let last = self.reports.len().checked_sub(1).filter(|_| !self.deferred.is_empty());
         let Some(last) = last else {
-            self.commit();
-            return Ok(());
+            return self.commit();
         };
         let mut report = std::mem::take(&mut self.reports[last]);
         let checked = self.check_deferred(&mut report);
@@ -277,21 +278,40 @@ impl Session<'_> {
         self.reports[last] = report;
         match error {
             Some(_) => self.fail(),
-            None => {
-                self.commit();
-                Ok(())
-            }
+            None => self.commit(),
         }
     }
 
-    fn commit(&mut self) {
+    fn commit(&mut self) -> Result<()> {
         self.deferred.clear();
         self.forget_savepoints();
+        self.end_temporary()?;
         self.committed.append(&mut self.open);
         self.unreliable_before = self.unreliable.clone();
         self.ended += 1;
         self.catalog.commit_transaction();
         self.block = Block::None;
+        Ok(())
+    }
+
+    /// What COMMIT does to temporary tables, as statements of the transaction that ends.
+    fn end_temporary(&mut self) -> Result<()> {
+        for (oid, drops) in self.catalog.on_commit.clone() {
+            let Some(table) = self.catalog.tables.get(&oid) else { continue };
+            let name = crate::query::quote_identifier(&table.name);
+            let sql = match drops {
+                true => format!("DROP TABLE pg_temp.{name} CASCADE"),
+                false => format!("TRUNCATE pg_temp.{name}"),
+            };
+            let migration = crate::migration::Migration::from_text("commit.sql", &sql)?;
+            for statement in &migration.statements {
+                let mut report = StatementReport::default();
+                self.execute(statement, &mut report).map_err(|halt| broken(halt, "ending a transaction"))?;
+                let place = self.reports.len();
+                self.open.push(Sent { statement: statement.clone(), reports: place..place, unsupported: false });
+            }
+        }
+        Ok(())
     }
 
     fn abort_or_break(&mut self) -> Ran<()> {
@@ -331,9 +351,9 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Runs the committed statements again.
+    /// Runs the committed statements again; what couldn't be told the first time has done nothing.
     fn replay(&mut self) -> Result<()> {
-        for sent in self.committed.clone() {
+        for sent in self.committed.clone().into_iter().filter(|sent| !sent.unsupported) {
             crate::ui::check_interrupt()?;
             let mut report = StatementReport { index: sent.statement.index, ..StatementReport::default() };
             match self.execute(&sent.statement, &mut report) {
