@@ -7,6 +7,7 @@
 
 mod rows;
 mod simple;
+mod stages;
 mod transitions;
 mod turn;
 
