@@ -38,6 +38,11 @@ struct Recent(Vec<u64>);
 impl Recent {
     const PLACES: usize = 256;
 
+    /// None yet: what stands in a place at first is a hash that belongs into the next one.
+    fn new(places: usize) -> Recent {
+        Recent((1..=places as u64).collect())
+    }
+
     /// Is it new?
     fn note(&mut self, hash: u64) -> bool {
         let place = &mut self.0[hash as usize % Recent::PLACES];
@@ -88,7 +93,7 @@ impl Extremes {
         };
         let places =
             if matches!(seen, Seen::Bytes(_) | Seen::Numeric(_) | Seen::Labels(..)) { Recent::PLACES } else { 0 };
-        Extremes { ty: ty.clone(), seen, recent: Recent(vec![0; places]) }
+        Extremes { ty: ty.clone(), seen, recent: Recent::new(places) }
     }
 
     /// Looks at the values of an array, whose hashes are `hashes`.
