@@ -209,12 +209,16 @@ impl Reader<'_> {
             items.push(format!("unnest({}) AS {output}", column.list));
             outputs.push(Output { name, ty: column.ty.clone(), column: output });
         }
-        if function.ordinality {
-            let longest: Vec<String> = columns.iter().map(|column| format!("len({})", column.list)).collect();
-            items.push(format!("unnest(generate_series(1, greatest({}))) AS o0", longest.join(", ")));
+        let longest: Vec<String> = columns.iter().map(|column| format!("len({})", column.list)).collect();
+        let numbers = format!("unnest(generate_series(1, greatest({}))) AS o0", longest.join(", "));
+        let numbering = if function.ordinality {
+            items.push(numbers);
             outputs.push(Output { name: "ordinality".to_owned(), ty: Type::Int8, column: "o0".to_owned() });
-        }
-        let inner = format!("SELECT {}", items.join(", "));
+            self.numberings.offer(&physical, String::new())
+        } else {
+            self.numberings.offer(&physical, numbers)
+        };
+        let inner = format!("SELECT {}{numbering}", items.join(", "));
         let source_name = alias.map_or(name.as_str(), |a| a.aliasname.as_str());
         let mut source = source_of(&physical, source_name, &outputs, alias)?;
         source.scalar = single && !function.ordinality;
