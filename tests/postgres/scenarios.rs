@@ -367,7 +367,7 @@ fn writes() {
 
 #[test]
 fn objects() {
-    check_all("objects.txt", 1);
+    check_all("objects.txt", 3);
 }
 
 #[test]

@@ -26,6 +26,9 @@ impl Session<'_> {
         if let NodeEnum::ExplainStmt(explain) = &statement.node {
             return self.explain(explain, statement, report);
         }
+        if let NodeEnum::CreateStmt(create) = &statement.node {
+            self.expect_bound(create)?;
+        }
         match super::body::runs_body(statement, &self.catalog) {
             true => self.run_body(statement, report),
             false => self.execute_plain(statement, report),
