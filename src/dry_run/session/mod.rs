@@ -32,7 +32,7 @@ use super::report::{StatementReport, Verdict};
 use super::schema::Provenance;
 use super::store::Store;
 use crate::catalog::locks::{LockMode, locks};
-use crate::catalog::{Catalog, Oid, Outcome, Problem};
+use crate::catalog::{Catalog, Numbers, Oid, Outcome, Problem};
 use crate::migration::{Migration, Statement};
 use crate::snapshot::Snapshot;
 use crate::snapshot::manifest::Source;
@@ -136,6 +136,8 @@ struct Sent {
     reports: Range<usize>,
     /// It couldn't be told, so that nothing has happened.
     unsupported: bool,
+    /// Where the sequences stood before it: numbers that a failed statement took are gone.
+    numbers: Vec<(Oid, Option<Numbers>)>,
 }
 
 impl<'s> Session<'s> {
@@ -306,9 +308,11 @@ impl<'s> Session<'s> {
         crate::ui::check_interrupt()?;
         self.enter_file(statement)?;
         let mut report = described(migration, statement);
+        let mut numbers = Vec::new();
         if !self.stopped {
             self.take_locks(statement, &mut report);
             let begun = std::time::Instant::now();
+            numbers = self.standing(statement);
             self.send(migration, statement, &mut report)?;
             report.elapsed_ms = begun.elapsed().as_secs_f64() * 1000.0;
         }
@@ -318,9 +322,18 @@ impl<'s> Session<'s> {
         if failed {
             self.fail()?;
         } else if !self.stopped {
-            self.after(statement, place)?;
+            self.after(statement, place, numbers)?;
         }
         Ok(self.reports[place].clone())
+    }
+
+    /// Where the sequences stand before a statement that may take numbers.
+    fn standing(&self, statement: &Statement) -> Vec<(Oid, Option<Numbers>)> {
+        use pg_query::NodeEnum::{CommentStmt, CreateStmt, IndexStmt, TransactionStmt};
+        match &statement.node {
+            CreateStmt(_) | IndexStmt(_) | TransactionStmt(_) | CommentStmt(_) => Vec::new(),
+            _ => self.catalog.sequences.values().map(|sequence| (sequence.oid, sequence.numbers)).collect(),
+        }
     }
 
     /// Locks taken so far.

@@ -101,7 +101,54 @@ impl Run<'_, '_> {
 
     fn refuse(&mut self, table: Oid, columns: &[AttNum], from: &str, mut violation: Violation) -> Ran<()> {
         violation.samples = self.samples_of(table, columns, from)?;
+        if let Some(partition) = self.partition_of_rows(table, from)? {
+            violation.error.message = self.of_partition(table, partition, &violation.error.message);
+        }
         Err(Halt::Violation(Box::new(violation)))
+    }
+
+    /// The partition that the least of these rows is in.
+    fn partition_of_rows(&mut self, table: Oid, from: &str) -> Ran<Option<Oid>> {
+        if !self.catalog.partitioned.contains_key(&table) {
+            return Ok(None);
+        }
+        let partitions: Vec<(Oid, Option<Expression>)> = self
+            .catalog
+            .partitions_of(table)
+            .map(|(oid, partition)| (oid, self.catalog.partition_condition(partition)))
+            .collect();
+        for (oid, condition) in partitions {
+            let Some(condition) = condition else { continue };
+            let (sql, _) = self.translator().table_expression(table, &condition.node, Some(&Type::Bool))?;
+            self.store.ensure(table, columns_in(&sql))?;
+            let rows =
+                format!("SELECT count(*) FROM {} WHERE _r = (SELECT min(t._r) {from}) AND {sql}", table_name(table));
+            if self.store.engine.count(&rows)? > 0 {
+                return Ok(Some(oid));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A message about a partitioned table, as the server words it: of the partition that the row is in.
+    fn of_partition(&self, table: Oid, partition: Oid, message: &str) -> String {
+        let named = |word: &str, oid: Oid| format!("{word} \"{}\"", self.relation(oid));
+        let mut message = message.to_owned();
+        for word in ["relation", "on table"] {
+            message = message.replacen(&named(word, table), &named(word, partition), 1);
+        }
+        for index in self.catalog.indexes_of(table) {
+            let columns = KeySql::plain(index);
+            let same = self.catalog.indexes_of(partition).find(|own| {
+                own.unique == index.unique
+                    && KeySql::plain(own) == columns
+                    && own.constraint.is_some() == index.constraint.is_some()
+            });
+            if let Some(own) = same {
+                message = message.replacen(&format!("\"{}\"", index.name), &format!("\"{}\"", own.name), 1);
+            }
+        }
+        message
     }
 
     fn verify_not_null_rows(&mut self, touched: &Touched) -> Ran<()> {
