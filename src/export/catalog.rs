@@ -413,6 +413,9 @@ fn table(session: &Session, relation: &Found, oid: u32, columns: Vec<Column>) ->
         indexes,
         sizes,
         ledger: Vec::new(),
+        part: None,
+        masked: Vec::new(),
+        increments: Vec::new(),
         files: vec![],
     })
 }

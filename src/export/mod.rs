@@ -2,7 +2,7 @@
 //!
 //! Input: a connection string and table names. Output: a snapshot folder, and a report of what is in it. The rooms in reading
 //! order: [`target`] reads the connection string, [`tls`] and [`connection`] open the session, [`catalog`] finds and describes
-//! the tables, [`parts`] cuts them, [`crew`] reads the parts over several connections, [`copy`], [`values`] and [`numeric`] decode
+//! the tables, [`wanted`], [`selection`] and [`mask`] what of them is wanted, [`parts`] cuts them, [`crew`] reads the parts over several connections, [`copy`], [`values`] and [`numeric`] decode
 //! rows.
 //!
 //! Invariants:
@@ -19,11 +19,17 @@ pub mod catalog;
 pub mod connection;
 pub mod copy;
 pub mod crew;
+pub mod definitions;
+pub mod guard;
+pub mod mask;
 pub mod numeric;
 pub mod parts;
+pub mod selection;
+pub mod since;
 pub mod target;
 pub mod tls;
 pub mod values;
+pub mod wanted;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -36,16 +42,24 @@ use crate::inspect;
 use crate::query;
 use crate::report::{Block, Cell, Finding, Report, SnapshotRef, Table, View};
 use crate::snapshot::manifest::{self, LedgerEntry, Manifest, RelationSizes, Source};
+use crate::snapshot::part::{MaskedColumn, Part};
 use crate::snapshot::writer::{SnapshotWriter, refuse_existing};
 use crate::ui::Ui;
 use catalog::Described;
-use connection::{Session, Stop};
+use connection::Session;
 use crew::{Crew, Relation, Shared};
+use guard::{Conflict, Limits, Stop};
 use parts::Parts;
+use since::Earlier;
 use target::Target;
+use wanted::Wanted;
 
 /// The ledger's rule for a type that has no counterpart.
 const AS_TEXT: &str = "carried as PostgreSQL's own text";
+
+/// What is said of a connection whose transactions are served by different processes.
+const POOLED: &str = "A pooler in transaction mode stands before the server. The export is one transaction and whole, but it keeps a \
+    pooled connection for each of its own until it ends: connect to the server itself, or to a pool with pool_mode = session.";
 
 /// What to export.
 pub struct Options {
@@ -59,6 +73,14 @@ pub struct Options {
     pub out: PathBuf,
     /// Connections that may read at once.
     pub jobs: usize,
+    /// Columns, rows and masks.
+    pub wanted: wanted::Options,
+    /// The earlier snapshot to continue.
+    pub since: Option<since::Options>,
+    /// What ends it before it harms the server.
+    pub limits: Limits,
+    /// How often it begins again where a standby ends it.
+    pub retries: u32,
 }
 
 /// What was exported.
@@ -82,6 +104,8 @@ pub struct ExportReport {
     pub elapsed_ms: u64,
     /// Connections that read.
     pub connections: u64,
+    /// Bytes that the server sent.
+    pub received_bytes: u64,
     /// Why there weren't more, or why a table was read over one: whole sentences.
     pub notes: Vec<String>,
 }
@@ -103,29 +127,71 @@ pub struct ExportedTable {
     pub server_bytes: Option<RelationSizes>,
     /// Columns whose values aren't carried in a type of their own.
     pub ledger: Vec<LedgerEntry>,
+    /// Which part of the server's table was wanted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
+    /// Columns and paths whose values were masked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub masked: Vec<MaskedColumn>,
 }
 
-/// Exports tables to a new snapshot.
+/// Exports tables to a new snapshot. Where a standby ends the export, it begins again, with a new snapshot of the server.
 ///
 /// # Errors
 /// Whatever keeps the snapshot from being whole; then nothing is left behind.
 pub fn export(options: &Options, ui: &Ui) -> Result<ExportReport> {
-    let started = Instant::now();
     refuse_existing(&options.out)?;
+    for left in crate::staging::remove_abandoned(&options.out)? {
+        ui.warn(&format!(
+            "an export to {} was killed before it ended; what it left in {} is removed, and the export begins anew",
+            options.out.display(),
+            left.display()
+        ));
+    }
     let target = Target::parse(&options.url, options.password.as_deref())?;
-    let stop = Stop::default();
-    let session = Session::connect(&target, stop.clone())?;
-    let (found, lockable) = look_up(&session, options, &target)?;
+    let earlier = options.since.as_ref().map(Earlier::open).transpose()?;
+    let mut tries = 0;
+    loop {
+        match attempt(options, &target, earlier.as_ref(), ui) {
+            Err(error) if tries < options.retries && error.chain().any(|cause| cause.is::<Conflict>()) => {
+                tries += 1;
+                ui.warn(&format!("{}; try {tries} of {}, with a new snapshot", error.root_cause(), options.retries));
+                guard::back_off(tries - 1)?;
+            }
+            done => return done,
+        }
+    }
+}
+
+/// One try, from connecting to the finished snapshot.
+fn attempt(options: &Options, target: &Target, earlier: Option<&Earlier>, ui: &Ui) -> Result<ExportReport> {
+    let started = Instant::now();
+    let stop = Stop::new(options.limits);
+    let session = Session::connect(target, stop.clone())?;
+    let (found, lockable, pid) = look_up(&session, options, target)?;
+    stop.snapshot_taken();
     let (facts, shared) = begin(&session, &lockable, &target.location, options.jobs > 1)?;
-    let (described, enums) = catalog::describe(&session, &found)?;
+    let pooled = backend(&session)? != pid;
+    let (mut described, enums) = catalog::describe(&session, &found)?;
+    let mut wanted = wanted::prepare(&session, &options.wanted, &mut described)?;
+    session.run(query::EXPORT_NO_TIMEOUT.text)?;
+    let continued = match earlier {
+        Some(earlier) => earlier.continue_tables(&session, &described, &mut wanted)?,
+        None => Vec::new(),
+    };
+    let mut continued = continued.into_iter();
     let writer = SnapshotWriter::create(&options.out)?;
-    let parts =
-        described.iter().map(|d| parts::split(&session, d, facts.version_number)).collect::<Result<Vec<Parts>>>()?;
+    let parts = described
+        .iter()
+        .zip(&wanted.predicates)
+        .map(|(d, predicate)| parts::split(&session, d, predicate.as_ref(), facts.version_number))
+        .collect::<Result<Vec<Parts>>>()?;
     let mut crew = Crew::new(session, stop);
     let most = parts.iter().map(|parts| parts.statements.len()).max().unwrap_or(1);
-    let alone = crew.grow(options.jobs.min(most), &shared, &target, &lockable)?;
+    let alone = crew.grow(options.jobs.min(most), &shared, target, &lockable)?;
     let mut notes: Vec<String> =
         alone.into_iter().map(|reason| format!("Fewer connections read than asked for: {reason}.")).collect();
+    notes.extend(pooled.then(|| POOLED.to_owned()));
     let mut tables = Vec::new();
     for (index, (described, parts)) in described.into_iter().zip(&parts).enumerate() {
         let name = described.table.name.clone();
@@ -133,8 +199,15 @@ pub fn export(options: &Options, ui: &Ui) -> Result<ExportReport> {
             notes.push(format!("The table {name} was read over one connection: {reason}."));
         }
         let file = file_name(&name, index);
-        let exported = export_table(&crew, &writer, described, parts, &file, ui);
-        tables.push(exported.with_context(|| format!("exporting {name}"))?);
+        let continued = continued.next();
+        let file = continued.as_ref().map_or(file.clone(), |continued| continued.file_name(&file));
+        let exported = export_table(&crew, &writer, described, parts, (&wanted, index), &file, ui);
+        let mut exported = exported.with_context(|| format!("exporting {name}"))?;
+        if let Some(continued) = continued {
+            continued.join(&mut exported, &writer)?;
+            notes.extend(since::note(&exported));
+        }
+        tables.push(exported);
     }
     let manifest = Manifest {
         format_version: manifest::FORMAT_VERSION,
@@ -143,20 +216,25 @@ pub fn export(options: &Options, ui: &Ui) -> Result<ExportReport> {
         captured_at: facts.captured_at,
         source: Source::Postgres(facts.server.clone()),
         enums,
+        masking: wanted.masking(),
         tables,
     };
+    notes.extend(wanted.notes(&manifest.tables));
     let manifest = writer.publish(manifest)?;
     let mut report = ExportReport::new(options.out.display().to_string(), manifest, facts.server);
     report.elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     report.connections = crew.size() as u64;
+    report.received_bytes = crew.received_bytes();
     report.notes = notes;
     Ok(report)
 }
 
 /// Finds the tables and which of them can be locked, in a transaction that ends before the export's own begins: a snapshot must
 /// not be older than the locks.
-fn look_up(session: &Session, options: &Options, target: &Target) -> Result<(Vec<catalog::Found>, Vec<String>)> {
+fn look_up(session: &Session, options: &Options, target: &Target) -> Result<(Vec<catalog::Found>, Vec<String>, i32)> {
     session.run(query::EXPORT_BEGIN.text)?;
+    session.run(query::EXPORT_PATIENCE.text)?;
+    let pid = backend(session)?;
     let found = catalog::find(session, &options.tables, target.schema.as_deref())?;
     let mut lockable = Vec::new();
     for relation in &found {
@@ -166,7 +244,17 @@ fn look_up(session: &Session, options: &Options, target: &Target) -> Result<(Vec
         }
     }
     session.run(query::EXPORT_END.text)?;
-    Ok((found, lockable))
+    Ok((found, lockable, pid))
+}
+
+/// The server's process that serves the transaction.
+fn backend(session: &Session) -> Result<i32> {
+    let rows =
+        session.fetch(&query::EXPORT_BACKEND, &[], |row| Ok((row.try_get("pid")?, row.try_get("read_only")?)))?;
+    match rows.into_iter().next() {
+        Some((pid, true)) => Ok(pid),
+        _ => bail!("the server doesn't keep the transaction read-only: nothing was read"),
+    }
 }
 
 /// Opens the transaction: locks first, then the snapshot, then the settings. The snapshot is shared at once or never.
@@ -192,6 +280,7 @@ fn begin(
     }
     let mut facts = catalog::server(session, location)?;
     session.fetch(&query::EXPORT_SETTINGS, &[], |_| Ok(()))?;
+    session.run(query::EXPORT_PATIENCE.text)?;
     facts.server.lsn = catalog::lsn(session)?;
     Ok((facts, shared))
 }
@@ -202,12 +291,22 @@ fn export_table(
     snapshot: &SnapshotWriter,
     described: Described,
     parts: &Parts,
+    (wanted, index): (&Wanted, usize),
     file: &str,
     ui: &Ui,
 ) -> Result<manifest::Table> {
     let Described { mut table, types, qualified, .. } = described;
-    let count = format!("SELECT count(*) FROM {qualified}");
-    let relation = Relation { statements: &parts.statements, count: &count, types: &types };
+    let predicate = wanted.predicates[index].as_ref();
+    let condition = predicate.map_or_else(String::new, |predicate| format!(" WHERE {}", predicate.condition()));
+    let count = format!("SELECT count(*) FROM {qualified}{condition}");
+    let mask = wanted.masker(index, &types);
+    let relation = Relation {
+        statements: &parts.statements,
+        count: &count,
+        types: &types,
+        mask: mask.as_ref(),
+        alone: predicate.is_some_and(|predicate| predicate.calls),
+    };
     let mut writer = snapshot.table_file(file, &table.columns, &types)?.into_groups()?;
     let bar = ui.bar(parts.estimated_rows, "rows", &table.name);
     let read = crew.read(&relation, &mut writer, &bar);
@@ -228,6 +327,7 @@ fn export_table(
             });
         }
     }
+    wanted.mark(index, &mut table);
     table.rows = data_file.rows;
     table.files = vec![data_file];
     Ok(table)
@@ -256,6 +356,8 @@ impl ExportReport {
                 file_bytes: t.files.iter().map(|f| f.size_bytes).sum(),
                 server_bytes: t.sizes,
                 ledger: t.ledger.clone(),
+                part: t.part.clone(),
+                masked: t.masked.clone(),
             })
             .collect();
         ExportReport {
@@ -268,8 +370,21 @@ impl ExportReport {
             tables,
             elapsed_ms: 0,
             connections: 1,
+            received_bytes: 0,
             notes: Vec::new(),
         }
+    }
+
+    /// Bytes from the server, and what that is a second.
+    fn speed(&self) -> String {
+        let seconds = (self.elapsed_ms.max(1)) as f64 / 1000.0;
+        let (bytes, rows) = (self.received_bytes as f64 / seconds, self.rows as f64 / seconds);
+        format!(
+            "{} of binary COPY, {} and {} rows a second",
+            crate::render::bytes(self.received_bytes),
+            crate::render::bytes(bytes as u64),
+            crate::render::count(rows as u64)
+        )
     }
 
     /// The envelope's `snapshot` object.
@@ -323,6 +438,7 @@ impl Report for ExportReport {
             ("LSN", server.lsn.clone().map_or_else(|| "not readable by this role".into(), Cell::Text)),
             ("snapshot id", self.id.as_str().into()),
             ("connections", self.connections.into()),
+            ("read", self.speed().into()),
         ];
         let mut tables = Table::new("Tables", &["table", "rows", "columns", "Parquet", "on the server"]);
         for table in &self.tables {
@@ -338,6 +454,8 @@ impl Report for ExportReport {
         let mut blocks = vec![Block::Facts(facts), Block::Table(tables)];
         let ledger = self.tables.iter().flat_map(|table| table.ledger.iter().map(move |entry| (&table.table, entry)));
         blocks.extend(inspect::ledger_table(ledger));
+        blocks
+            .extend(inspect::part_blocks(self.tables.iter().map(|t| (&t.table, t.part.as_ref(), t.masked.as_slice()))));
         blocks.extend(self.notes.iter().cloned().map(Block::Note));
         blocks.push(Block::Note(format!("Look at it with `rehearsal inspect {}`.", self.path)));
         View { title: format!("Export {}", self.id), headline: vec![headline], blocks }

@@ -284,6 +284,9 @@ pub fn table(rows: u64, files: Vec<DataFile>, sizes: Option<RelationSizes>) -> T
         name: TABLE.to_owned(),
         rows,
         ledger: Vec::new(),
+        part: None,
+        masked: Vec::new(),
+        increments: Vec::new(),
         columns: columns(),
         constraints: vec![Constraint {
             name: format!("{TABLE}_pkey"),

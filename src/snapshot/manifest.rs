@@ -10,6 +10,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
+use super::part::{Increment, MaskedColumn, Masking, Part};
 use super::types::PgType;
 
 /// Name of the file inside a snapshot folder. A folder without it isn't a snapshot.
@@ -32,6 +33,9 @@ pub struct Manifest {
     pub source: Source,
     /// Enums that columns use, by name.
     pub enums: Vec<EnumType>,
+    /// How values were masked, where some were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub masking: Option<Masking>,
     /// The tables, in the order asked for.
     pub tables: Vec<Table>,
 }
@@ -83,7 +87,7 @@ pub struct EnumType {
 }
 
 /// One table of a snapshot.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Table {
     /// Schema on the server.
     pub schema: String,
@@ -104,6 +108,15 @@ pub struct Table {
     /// Columns whose values aren't carried in a type of their own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ledger: Vec<LedgerEntry>,
+    /// Which part of the server's table this is; absent where it is all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
+    /// Columns and paths whose values were masked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub masked: Vec<MaskedColumn>,
+    /// How the snapshot grew from earlier ones: rows up to an increment are as they were in that snapshot.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub increments: Vec<Increment>,
 }
 
 /// A column whose values aren't carried in a type of their own, and what was done instead.
@@ -121,7 +134,7 @@ pub struct LedgerEntry {
 }
 
 /// One column.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Column {
     /// Name on the server, unquoted.
     pub name: String,
@@ -153,7 +166,7 @@ pub struct NumericExtent {
 }
 
 /// One constraint.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Constraint {
     /// Its name.
     pub name: String,
@@ -168,7 +181,7 @@ pub struct Constraint {
 }
 
 /// One index.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Index {
     /// Its name.
     pub name: String,

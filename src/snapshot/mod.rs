@@ -6,6 +6,7 @@
 
 pub mod groups;
 pub mod manifest;
+pub mod part;
 pub mod types;
 pub mod writer;
 
@@ -156,6 +157,7 @@ impl Snapshot {
             captured_at: EMPTY_NOW.to_owned(),
             source: manifest::Source::Empty,
             enums: Vec::new(),
+            masking: None,
             tables: Vec::new(),
         };
         Ok(Snapshot {

@@ -5,6 +5,7 @@
 --
 -- search_path: catalog texts (format_type, pg_get_constraintdef) leave the schema out for what is in public, for nobody else.
 -- row_security: off turns a silently filtered table into an error. The timeouts must not end a long COPY.
+-- standard_conforming_strings: a predicate is read by the server as it was read here.
 -- A table read as a whole comes in the order of its pages, neither from the middle on nor as parallel workers have it.
 -- client_encoding: a SQL_ASCII database holds bytes as they came; unconverted, the decoder can name the row that isn't UTF-8.
 -- All is local to the transaction: behind a pooler, a session setting would stay with the server connection for its next user.
@@ -19,6 +20,7 @@ FROM (VALUES
     ('max_parallel_workers_per_gather', '0'),
     ('extra_float_digits', '3'),
     ('quote_all_identifiers', 'off'),
+    ('standard_conforming_strings', 'on'),
     ('bytea_output', 'hex'),
     (
         'client_encoding',

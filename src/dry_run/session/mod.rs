@@ -9,6 +9,7 @@ mod batch;
 mod binding;
 mod body;
 pub(super) mod claims;
+mod held;
 mod outcome;
 mod points;
 mod sequences;
@@ -39,6 +40,7 @@ use crate::translate::{Settings, Variables};
 use crate::ui::hinted;
 use batch::Batched;
 pub use body::DEFAULT_STEP_BUDGET;
+use held::Held;
 pub(super) use statement::shown;
 use transaction::Block;
 pub use transaction::Transactions;
@@ -116,6 +118,8 @@ pub struct Session<'s> {
     bodies: usize,
     /// The error under way is one that the migration raises itself.
     raised: bool,
+    /// What the snapshot holds otherwise than the server.
+    held: Held,
 }
 
 /// A lock that a statement takes; its transaction keeps it.
@@ -162,6 +166,7 @@ impl<'s> Session<'s> {
             Source::Postgres(server) => (Some(server.time_zone.clone()), server.collation.clone()),
             Source::Synthetic { .. } | Source::Empty => (None, None),
         };
+        let held = Held::of(manifest, &base);
         let settings = Settings {
             now: manifest.captured_at.trim_end_matches('Z').replace('T', " "),
             time_zone: time_zone.filter(|zone| !["UTC", "Etc/UTC", "GMT"].contains(&zone.as_str())),
@@ -193,6 +198,7 @@ impl<'s> Session<'s> {
             nesting: 0,
             bodies: 0,
             raised: false,
+            held,
         })
     }
 
@@ -212,6 +218,11 @@ impl<'s> Session<'s> {
         self.locks.clear();
         self.first_rows.clear();
         std::mem::take(&mut self.reports)
+    }
+
+    /// What the snapshot holds otherwise than the server.
+    pub(super) fn held(&self) -> &Held {
+        &self.held
     }
 
     /// Has an error ended the run?
@@ -257,7 +268,11 @@ impl<'s> Session<'s> {
 
     /// Runs statements of which all that can go together do: where one of them fails, that one goes alone.
     fn run_together(&mut self, migration: &Migration, statements: &[Statement]) -> Result<()> {
-        let outcome = if statements.len() > 1 { self.run_batch(migration, statements)? } else { Batched::OneByOne };
+        let outcome = if statements.len() > 1 && !self.held.leaves_out() {
+            self.run_batch(migration, statements)?
+        } else {
+            Batched::OneByOne
+        };
         match outcome {
             Batched::Done => self.progress(statements.len()),
             Batched::OneByOne => {
@@ -294,6 +309,7 @@ impl<'s> Session<'s> {
             let begun = std::time::Instant::now();
             self.send(migration, statement, &mut report)?;
             report.elapsed_ms = begun.elapsed().as_secs_f64() * 1000.0;
+            report.notes.extend(self.note_masked(statement));
         }
         let place = self.reports.len();
         let failed = report.verdict == Verdict::Failed;

@@ -23,6 +23,7 @@ type Both<P> = (P, Option<P>);
 impl Session<'_> {
     /// Runs a statement other than BEGIN and its kin, all or nothing.
     pub(super) fn execute(&mut self, statement: &Statement, report: &mut StatementReport) -> Ran<Verdict> {
+        self.expect_held(statement)?;
         match super::body::runs_body(statement, &self.catalog) {
             true => self.run_body(statement, report),
             false => self.execute_plain(statement, report),
