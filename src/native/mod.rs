@@ -7,6 +7,7 @@
 //! registered under names that begin with `pg_`.
 
 mod array;
+mod call;
 mod json;
 mod lists;
 pub(crate) mod numeric;
@@ -19,15 +20,13 @@ pub(crate) use json::{canonical_text as jsonb_text, check_text as check_json};
 
 use std::error::Error;
 use std::fmt;
-use std::sync::Arc;
 
-use anyhow::{Context, Result};
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Int64Array, ListBuilder, RecordBatch, StringArray, StringBuilder,
-};
-use arrow::datatypes::{DataType, Field};
+use anyhow::Result;
+use arrow::array::{Array, AsArray, RecordBatch, StringArray};
+use arrow::datatypes::DataType;
 use duckdb::Connection;
-use duckdb::vscalar::{ArrowFunctionSignature, VArrowScalar};
+
+use call::Takes;
 
 use crate::catalog::Problem;
 
@@ -104,74 +103,41 @@ const FUNCTIONS: &[&[(&str, Native)]] =
 /// The engine's, where it refuses a registration.
 pub(crate) fn register(connection: &Connection) -> Result<()> {
     for (name, native) in FUNCTIONS.iter().flat_map(|list| list.iter()) {
-        let state = State(Some(*native));
-        let registered = match native {
-            Native::Text(_) => connection.register_scalar_function_with_state::<GivesText>(name, &state),
-            Native::Truth(_) => connection.register_scalar_function_with_state::<GivesTruth>(name, &state),
-            Native::Whole(_) => connection.register_scalar_function_with_state::<GivesWhole>(name, &state),
-            Native::Texts(_) => connection.register_scalar_function_with_state::<GivesTexts>(name, &state),
-        };
-        registered.with_context(|| format!("registering the function {name}"))?;
+        match native {
+            Native::Text(function) => call::register::<Texts, _>(connection, name, *function),
+            Native::Truth(function) => call::register::<Texts, _>(connection, name, *function),
+            Native::Whole(function) => call::register::<Texts, _>(connection, name, *function),
+            Native::Texts(function) => call::register::<Texts, _>(connection, name, *function),
+        }?;
     }
     lists::register(connection)
 }
 
-/// The function that a registration stands for.
-#[derive(Clone, Copy, Default)]
-struct State(Option<Native>);
+/// A row of texts.
+struct Texts;
 
-/// DuckDB's side of a function, by the type it gives: the engine asks a type for its signature, not a value.
-macro_rules! gives {
-    ($name:ident, $kind:ident, $ty:expr, $collect:expr) => {
-        struct $name;
+impl Takes for Texts {
+    type Function<T: 'static> = fn(&Arguments<'_>) -> Given<T>;
 
-        impl VArrowScalar for $name {
-            type State = State;
-
-            fn invoke(state: &State, input: RecordBatch) -> std::result::Result<ArrayRef, Box<dyn Error>> {
-                let State(Some(Native::$kind(function))) = state else {
-                    return Err("a native function that was never registered".into());
-                };
-                let rows = each_row(&input, *function)?;
-                let collect: fn(_) -> ArrayRef = $collect;
-                Ok(collect(rows))
-            }
-
-            fn signatures() -> Vec<ArrowFunctionSignature> {
-                vec![ArrowFunctionSignature::variadic(DataType::Utf8, $ty)]
-            }
-        }
-    };
-}
-
-gives!(GivesText, Text, DataType::Utf8, |rows: Vec<Option<String>>| Arc::new(StringArray::from(rows)));
-gives!(GivesTruth, Truth, DataType::Boolean, |rows: Vec<Option<bool>>| Arc::new(BooleanArray::from(rows)));
-gives!(GivesWhole, Whole, DataType::Int64, |rows: Vec<Option<i64>>| Arc::new(Int64Array::from(rows)));
-gives!(GivesTexts, Texts, DataType::List(Arc::new(Field::new("item", DataType::Utf8, true))), |rows: Vec<
-    Option<Vec<Option<String>>>,
->| {
-    let mut builder = ListBuilder::new(StringBuilder::new());
-    for row in rows {
-        builder.append_option(row);
+    fn ty() -> DataType {
+        DataType::Utf8
     }
-    Arc::new(builder.finish())
-});
 
-/// Calls a function for each row of a batch of texts.
-fn each_row<T>(
-    batch: &RecordBatch,
-    function: fn(&Arguments<'_>) -> Given<T>,
-) -> std::result::Result<Vec<Option<T>>, Box<dyn Error>> {
-    let columns: Vec<&StringArray> = batch.columns().iter().map(|column| column.as_string::<i32>()).collect();
-    let mut arguments = vec![None; columns.len()];
-    let mut rows = Vec::with_capacity(batch.num_rows());
-    for row in 0..batch.num_rows() {
-        for (argument, column) in arguments.iter_mut().zip(&columns) {
-            *argument = column.is_valid(row).then(|| column.value(row));
+    fn each_row<T: 'static>(
+        batch: &RecordBatch,
+        function: fn(&Arguments<'_>) -> Given<T>,
+    ) -> std::result::Result<Vec<Option<T>>, Box<dyn Error>> {
+        let columns: Vec<&StringArray> = batch.columns().iter().map(|column| column.as_string::<i32>()).collect();
+        let mut arguments = vec![None; columns.len()];
+        let mut rows = Vec::with_capacity(batch.num_rows());
+        for row in 0..batch.num_rows() {
+            for (argument, column) in arguments.iter_mut().zip(&columns) {
+                *argument = column.is_valid(row).then(|| column.value(row));
+            }
+            rows.push(function(&arguments)?);
         }
-        rows.push(function(&arguments)?);
+        Ok(rows)
     }
-    Ok(rows)
 }
 
 #[cfg(test)]

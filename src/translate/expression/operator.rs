@@ -1,0 +1,129 @@
+//! Operators in their forms: prefix, infix, BETWEEN, LIKE, NULLIF, rows term by term.
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{AExpr, AExprKind, Node, a_const::Val};
+
+use super::{Site, required, words};
+use crate::catalog::{Outcome, Problem, Type};
+use crate::translate::number;
+use crate::translate::reader::Reader;
+use crate::translate::typed::{Typed, number_rank, physical};
+
+impl Reader<'_> {
+    pub(super) fn operator_expression(&mut self, expression: &AExpr, site: Site<'_>) -> Outcome<Typed> {
+        let name = words(&expression.name).last().copied().unwrap_or_default().to_owned();
+        let kind = AExprKind::try_from(expression.kind).unwrap_or(AExprKind::Undefined);
+        let Some(left) = expression.lexpr.as_deref() else {
+            return self.prefix(&name, required(&expression.rexpr)?, site);
+        };
+        let right = required(&expression.rexpr)?;
+        match kind {
+            AExprKind::AexprOp => self.binary(&name, left, right, site),
+            AExprKind::AexprDistinct | AExprKind::AexprNotDistinct => {
+                let (a, b) = (self.expression(left, site)?, self.expression(right, site)?);
+                let (a, b) = self.comparable("=", a, b)?;
+                let word = if kind == AExprKind::AexprDistinct { "IS DISTINCT FROM" } else { "IS NOT DISTINCT FROM" };
+                Ok(Typed::new(format!("({} {word} {})", a.sql, b.sql), Type::Bool))
+            }
+            AExprKind::AexprNullif => {
+                let (a, b) = (self.expression(left, site)?, self.expression(right, site)?);
+                // NULLIF has the type of what `=` takes on its left.
+                let value = match self.chosen_operator("=", &a.ty, &b.ty)?.left {
+                    Some(wanted) => self.adapt(a.clone(), wanted)?,
+                    None => a.clone(),
+                };
+                let (a, b) = self.comparable("=", a, b)?;
+                Ok(Typed::new(format!("CASE WHEN {} = {} THEN NULL ELSE {} END", a.sql, b.sql, value.sql), value.ty))
+            }
+            AExprKind::AexprIn => self.in_list(&name, left, right, site),
+            AExprKind::AexprOpAny | AExprKind::AexprOpAll => {
+                self.any_element(&name, kind == AExprKind::AexprOpAll, left, right, site)
+            }
+            AExprKind::AexprLike | AExprKind::AexprIlike => {
+                let subject = self.expression(left, site)?;
+                let (pattern, escape) = self.pattern_and_escape(right, site)?;
+                self.like(subject, pattern, escape, kind == AExprKind::AexprIlike, name.starts_with('!'))
+            }
+            AExprKind::AexprBetween | AExprKind::AexprNotBetween => {
+                let Some(NodeEnum::List(bounds)) = &right.node else { return Err(Problem::unsupported("BETWEEN")) };
+                let [low, high] = bounds.items.as_slice() else { return Err(Problem::unsupported("BETWEEN")) };
+                let above = self.binary(">=", left, low, site)?;
+                let below = self.binary("<=", left, high, site)?;
+                let sql = format!("({} AND {})", above.sql, below.sql);
+                let negated = kind == AExprKind::AexprNotBetween;
+                Ok(Typed::new(if negated { format!("(NOT {sql})") } else { sql }, Type::Bool))
+            }
+            AExprKind::AexprSimilar => {
+                let subject = self.expression(left, site)?;
+                let (pattern, escape) = self.pattern_and_escape(right, site)?;
+                self.similar(subject, pattern, escape, name.starts_with('!'))
+            }
+            _ => Err(Problem::unsupported(format!("the operator {name}"))),
+        }
+    }
+
+    pub(super) fn binary(&mut self, name: &str, left: &Node, right: &Node, site: Site<'_>) -> Outcome<Typed> {
+        if let (Some(NodeEnum::RowExpr(a)), Some(NodeEnum::RowExpr(b))) = (&left.node, &right.node) {
+            return self.compare_rows(name, &a.args, &b.args, site);
+        }
+        let (a, b) = (self.expression(left, site)?, self.expression(right, site)?);
+        self.operator(name, a, b)
+    }
+
+    /// `(a, b) = (c, d)`, term by term.
+    fn compare_rows(&mut self, name: &str, left: &[Node], right: &[Node], site: Site<'_>) -> Outcome<Typed> {
+        if left.len() != right.len() {
+            return Err(Problem::rejected("42601", "unequal number of entries in row expressions"));
+        }
+        let joint = match name {
+            "=" => " AND ",
+            "<>" => " OR ",
+            _ => return Err(Problem::unsupported(format!("the comparison {name} of rows"))),
+        };
+        let terms =
+            left.iter().zip(right).map(|(a, b)| Ok(self.binary(name, a, b, site)?.sql)).collect::<Outcome<Vec<_>>>()?;
+        Ok(Typed::new(format!("({})", terms.join(joint)), Type::Bool))
+    }
+
+    fn prefix(&mut self, name: &str, operand: &Node, site: Site<'_>) -> Outcome<Typed> {
+        if name == "-"
+            && let Some(NodeEnum::AConst(constant)) = &operand.node
+        {
+            // The parser reads -2147483648 as the negation of a number one too large for its type.
+            match &constant.val {
+                Some(Val::Ival(value)) => return Ok(Typed::integer(-i64::from(value.ival))),
+                Some(Val::Fval(value)) => return self.number_constant(&format!("-{}", value.fval)),
+                _ => {}
+            }
+        }
+        let value = self.expression(operand, site)?;
+        let value = self.operand(name, value)?;
+        match (name, number_rank(&value.ty)) {
+            ("-", Some(_)) if matches!(value.ty, Type::Numeric(_)) => {
+                Ok(Typed::new(format!("pg_numeric_neg({})", number::text(&value)), Type::Numeric(None)))
+            }
+            ("-", Some(_)) if matches!(value.ty, Type::Float4 | Type::Float8) => {
+                Ok(Typed::new(format!("(-{})", value.sql), value.ty))
+            }
+            ("-", Some(_)) => {
+                self.operator("-", Typed::new(format!("CAST(0 AS {})", physical(&value.ty)), value.ty.clone()), value)
+            }
+            ("+", Some(_)) => Ok(value),
+            ("-", None) if value.ty == Type::Interval => Ok(Typed::new(format!("(-{})", value.sql), Type::Interval)),
+            _ => Err(Problem::unsupported(format!("the operator {name} before {}", self.shown(&value.ty)))),
+        }
+    }
+
+    /// `x LIKE p ESCAPE e` reaches us as `x ~~ like_escape(p, e)`.
+    fn pattern_and_escape(&mut self, node: &Node, site: Site<'_>) -> Outcome<(Typed, Option<Typed>)> {
+        if let Some(NodeEnum::FuncCall(call)) = &node.node
+            && matches!(words(&call.funcname).last(), Some(&"like_escape" | &"similar_to_escape"))
+            && let [pattern, escape @ ..] = call.args.as_slice()
+        {
+            let pattern = self.expression(pattern, site)?;
+            let escape = escape.first().map(|escape| self.expression(escape, site)).transpose()?;
+            return Ok((pattern, escape));
+        }
+        Ok((self.expression(node, site)?, None))
+    }
+}

@@ -1,0 +1,151 @@
+//! The select list: `*` written out, and the names that the server gives to outputs without one.
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{Node, SelectStmt};
+
+use crate::catalog::{Outcome, Problem};
+use crate::translate::expression::{required, words};
+use crate::translate::reader::Reader;
+use crate::translate::scope::{Scope, Source, SourceColumn};
+use crate::translate::typed::Typed;
+
+/// An item of a select list.
+#[derive(Debug, Clone)]
+pub(super) enum Target {
+    Expression(Box<Node>),
+    Column(StarColumn),
+}
+
+/// A column that `*` stands for.
+#[derive(Debug, Clone)]
+pub(super) struct StarColumn {
+    pub value: Typed,
+    /// Its source at this level of the query.
+    pub source: Option<usize>,
+    /// For messages.
+    pub shown: String,
+}
+
+impl Reader<'_> {
+    /// The select list with `*` written out.
+    pub(super) fn expand(&mut self, select: &SelectStmt, scope: &Scope<'_>) -> Outcome<Vec<(String, Target)>> {
+        let mut targets = Vec::new();
+        for node in &select.target_list {
+            let Some(NodeEnum::ResTarget(target)) = &node.node else { continue };
+            let value = required(&target.val)?;
+            if let Some(NodeEnum::ColumnRef(column)) = &value.node
+                && column.fields.last().is_some_and(|f| matches!(f.node, Some(NodeEnum::AStar(_))))
+            {
+                targets.extend(self.star(&words(&column.fields), scope)?);
+                continue;
+            }
+            let name = if target.name.is_empty() { figure_name(value) } else { target.name.clone() };
+            targets.push((name, Target::Expression(Box::new(value.clone()))));
+        }
+        Ok(targets)
+    }
+
+    fn star(&mut self, qualifier: &[&str], scope: &Scope<'_>) -> Outcome<Vec<(String, Target)>> {
+        let mut found: Vec<(SourceColumn, Option<usize>, String)> = Vec::new();
+        let of = |at: usize, source: &Source| -> Vec<(SourceColumn, Option<usize>, String)> {
+            let shown = |column: &SourceColumn| format!("{}.{}", source.name, column.name);
+            source.columns.iter().map(|column| (column.clone(), Some(at), shown(column))).collect()
+        };
+        if self.asks_system && !self.in_exists {
+            return Err(Problem::unsupported("all columns of a system view"));
+        }
+        if qualifier.is_empty() {
+            if scope.sources.is_empty() {
+                return Err(Problem::rejected("42601", "SELECT * with no tables specified is not valid"));
+            }
+            found.extend(scope.merged.iter().map(|column| (column.clone(), None, column.name.clone())));
+            let is_merged = |name: &str| scope.merged.iter().any(|merged| merged.name == name);
+            let columns = scope.sources.iter().enumerate().flat_map(|(at, source)| of(at, source));
+            found.extend(columns.filter(|(column, ..)| !is_merged(&column.name)));
+        } else {
+            let name = qualifier[qualifier.len() - 1];
+            let mut current = Some(scope);
+            while let Some(level) = current {
+                if let Some(at) = level.sources.iter().position(|s| s.name == name) {
+                    found.extend(of(at, &level.sources[at]));
+                    break;
+                }
+                current = level.outer;
+            }
+            if current.is_none() {
+                return Err(self.missing_source(name, scope));
+            }
+        }
+        for (column, ..) in &found {
+            self.reads(column.origin);
+        }
+        let target = |(column, source, shown): (SourceColumn, Option<usize>, String)| {
+            let value = Typed::new(column.sql, column.ty);
+            (column.name, Target::Column(StarColumn { value, source, shown }))
+        };
+        Ok(found.into_iter().map(target).collect())
+    }
+}
+
+/// The name that PostgreSQL gives to an output without one.
+pub(super) fn figure_name(node: &Node) -> String {
+    fn figure(node: &Node) -> Option<String> {
+        match &node.node {
+            Some(NodeEnum::ColumnRef(column)) => words(&column.fields).last().map(|w| (*w).to_owned()),
+            Some(NodeEnum::FuncCall(call)) => words(&call.funcname).last().map(|w| (*w).to_owned()),
+            Some(NodeEnum::TypeCast(cast)) => cast
+                .arg
+                .as_deref()
+                .and_then(figure)
+                .or_else(|| cast.type_name.as_ref().and_then(|t| words(&t.names).last().map(|w| (*w).to_owned()))),
+            Some(NodeEnum::CaseExpr(case)) => {
+                case.defresult.as_deref().and_then(figure).or_else(|| Some("case".to_owned()))
+            }
+            Some(NodeEnum::CoalesceExpr(_)) => Some("coalesce".to_owned()),
+            Some(NodeEnum::MinMaxExpr(e)) => Some(
+                if e.op == pg_query::protobuf::MinMaxOp::IsGreatest as i32 { "greatest" } else { "least" }.to_owned(),
+            ),
+            Some(NodeEnum::AArrayExpr(_)) => Some("array".to_owned()),
+            Some(NodeEnum::RowExpr(_)) => Some("row".to_owned()),
+            Some(NodeEnum::AIndirection(e)) => match words(&e.indirection).last() {
+                Some(field) => Some((*field).to_owned()),
+                None => e.arg.as_deref().and_then(figure),
+            },
+            Some(NodeEnum::CollateClause(e)) => e.arg.as_deref().and_then(figure),
+            Some(NodeEnum::AExpr(e)) if e.kind == pg_query::protobuf::AExprKind::AexprNullif as i32 => {
+                Some("nullif".to_owned())
+            }
+            Some(NodeEnum::SubLink(link)) => {
+                use pg_query::protobuf::SubLinkType;
+                match SubLinkType::try_from(link.sub_link_type) {
+                    Ok(SubLinkType::ExistsSublink) => Some("exists".to_owned()),
+                    Ok(SubLinkType::ArraySublink) => Some("array".to_owned()),
+                    Ok(SubLinkType::ExprSublink) => match link.subselect.as_deref().and_then(|n| n.node.as_ref()) {
+                        Some(NodeEnum::SelectStmt(select)) => {
+                            match select.target_list.first().and_then(|n| n.node.as_ref()) {
+                                Some(NodeEnum::ResTarget(target)) if !target.name.is_empty() => {
+                                    Some(target.name.clone())
+                                }
+                                Some(NodeEnum::ResTarget(target)) => target.val.as_deref().and_then(figure),
+                                _ => None,
+                            }
+                        }
+                        _ => None,
+                    },
+                    _ => None,
+                }
+            }
+            Some(NodeEnum::SqlvalueFunction(f)) => {
+                use pg_query::protobuf::SqlValueFunctionOp as Op;
+                match Op::try_from(f.op) {
+                    Ok(Op::SvfopCurrentDate) => Some("current_date".to_owned()),
+                    Ok(Op::SvfopCurrentTimestamp | Op::SvfopCurrentTimestampN) => Some("current_timestamp".to_owned()),
+                    Ok(Op::SvfopLocaltimestamp | Op::SvfopLocaltimestampN) => Some("localtimestamp".to_owned()),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+    figure(node).unwrap_or_else(|| "?column?".to_owned())
+}

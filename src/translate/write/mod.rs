@@ -1,0 +1,195 @@
+//! INSERT, UPDATE and DELETE: the rows they write, staged beside the table.
+
+mod assign;
+mod conflict;
+mod constant;
+mod insert;
+mod returning;
+
+pub(super) use assign::of_default;
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{DeleteStmt, Node, RangeVar, SelectStmt, UpdateStmt};
+
+use super::expression::Site;
+use super::reader::Reader;
+use super::scope::{Scope, Source, SourceColumn};
+use super::typed::Typed;
+use super::{DeletePlan, Output, UpdatePlan, WritePlan, column_name, table_name};
+use crate::catalog::{AttNum, Oid, Outcome, Problem, Table};
+
+/// A temporary table made by a WITH query that writes, and its columns: what RETURNING gives.
+type Returned = Option<(String, Vec<Output>)>;
+
+/// What an UPDATE or DELETE writes.
+struct Written {
+    table: Table,
+    /// The table's name in DuckDB.
+    alias: String,
+    scope: Scope<'static>,
+    /// DuckDB's FROM.
+    from: String,
+}
+
+impl Reader<'_> {
+    fn table(&self, oid: Oid) -> Outcome<&Table> {
+        self.catalog().tables.get(&oid).ok_or_else(|| Problem::unsupported("a table that has been dropped"))
+    }
+
+    /// A statement that writes, standing inside WITH.
+    pub(super) fn write_in_with(&mut self, node: &Node) -> Outcome<Returned> {
+        let mut returned = None;
+        let plan = match &node.node {
+            Some(NodeEnum::DeleteStmt(delete)) => {
+                if let Some(returning) = &delete.returning_clause {
+                    returned = Some(self.returning_of_delete(delete, returning)?);
+                }
+                self.delete(delete)?
+            }
+            Some(NodeEnum::UpdateStmt(update)) if update.returning_clause.is_none() => self.update(update)?,
+            Some(NodeEnum::InsertStmt(insert)) if insert.returning_clause.is_none() => self.insert(insert)?,
+            _ => return Err(Problem::unsupported("RETURNING of an INSERT or UPDATE inside WITH")),
+        };
+        self.writes.push(plan);
+        Ok(returned)
+    }
+
+    /// The rows that UPDATE and DELETE choose from: their table, then what FROM or USING joins to it.
+    fn written_rows(&mut self, relation: Option<&RangeVar>, joined: &[Node]) -> Outcome<Written> {
+        let relation = relation.ok_or_else(|| Problem::unsupported("a statement that writes no table"))?;
+        let oid = self.target(relation)?;
+        let table = self.table(oid)?.clone();
+        let mut scope = Scope::default();
+        let (target, mut from) = self.table_source(&table, relation.alias.as_ref())?;
+        let alias = target.alias.clone();
+        scope.sources.push(target);
+        let joined = self.read_from(joined, &mut scope)?;
+        if !joined.is_empty() {
+            from = format!("{from}, {joined}");
+        }
+        Ok(Written { table, alias, scope, from })
+    }
+
+    pub(super) fn update(&mut self, update: &UpdateStmt) -> Outcome<WritePlan> {
+        let visible = self.named.len();
+        if let Some(with) = &update.with_clause {
+            self.with(with)?;
+        }
+        let Written { table, alias, scope, from } = self.written_rows(update.relation.as_ref(), &update.from_clause)?;
+        // In the server's order, which decides what is reported of several errors.
+        let condition = self.write_condition(update.where_clause.as_deref(), &scope)?;
+        if let Some(returning) = &update.returning_clause {
+            self.check_returning(returning, &scope)?;
+        }
+        let values = self.assignments(&update.target_list, &table, &scope)?;
+        let mut list = vec![format!("{alias}._r AS _r")];
+        let mut columns = Vec::new();
+        for (attnum, sql) in values {
+            list.push(format!("{sql} AS n{attnum}"));
+            columns.push(attnum);
+        }
+        let mut staging_sql = format!("SELECT {} FROM {from}{}", list.join(", "), condition.0);
+        self.recompute(&table, &mut columns, &mut staging_sql)?;
+        self.named.truncate(visible);
+        Ok(WritePlan::Update(UpdatePlan {
+            steps: std::mem::take(&mut self.steps),
+            table: table.oid,
+            columns,
+            staging_sql,
+            joins: !update.from_clause.is_empty(),
+            condition: condition.1,
+            remarks: std::mem::take(&mut self.remarks),
+            writes: std::mem::take(&mut self.writes),
+        }))
+    }
+
+    pub(super) fn delete(&mut self, delete: &DeleteStmt) -> Outcome<WritePlan> {
+        let visible = self.named.len();
+        if let Some(with) = &delete.with_clause {
+            self.with(with)?;
+        }
+        let Written { table, alias, scope, from } =
+            self.written_rows(delete.relation.as_ref(), &delete.using_clause)?;
+        let condition = self.write_condition(delete.where_clause.as_deref(), &scope)?;
+        if let Some(returning) = &delete.returning_clause {
+            self.check_returning(returning, &scope)?;
+        }
+        self.named.truncate(visible);
+        Ok(WritePlan::Delete(DeletePlan {
+            steps: std::mem::take(&mut self.steps),
+            table: table.oid,
+            staging_sql: format!("SELECT {alias}._r AS _r FROM {from}{}", condition.0),
+            condition: condition.1,
+            remarks: std::mem::take(&mut self.remarks),
+            writes: std::mem::take(&mut self.writes),
+        }))
+    }
+
+    fn write_condition(&mut self, node: Option<&Node>, scope: &Scope<'_>) -> Outcome<(String, Option<String>)> {
+        let Some(node) = node else { return Ok((String::new(), None)) };
+        let condition = self.condition(node, Site::new(scope, "WHERE"))?;
+        Ok((format!(" WHERE {condition}"), Some(written(node))))
+    }
+
+    /// An expression over the columns of one row of a table.
+    pub(super) fn row_expression(&mut self, table: Oid, node: &Node, clause: &'static str) -> Outcome<Typed> {
+        let table = self.table(table)?.clone();
+        let scope = row_scope(&table, column_name);
+        self.without_variables(|reader| reader.expression(node, Site::new(&scope, clause)))
+    }
+
+    /// A condition over the columns of one row of a table: the clause is what must be boolean, the place what it may contain.
+    pub(super) fn row_condition(
+        &mut self,
+        table: Oid,
+        node: &Node,
+        clause: &'static str,
+        place: &'static str,
+    ) -> Outcome<()> {
+        let table = self.table(table)?.clone();
+        let scope = row_scope(&table, column_name);
+        let site = Site { place, ..Site::new(&scope, clause) };
+        self.without_variables(|reader| reader.condition(node, site)).map(|_| ())
+    }
+}
+
+/// A scope of one row whose columns stand where `place` says.
+fn row_scope(table: &Table, place: impl Fn(AttNum) -> String) -> Scope<'static> {
+    let columns = table
+        .columns
+        .iter()
+        .map(|c| SourceColumn {
+            name: c.name.clone(),
+            ty: c.ty.clone(),
+            sql: place(c.attnum),
+            origin: Some((table.oid, c.attnum)),
+        })
+        .collect();
+    let source = Source {
+        name: table.name.clone(),
+        schema: Some(table.schema.clone()),
+        columns,
+        row: None,
+        table: None,
+        alias: table_name(table.oid),
+        scalar: false,
+    };
+    Scope { sources: vec![source], ..Scope::default() }
+}
+
+/// A condition as PostgreSQL's deparser writes it.
+fn written(node: &Node) -> String {
+    let select = SelectStmt {
+        where_clause: Some(Box::new(node.clone())),
+        op: pg_query::protobuf::SetOperation::SetopNone as i32,
+        limit_option: pg_query::protobuf::LimitOption::Default as i32,
+        ..Default::default()
+    };
+    let statement = pg_query::protobuf::RawStmt {
+        stmt: Some(Box::new(Node { node: Some(NodeEnum::SelectStmt(Box::new(select))) })),
+        ..Default::default()
+    };
+    let tree = pg_query::protobuf::ParseResult { version: 180_000, stmts: vec![statement] };
+    let text = pg_query::deparse(&tree, Default::default()).unwrap_or_default();
+    text.strip_prefix("SELECT WHERE ").map_or(text.clone(), str::to_owned)
+}
