@@ -2,8 +2,8 @@
 //!
 //! Input: a connection string and table names. Output: a snapshot folder, and a report of what is in it. The rooms in reading
 //! order: [`target`] reads the connection string, [`tls`] and [`connection`] open the session, [`catalog`] finds and describes
-//! the tables, [`wanted`], [`selection`] and [`mask`] what of them is wanted, [`parts`] cuts them, [`crew`] reads the parts over several connections, [`copy`], [`values`] and [`numeric`] decode
-//! rows.
+//! the tables, [`wanted`], [`selection`] and [`mask`] what of them is wanted, [`since`] what is new, [`parts`] cuts them, [`crew`]
+//! reads the parts over several connections within the limits of [`guard`], [`copy`], [`values`] and [`numeric`] decode rows.
 //!
 //! Invariants:
 //!
@@ -12,7 +12,8 @@
 //!   than the COPY.
 //! - All settings are local to that transaction: behind a pooler, nothing stays with the server's connection.
 //! - The rows written are as many as `count(*)` says in the same snapshot; else there is no export.
-//! - On any failure, and on Ctrl-C, nothing is left behind.
+//! - On any failure, and on Ctrl-C, nothing is left behind; what a killed process left is removed by the next export.
+//! - No plain value of a masked column is encoded, and so none reaches a file or its statistics.
 //! - Children of a table (inheritance, partitions) are in it, as they are for a SELECT or an UPDATE.
 
 pub mod catalog;
@@ -239,7 +240,7 @@ fn look_up(session: &Session, options: &Options, target: &Target) -> Result<(Vec
     let mut lockable = Vec::new();
     for relation in &found {
         // LOCK TABLE wants SELECT on the whole table; a role with rights on columns alone reads without it.
-        if catalog::check_readable(session, relation)? && relation.is_lockable() {
+        if catalog::check_readable(session, relation, &options.wanted.columns)? && relation.is_lockable() {
             lockable.push(relation.qualified());
         }
     }

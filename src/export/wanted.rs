@@ -11,7 +11,7 @@ use super::catalog::Described;
 use super::connection::Session;
 use super::mask::rules::{self, shown_path};
 use super::mask::salt::{Salt, Salted};
-use super::mask::{Limits, Masker, TableMask};
+use super::mask::{Limits, Masker, Rule, TableMask};
 use super::selection::{self, Predicate};
 use crate::query;
 use crate::snapshot::manifest::{NumericExtent, Table};
@@ -70,6 +70,9 @@ impl Wanted {
     pub fn mark(&self, index: usize, table: &mut Table) {
         self.mark_rules(index, table);
         for column in self.masks.get(index).iter().flat_map(|mask| &mask.columns) {
+            if column.whole() == Some(Rule::Null) {
+                table.ledger.iter_mut().filter(|entry| entry.column == column.name).for_each(|entry| entry.values = 0);
+            }
             if let Some(extent) = &mut table.columns[column.index].numeric_extent {
                 *extent = NumericExtent::default();
             }

@@ -9,7 +9,7 @@ use crate::server::{Database, database};
 
 fn table(database: &Database) {
     database.run(
-        "CREATE TABLE logs (id int PRIMARY KEY, created_at timestamptz NOT NULL, amount numeric, note text, at date); \
+        "CREATE TABLE logs (id int PRIMARY KEY, created_at timestamptz NOT NULL, amount numeric, note text, day date); \
          INSERT INTO logs SELECT n, '2026-01-01'::timestamptz + n * interval '1 minute', n * 1.5, 'note ' || n, '2026-01-01'::date + n \
          FROM generate_series(1, 1000) AS n; \
          CREATE TABLE plain (id int, note text)",
@@ -51,7 +51,7 @@ fn new_rows_stand_beside_the_old() {
     assert!(note.contains("200 new rows after created_at") && note.contains("isn't seen"), "{note}");
     // The same rows as an export of all of them.
     export(here, &database, "all", &[], 0);
-    let columns = ["id", "created_at", "amount", "note", "at"];
+    let columns = ["id", "created_at", "amount", "note", "day"];
     let mut both = rows(&here.join("two/logs.parquet"), &columns);
     both.extend(rows(&here.join("two/logs-since-2.parquet"), &columns));
     both.sort();

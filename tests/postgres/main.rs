@@ -30,6 +30,7 @@ mod growth;
 mod history;
 mod migrations;
 mod pg_catalog;
+mod pooler;
 mod refusals;
 mod resolution;
 mod roots;

@@ -9,6 +9,8 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{Node, Token};
 
 use super::Session;
+use crate::catalog::definition::Style;
+use crate::catalog::problem::{ServerError, Unsupported};
 use crate::catalog::{Catalog, Oid, Problem, tree};
 use crate::dry_run::engine::Ran;
 use crate::migration::Statement;
@@ -20,6 +22,8 @@ use crate::snapshot::part::{MaskedColumn, Part};
 pub(in crate::dry_run) struct Held {
     parts: BTreeMap<Oid, Part>,
     masked: BTreeMap<Oid, Vec<MaskedColumn>>,
+    /// Tables with a part of their rows.
+    chosen_rows: BTreeSet<Oid>,
     /// Statements that name masked columns, by table and column.
     pub(in crate::dry_run) masked_reads: BTreeMap<(Oid, String), BTreeSet<usize>>,
 }
@@ -32,6 +36,9 @@ impl Held {
             let Some(oid) = catalog.table(Some(&table.schema), &table.name).map(|table| table.oid) else { continue };
             if let Some(part) = table.part.as_ref().filter(|part| !part.left_out.is_empty()) {
                 held.parts.insert(oid, part.clone());
+            }
+            if table.part.as_ref().is_some_and(|part| part.predicate.is_some()) {
+                held.chosen_rows.insert(oid);
             }
             if !table.masked.is_empty() {
                 held.masked.insert(oid, table.masked.clone());
@@ -82,23 +89,64 @@ impl Session<'_> {
 
     /// Remembers that a statement names masked columns, and says so in its report.
     pub(super) fn note_masked(&mut self, statement: &Statement) -> Option<String> {
-        if self.held.masked.is_empty() {
+        let named = self.masked_names(statement);
+        for (oid, column) in &named {
+            let reads = self.held.masked_reads.entry((*oid, column.column.clone())).or_default();
+            reads.insert(statement.index);
+        }
+        let shown = |(oid, column): &(Oid, MaskedColumn)| {
+            let table = self.catalog.tables.get(oid).map_or("", |table| table.name.as_str());
+            format!("{table}.{} ({})", column.shown(), column.rule)
+        };
+        let shown: Vec<String> = named.iter().map(shown).collect();
+        (!shown.is_empty()).then(|| format!("It names masked values: {}.", shown.join(", ")))
+    }
+
+    /// An error that the server's own rows may not give: it comes of masked values, or of rows that aren't there.
+    pub(super) fn unsure_of_held(&self, statement: &Statement, error: &ServerError) -> Option<Unsupported> {
+        let by_rows = ["21", "22", "23", "P0"].iter().any(|class| error.sqlstate.starts_with(class));
+        let unsupported = |what: String| Some(Unsupported { what: format!("{what} ({})", error.message), position: None });
+        if !by_rows || (self.held.masked.is_empty() && self.held.chosen_rows.is_empty()) {
             return None;
         }
-        let words = words(&format!("{}\n{}", unquoted(statement), self.bodies_named(&statement.sql)));
-        let mut named = Vec::new();
-        for (oid, columns) in &self.held.masked {
-            let Some(table) = self.catalog.tables.get(oid) else { continue };
-            if !words.contains(&table.name.to_lowercase()) {
-                continue;
-            }
-            for column in columns.iter().filter(|column| words.contains(&column.column.to_lowercase())) {
-                let key = (*oid, column.column.clone());
-                self.held.masked_reads.entry(key).or_default().insert(statement.index);
-                named.push(format!("{}.{} ({})", table.name, column.shown(), column.rule));
-            }
+        let texts = [Some(error.message.as_str()), error.detail.as_deref()];
+        let quoted: Vec<&str> = texts.into_iter().flatten().flat_map(|text| text.split('"').skip(1).step_by(2)).collect();
+        let masked_by = |oid: &Oid, text: &str| {
+            let words = words(text);
+            self.held.masked.get(oid)?.iter().find(|column| words.contains(&column.column.to_lowercase()))
+        };
+        // What a constraint or an index demands of masked values.
+        let constraints = self.catalog.constraints.values().filter(|c| quoted.contains(&c.name.as_str()));
+        let constraint = constraints.map(|c| (c.table, self.catalog.constraint_definition(c, Style::Written)));
+        let indexes = self.catalog.indexes.values().filter(|index| quoted.contains(&index.name.as_str()));
+        let index = indexes.map(|index| (index.table, self.catalog.index_definition(index, Style::Written)));
+        if let Some(column) = constraint.chain(index).find_map(|(table, text)| masked_by(&table, &text)) {
+            return unsupported(format!("what the server's own values of {}, masked here, would give", column.shown()));
         }
-        (!named.is_empty()).then(|| format!("It names masked values: {}.", named.join(", ")))
+        if let Some((_, column)) = self.masked_names(statement).first() {
+            return unsupported(format!("what the server's own values of {}, masked here, would give", column.shown()));
+        }
+        let chosen = self.held.chosen_rows.iter().filter_map(|oid| self.catalog.tables.get(oid));
+        let chosen = chosen.map(|table| table.name.as_str()).find(|name| quoted.contains(name));
+        match chosen {
+            Some(name) if error.sqlstate == "23503" => {
+                unsupported(format!("rows of {name} that the snapshot doesn't hold (it was exported with --where)"))
+            }
+            _ => None,
+        }
+    }
+
+    /// Masked columns that a statement names.
+    fn masked_names(&self, statement: &Statement) -> Vec<(Oid, MaskedColumn)> {
+        if self.held.masked.is_empty() {
+            return Vec::new();
+        }
+        let words = words(&format!("{}\n{}", unquoted(statement), self.bodies_named(&statement.sql)));
+        let tables = self.held.masked.iter().filter(|(oid, _)| {
+            self.catalog.tables.get(oid).is_some_and(|table| words.contains(&table.name.to_lowercase()))
+        });
+        let columns = tables.flat_map(|(oid, columns)| columns.iter().map(move |column| (*oid, column.clone())));
+        columns.filter(|(_, column)| words.contains(&column.column.to_lowercase())).collect()
     }
 }
 
