@@ -253,10 +253,15 @@ pub fn check_readable(session: &Session, relation: &Found, wanted: &[String]) ->
     let which = if barred.len() == columns.len() { String::new() } else { format!(" in {}", barred.join(", ")) };
     Err(hinted(
         anyhow!("the role may not read the table {}{which}", relation.shown()),
-        format!("grant it: GRANT SELECT ON {} TO {};{}", relation.qualified(), role(session)?, match which.is_empty() {
-            true => "",
-            false => " or leave the columns out with --columns",
-        }),
+        format!(
+            "grant it: GRANT SELECT ON {} TO {};{}",
+            relation.qualified(),
+            role(session)?,
+            match which.is_empty() {
+                true => "",
+                false => " or leave the columns out with --columns",
+            }
+        ),
     ))
 }
 

@@ -53,9 +53,9 @@ impl Drop for Reactor {
 
 impl Reactor {
     fn start(stop: Stop) -> Result<Reactor> {
-        // One thread reads and decrypts while another decodes.
-        let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("connection").enable_all().build();
-        Ok(Reactor { runtime: Some(runtime.context("starting the connection's thread")?), stop })
+        // Reading, decrypting and decoding take turns on one thread: handing each message to another costs more than it wins.
+        let runtime = Builder::new_current_thread().enable_all().build();
+        Ok(Reactor { runtime: Some(runtime.context("starting the connection's event loop")?), stop })
     }
 
     fn runtime(&self) -> &Runtime {
@@ -168,8 +168,19 @@ impl Session {
         done
     }
 
+    fn conflict(&self, text: &str) -> Error {
+        hinted(
+            Error::new(Conflict).context(format!("the standby {} ended the export: {text}", self.location)),
+            "raise max_standby_streaming_delay on the standby, or set hot_standby_feedback = on there; --retries tries again with a \
+             new snapshot; less at a time (--where, fewer --table) is done sooner",
+        )
+    }
+
     fn explain(&self, error: &tokio_postgres::Error) -> Error {
         let Some(db) = error.as_db_error() else {
+            if self.reactor.stop.is_on_standby() {
+                return self.conflict(&format!("{}, most likely by a conflict with recovery", causes(error)));
+            }
             return hinted(
                 Error::new(Lost).context(format!("the connection to {} was lost: {}", self.location, causes(error))),
                 "nothing was left behind: run the export again",
@@ -186,11 +197,7 @@ impl Session {
                 "a migration may be running: export when it has ended",
             ),
             // Nothing else serializes a transaction that only reads.
-            SqlState::T_R_SERIALIZATION_FAILURE => hinted(
-                Error::new(Conflict).context(format!("the standby {} ended the export: {text}", self.location)),
-                "raise max_standby_streaming_delay on the standby, or set hot_standby_feedback = on there; --retries tries again \
-                 with a new snapshot; less at a time (--where, fewer --table) is done sooner",
-            ),
+            SqlState::T_R_SERIALIZATION_FAILURE => self.conflict(&text),
             SqlState::QUERY_CANCELED if text.contains("statement timeout") => hinted(
                 anyhow!("the server took too long to answer: {text}"),
                 "its catalog may be locked or its disk busy: look at pg_stat_activity, and run the export later",

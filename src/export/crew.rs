@@ -287,7 +287,7 @@ impl Reader<'_> {
     fn part(&self, session: &Session, sql: &str, seen: &AtomicU64) -> Result<(EncodedPart, Vec<ColumnFacts>)> {
         let mut decoder = Decoder::new(self.encoders.schema(), self.relation.types);
         let (sender, receiver): (SyncSender<RecordBatch>, Receiver<RecordBatch>) = sync_channel(BATCHES_IN_FLIGHT);
-        let mut encoder = self.encoders.encoder();
+        let mut encoder = self.encoders.encoder()?;
         let mask = self.relation.mask;
         let part = std::thread::scope(|scope| {
             let encoding = scope.spawn(move || -> Result<(EncodedPart, Option<Tally>)> {

@@ -35,6 +35,7 @@ struct State {
     failed: AtomicBool,
     /// When the snapshot was taken.
     since: OnceLock<Instant>,
+    standby: AtomicBool,
     bytes: AtomicU64,
     rows: AtomicU64,
     /// Until when what was read so far may take.
@@ -51,6 +52,16 @@ impl Stop {
     pub fn snapshot_taken(&self) {
         // The first is the oldest.
         let _ = self.0.since.set(Instant::now());
+    }
+
+    /// The server is a standby: it ends a connection that stands in the way of what it replays, and may have no time to say why.
+    pub fn on_standby(&self) {
+        self.0.standby.store(true, Ordering::SeqCst);
+    }
+
+    /// Is the server a standby?
+    pub fn is_on_standby(&self) -> bool {
+        self.0.standby.load(Ordering::SeqCst)
     }
 
     /// Ends every wait.

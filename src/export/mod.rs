@@ -28,6 +28,7 @@ pub mod parts;
 pub mod selection;
 pub mod since;
 pub mod target;
+pub mod texts;
 pub mod tls;
 pub mod values;
 pub mod wanted;
@@ -173,6 +174,9 @@ fn attempt(options: &Options, target: &Target, earlier: Option<&Earlier>, ui: &U
     stop.snapshot_taken();
     let (facts, shared) = begin(&session, &lockable, &target.location, options.jobs > 1)?;
     let pooled = backend(&session)? != pid;
+    if facts.server.in_recovery {
+        stop.on_standby();
+    }
     let (mut described, enums) = catalog::describe(&session, &found)?;
     let mut wanted = wanted::prepare(&session, &options.wanted, &mut described)?;
     session.run(query::EXPORT_NO_TIMEOUT.text)?;

@@ -105,12 +105,14 @@ impl Session<'_> {
     /// An error that the server's own rows may not give: it comes of masked values, or of rows that aren't there.
     pub(super) fn unsure_of_held(&self, statement: &Statement, error: &ServerError) -> Option<Unsupported> {
         let by_rows = ["21", "22", "23", "P0"].iter().any(|class| error.sqlstate.starts_with(class));
-        let unsupported = |what: String| Some(Unsupported { what: format!("{what} ({})", error.message), position: None });
+        let unsupported =
+            |what: String| Some(Unsupported { what: format!("{what} ({})", error.message), position: None });
         if !by_rows || (self.held.masked.is_empty() && self.held.chosen_rows.is_empty()) {
             return None;
         }
         let texts = [Some(error.message.as_str()), error.detail.as_deref()];
-        let quoted: Vec<&str> = texts.into_iter().flatten().flat_map(|text| text.split('"').skip(1).step_by(2)).collect();
+        let quoted: Vec<&str> =
+            texts.into_iter().flatten().flat_map(|text| text.split('"').skip(1).step_by(2)).collect();
         let masked_by = |oid: &Oid, text: &str| {
             let words = words(text);
             self.held.masked.get(oid)?.iter().find(|column| words.contains(&column.column.to_lowercase()))
