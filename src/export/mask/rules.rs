@@ -323,12 +323,9 @@ fn expect_references(masks: &[TableMask], tables: &[Described<'_>]) -> Result<()
             let Some(parent) = parent else { continue };
             for (child, key) in reference.columns.iter().zip(&reference.keys) {
                 let (ours, theirs) = (rule(index, child), rule(parent, key));
-                let broken = match (ours.as_deref(), theirs.as_deref()) {
-                    (Some("null"), _) | (None, None) => false,
-                    (Some("hash"), Some("hash")) => false,
-                    _ => true,
-                };
-                if broken {
+                let both = (ours.as_deref(), theirs.as_deref());
+                let whole = matches!(both, (Some("null"), _) | (None, None) | (Some("hash"), Some("hash")));
+                if !whole {
                     let (child, key) =
                         (format!("{}.{child}", described.table.name), format!("{}.{key}", tables[parent].table.name));
                     return Err(hinted(
