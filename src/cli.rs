@@ -272,6 +272,9 @@ pub struct Export {
     /// How often to begin again, with a new snapshot, where a standby ends the export (conflict with recovery)
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(..=100))]
     pub retries: u32,
+    /// Record each row's address (ctid) and the stored size of its long values in columns of their own, which no analysis shows
+    #[arg(long)]
+    pub row_storage: bool,
 }
 
 /// `rehearsal inspect`

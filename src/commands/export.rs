@@ -33,6 +33,7 @@ pub fn run(context: &Context, args: &cli::Export) -> Result<ExitCode> {
             bytes_per_second: args.rate_limit.as_deref().map(size::parse).transpose().context("--rate-limit")?,
         },
         retries: args.retries,
+        row_storage: args.row_storage,
     };
     let report = export::export(&options, &context.ui)?;
     context.finish(&report, Some(&report.reference()))

@@ -2,8 +2,9 @@
 //!
 //! Input: a connection string and table names. Output: a snapshot folder, and a report of what is in it. The rooms in reading
 //! order: [`target`] reads the connection string, [`tls`] and [`connection`] open the session, [`catalog`] finds and describes
-//! the tables, [`wanted`], [`selection`] and [`mask`] what of them is wanted, [`since`] what is new, [`parts`] cuts them, [`crew`]
-//! reads the parts over several connections within the limits of [`guard`], [`copy`], [`values`] and [`numeric`] decode rows.
+//! the tables, [`physical`] and [`storage`] what only the server knows about their disk, [`wanted`], [`selection`] and [`mask`] what
+//! of them is wanted, [`since`] what is new, [`parts`] cuts them, [`crew`] reads the parts over several connections within the limits
+//! of [`guard`], [`copy`], [`values`] and [`numeric`] decode rows; what no type holds makes [`fallback`] begin again.
 //!
 //! Invariants:
 //!
@@ -21,12 +22,15 @@ pub mod connection;
 pub mod copy;
 pub mod crew;
 pub mod definitions;
+pub mod fallback;
 pub mod guard;
 pub mod mask;
 pub mod numeric;
 pub mod parts;
+pub mod physical;
 pub mod selection;
 pub mod since;
+pub mod storage;
 pub mod target;
 pub mod texts;
 pub mod tls;
@@ -43,13 +47,16 @@ use serde_json::Value;
 use crate::inspect;
 use crate::query;
 use crate::report::{Block, Cell, Finding, Report, SnapshotRef, Table, View};
-use crate::snapshot::manifest::{self, LedgerEntry, Manifest, RelationSizes, Source};
+use crate::snapshot::certificate::{Content, Plan};
+use crate::snapshot::manifest::{self, Column, LedgerEntry, Manifest, RelationSizes, Source};
 use crate::snapshot::part::{MaskedColumn, Part};
+use crate::snapshot::types::PgType;
 use crate::snapshot::writer::{SnapshotWriter, refuse_existing};
 use crate::ui::Ui;
 use catalog::Described;
 use connection::Session;
 use crew::{Crew, Relation, Shared};
+use fallback::{AsText, Exporting};
 use guard::{Conflict, Limits, Stop};
 use parts::Parts;
 use since::Earlier;
@@ -83,6 +90,8 @@ pub struct Options {
     pub limits: Limits,
     /// How often it begins again where a standby ends it.
     pub retries: u32,
+    /// Each row's address and the stored sizes of its long values, too.
+    pub row_storage: bool,
 }
 
 /// What was exported.
@@ -135,6 +144,8 @@ pub struct ExportedTable {
     /// Columns and paths whose values were masked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub masked: Vec<MaskedColumn>,
+    /// What the rows hold.
+    pub content: Option<Content>,
 }
 
 /// Exports tables to a new snapshot. Where a standby ends the export, it begins again, with a new snapshot of the server.
@@ -152,9 +163,11 @@ pub fn export(options: &Options, ui: &Ui) -> Result<ExportReport> {
     }
     let target = Target::parse(&options.url, options.password.as_deref())?;
     let earlier = options.since.as_ref().map(Earlier::open).transpose()?;
-    let mut tries = 0;
+    let (mut tries, mut as_text) = (0, AsText::default());
     loop {
-        match attempt(options, &target, earlier.as_ref(), ui) {
+        match attempt(options, &target, earlier.as_ref(), &as_text, ui) {
+            // The same again, with a column more that travels as text.
+            Err(failure) if as_text.learn(&failure) => {}
             Err(error) if tries < options.retries && error.chain().any(|cause| cause.is::<Conflict>()) => {
                 tries += 1;
                 ui.warn(&format!("{}; try {tries} of {}, with a new snapshot", error.root_cause(), options.retries));
@@ -166,19 +179,30 @@ pub fn export(options: &Options, ui: &Ui) -> Result<ExportReport> {
 }
 
 /// One try, from connecting to the finished snapshot.
-fn attempt(options: &Options, target: &Target, earlier: Option<&Earlier>, ui: &Ui) -> Result<ExportReport> {
+fn attempt(
+    options: &Options,
+    target: &Target,
+    earlier: Option<&Earlier>,
+    as_text: &AsText,
+    ui: &Ui,
+) -> Result<ExportReport> {
     let started = Instant::now();
     let stop = Stop::new(options.limits);
     let session = Session::connect(target, stop.clone())?;
     let (found, lockable, pid) = look_up(&session, options, target)?;
     stop.snapshot_taken();
-    let (facts, shared) = begin(&session, &lockable, &target.location, options.jobs > 1)?;
+    let (mut facts, shared) = begin(&session, &lockable, &target.location, options.jobs > 1)?;
     let pooled = backend(&session)? != pid;
     if facts.server.in_recovery {
         stop.on_standby();
     }
     let (mut described, enums) = catalog::describe(&session, &found)?;
+    described.iter_mut().for_each(|described| as_text.apply(described));
     let mut wanted = wanted::prepare(&session, &options.wanted, &mut described)?;
+    if options.row_storage {
+        described.iter_mut().try_for_each(storage::add)?;
+        wanted.spare_sizes(&mut described);
+    }
     session.run(query::EXPORT_NO_TIMEOUT.text)?;
     let continued = match earlier {
         Some(earlier) => earlier.continue_tables(&session, &described, &mut wanted)?,
@@ -206,20 +230,22 @@ fn attempt(options: &Options, target: &Target, earlier: Option<&Earlier>, ui: &U
         let file = file_name(&name, index);
         let continued = continued.next();
         let file = continued.as_ref().map_or(file.clone(), |continued| continued.file_name(&file));
+        let types = described.types.clone();
         let exported = export_table(&crew, &writer, described, parts, (&wanted, index), &file, ui);
-        let mut exported = exported.with_context(|| format!("exporting {name}"))?;
+        let mut exported = exported.with_context(|| Exporting(name))?;
         if let Some(continued) = continued {
-            continued.join(&mut exported, &writer)?;
+            continued.join(&mut exported, &types, &writer)?;
             notes.extend(since::note(&exported));
         }
         tables.push(exported);
     }
+    facts.server.run = Some(physical::run(crew.first(), crew.size() as u64)?);
     let manifest = Manifest {
-        format_version: manifest::FORMAT_VERSION,
+        format_version: format_version(&tables),
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         id: String::new(),
         captured_at: facts.captured_at,
-        source: Source::Postgres(facts.server.clone()),
+        source: Source::Postgres(Box::new(facts.server.clone())),
         enums,
         masking: wanted.masking(),
         tables,
@@ -230,6 +256,7 @@ fn attempt(options: &Options, target: &Target, earlier: Option<&Earlier>, ui: &U
     report.elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     report.connections = crew.size() as u64;
     report.received_bytes = crew.received_bytes();
+    notes.extend(as_text.notes());
     report.notes = notes;
     Ok(report)
 }
@@ -287,6 +314,7 @@ fn begin(
     session.fetch(&query::EXPORT_SETTINGS, &[], |_| Ok(()))?;
     session.run(query::EXPORT_PATIENCE.text)?;
     facts.server.lsn = catalog::lsn(session)?;
+    facts.server.capacity = Some(physical::capacity(session)?);
     Ok((facts, shared))
 }
 
@@ -300,7 +328,10 @@ fn export_table(
     file: &str,
     ui: &Ui,
 ) -> Result<manifest::Table> {
-    let Described { mut table, types, qualified, .. } = described;
+    let Described { mut table, types, qualified, storage, .. } = described;
+    let all_types: Vec<PgType> = types.iter().chain(storage.iter().map(|beside| &beside.ty)).cloned().collect();
+    let all_columns: Vec<Column> =
+        table.columns.iter().cloned().chain(storage.iter().map(storage::Beside::column)).collect();
     let predicate = wanted.predicates[index].as_ref();
     let condition = predicate.map_or_else(String::new, |predicate| format!(" WHERE {}", predicate.condition()));
     let count = format!("SELECT count(*) FROM {qualified}{condition}");
@@ -308,16 +339,17 @@ fn export_table(
     let relation = Relation {
         statements: &parts.statements,
         count: &count,
-        types: &types,
+        types: &all_types,
         mask: mask.as_ref(),
         alone: predicate.is_some_and(|predicate| predicate.calls),
     };
-    let mut writer = snapshot.table_file(file, &table.columns, &types)?.into_groups()?;
+    let plan = Plan::new(&table, &types);
+    let mut writer = snapshot.table_file(file, &all_columns, &all_types)?.into_groups(plan)?;
     let bar = ui.bar(parts.estimated_rows, "rows", &table.name);
     let read = crew.read(&relation, &mut writer, &bar);
     bar.finish_and_clear();
     let read = read?;
-    let data_file = writer.finish()?;
+    let (data_file, tally) = writer.finish()?;
     if data_file.rows != read.counted {
         bail!("the server counts {} rows and sends {}", read.counted, data_file.rows);
     }
@@ -327,15 +359,26 @@ fn export_table(
             table.ledger.push(LedgerEntry {
                 column: column.name.clone(),
                 type_name: column.type_name.clone(),
-                rule: AS_TEXT.to_owned(),
+                rule: match &column.carried_as_text {
+                    Some(reason) => format!("{AS_TEXT}: {reason}"),
+                    None => AS_TEXT.to_owned(),
+                },
                 values: data_file.rows - facts.nulls,
             });
         }
     }
     wanted.mark(index, &mut table);
+    table.storage_columns = storage.into_iter().map(|beside| beside.entry).collect();
     table.rows = data_file.rows;
+    table.content = Some(tally.certify(&[snapshot.staged_file(file)])?);
     table.files = vec![data_file];
     Ok(table)
+}
+
+/// The lowest layout that can say all of this.
+fn format_version(tables: &[manifest::Table]) -> u32 {
+    let as_text = tables.iter().flat_map(|table| &table.columns).any(|column| column.carried_as_text.is_some());
+    if as_text { manifest::FORMAT_VERSION_WITH_TEXT } else { manifest::FORMAT_VERSION }
 }
 
 /// A file name that no file system and no glob trips over. The number keeps two odd names apart.
@@ -363,6 +406,7 @@ impl ExportReport {
                 ledger: t.ledger.clone(),
                 part: t.part.clone(),
                 masked: t.masked.clone(),
+                content: t.content.clone(),
             })
             .collect();
         ExportReport {
@@ -435,7 +479,7 @@ impl Report for ExportReport {
         );
         let server = &self.server;
         let standby = if server.in_recovery { ", standby" } else { "" };
-        let facts: Vec<(&str, Cell)> = vec![
+        let mut facts: Vec<(&str, Cell)> = vec![
             ("source", server.location.as_str().into()),
             ("server", format!("PostgreSQL {}{standby}", server.version).into()),
             ("captured at", self.captured_at.as_str().into()),
@@ -445,6 +489,7 @@ impl Report for ExportReport {
             ("connections", self.connections.into()),
             ("read", self.speed().into()),
         ];
+        facts.extend(inspect::run_facts(server));
         let mut tables = Table::new("Tables", &["table", "rows", "columns", "Parquet", "on the server"]);
         for table in &self.tables {
             tables.push(vec![
@@ -457,6 +502,8 @@ impl Report for ExportReport {
         }
         let facts = facts.into_iter().map(|(label, cell)| (label.to_owned(), cell)).collect();
         let mut blocks = vec![Block::Facts(facts), Block::Table(tables)];
+        let contents = self.tables.iter().filter_map(|table| Some((&table.table, table.content.as_ref()?)));
+        blocks.extend(inspect::certificate_table(contents));
         let ledger = self.tables.iter().flat_map(|table| table.ledger.iter().map(move |entry| (&table.table, entry)));
         blocks.extend(inspect::ledger_table(ledger));
         blocks

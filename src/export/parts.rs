@@ -62,7 +62,8 @@ pub fn split(session: &Session, described: &Described, predicate: Option<&Predic
         })
     })?;
     let columns = described.table.columns.iter().zip(&described.types);
-    let columns: Vec<String> = columns.map(|(column, ty)| ty.select_expression(&column.name)).collect();
+    let own = columns.map(|(column, ty)| ty.select_expression(&column.name));
+    let columns: Vec<String> = own.chain(described.storage.iter().map(|beside| beside.select.clone())).collect();
     let calls = predicate.is_some_and(|predicate| predicate.calls);
     let predicate = predicate.map(Predicate::condition);
     let mut parts = cut(&extents, &columns.join(", "), &described.qualified, predicate.as_deref(), version);

@@ -16,7 +16,8 @@ use super::selection::Predicate;
 use super::wanted::Wanted;
 use crate::query::{quote_identifier, quote_literal};
 use crate::render::count;
-use crate::snapshot::manifest::{self, Manifest, Table};
+use crate::snapshot::certificate::Plan;
+use crate::snapshot::manifest::{self, Column, Manifest, Table};
 use crate::snapshot::part::Increment;
 use crate::snapshot::types::PgType;
 use crate::snapshot::writer::SnapshotWriter;
@@ -101,6 +102,16 @@ impl Earlier {
                 anyhow!("the earlier snapshot isn't of the same shape: {difference}"),
                 "export anew, without --since",
             ));
+        }
+        let stored = |table: &Table| table.storage_columns.iter().map(|c| c.column.clone()).collect::<Vec<_>>();
+        let beside: Vec<String> = described.storage.iter().map(|beside| beside.entry.column.clone()).collect();
+        if stored(earlier) != beside {
+            bail!("--row-storage was given for only one of them");
+        }
+        let carried = |column: &Column| column.carried_as_text.is_some();
+        let both = earlier.columns.iter().zip(&table.columns);
+        if let Some((column, _)) = both.clone().find(|(old, now)| carried(old) != carried(now)) {
+            bail!("{} is carried as text in only one of them", column.name);
         }
         let masked = wanted.rules(index);
         let earlier_masks: Vec<(String, String)> =
@@ -198,7 +209,7 @@ impl Continued {
     ///
     /// # Errors
     /// When a file can be neither linked nor copied.
-    pub fn join(mut self, table: &mut Table, writer: &SnapshotWriter) -> Result<()> {
+    pub fn join(mut self, table: &mut Table, types: &[PgType], writer: &SnapshotWriter) -> Result<()> {
         self.increment.rows = table.rows;
         let mut files = self.earlier.files;
         for file in &files {
@@ -218,6 +229,9 @@ impl Continued {
         }
         table.increments = self.earlier.increments;
         table.increments.push(self.increment);
+        // What is certified is certified of all rows.
+        let staged: Vec<PathBuf> = table.files.iter().map(|file| writer.staged_file(&file.path)).collect();
+        table.content = Some(Plan::new(table, types).read(&staged)?);
         Ok(())
     }
 }

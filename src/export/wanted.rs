@@ -16,6 +16,7 @@ use super::selection::{self, Predicate};
 use crate::query;
 use crate::snapshot::manifest::{NumericExtent, Table};
 use crate::snapshot::part::{MaskedColumn, Masking};
+use crate::snapshot::physical::Physical;
 use crate::snapshot::types::PgType;
 
 /// What the user asks for beside the tables' names.
@@ -73,6 +74,11 @@ impl Wanted {
             if column.whole() == Some(Rule::Null) {
                 table.ledger.iter_mut().filter(|entry| entry.column == column.name).for_each(|entry| entry.values = 0);
             }
+            // What old rows show of a younger column is one of its values.
+            for relation in table.physical.iter_mut().flat_map(Physical::relations_mut) {
+                let own = relation.columns.iter_mut().filter(|own| own.name.as_ref() == Some(&column.name));
+                own.for_each(|own| own.missing_value = None);
+            }
             if let Some(extent) = &mut table.columns[column.index].numeric_extent {
                 *extent = NumericExtent::default();
             }
@@ -97,6 +103,14 @@ impl Wanted {
         let mut shown = Table::default();
         self.mark_rules(index, &mut shown);
         shown.masked.iter().map(|masked| (masked.shown(), masked.rule.clone())).collect()
+    }
+
+    /// The stored size of a masked value isn't asked for: it would tell of the plain one.
+    pub fn spare_sizes(&self, described: &mut [Described]) {
+        for (mask, described) in self.masks.iter().zip(described) {
+            let masked = |name: &String| mask.columns.iter().any(|column| column.name == *name);
+            described.storage.retain(|beside| !beside.entry.of.as_ref().is_some_and(masked));
+        }
     }
 
     /// The manifest's entry on masks.

@@ -47,7 +47,7 @@ fn people(database: &Database) {
              secret bytea, kind char(12), score numeric, active boolean); \
          INSERT INTO users SELECT n, 'plain' || n || '@secret-shop.example', 'Plainfirst Plainlast' || chr(97 + n % 26), \
              '+49 30 ' || 5550000 + n, '1971-02-03', 'plainbytes', 'plainkind', 98765.4321, true FROM generate_series(1, 2000) AS n; \
-         INSERT INTO users (id, email) VALUES (0, ''); \
+         INSERT INTO users (id, email) VALUES (0, ''); ALTER TABLE users ADD COLUMN fresh text DEFAULT 'plainmissing'; \
          CREATE TABLE logs (id bigint PRIMARY KEY, user_id int REFERENCES users (id), job_id uuid, parent_job_id uuid, \
              email text, job_text text, metadata jsonb, raw json, tags text[]); \
          INSERT INTO logs SELECT n, n % 2001, ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, \
@@ -99,6 +99,8 @@ const MASKS: &[&str] = &[
     "raw.email=fake",
     "--mask",
     "tags=hash",
+    "--mask",
+    "fresh=redact",
 ];
 
 /// What a query over a snapshot's files gives, as text.
@@ -397,7 +399,7 @@ fn a_rehearsal_on_a_part_says_so() {
     );
     let sql = "UPDATE users SET name = 'x' WHERE id = 1; UPDATE users SET name = 'y' WHERE email LIKE '%@secret-shop.example'; \
         UPDATE users SET phone = NULL; INSERT INTO users (id, email) VALUES (9000, 'z'); SELECT * FROM users; \
-        SELECT count(*) FROM users; ALTER TABLE users ADD COLUMN born date; ALTER TABLE users ADD COLUMN fresh int";
+        SELECT count(*) FROM users; ALTER TABLE users ADD COLUMN born date; ALTER TABLE users ADD COLUMN newer int";
     std::fs::write(folder.path().join("m.sql"), sql).expect("a migration");
     let report = run_json(folder.path(), &["dry-run", "m.sql", "--on", "snap", "--fail-on", "never"], 0);
     let statements = report["result"]["statements"].as_array().expect("statements");

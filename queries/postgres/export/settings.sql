@@ -7,6 +7,7 @@
 -- row_security: off turns a silently filtered table into an error. The timeouts must not end a long COPY.
 -- standard_conforming_strings: a predicate is read by the server as it was read here.
 -- A table read as a whole comes in the order of its pages, neither from the middle on nor as parallel workers have it.
+-- DateStyle, IntervalStyle, TimeZone: values that travel as text (ranges of times, composites) are the same for everybody.
 -- client_encoding: a SQL_ASCII database holds bytes as they came; unconverted, the decoder can name the row that isn't UTF-8.
 -- All is local to the transaction: behind a pooler, a session setting would stay with the server connection for its next user.
 SELECT s.name AS name, pg_catalog.set_config(s.name, wanted.setting, true) AS setting
@@ -22,6 +23,9 @@ FROM (VALUES
     ('quote_all_identifiers', 'off'),
     ('standard_conforming_strings', 'on'),
     ('bytea_output', 'hex'),
+    ('DateStyle', 'ISO, MDY'),
+    ('IntervalStyle', 'postgres'),
+    ('TimeZone', 'UTC'),
     (
         'client_encoding',
         CASE WHEN pg_catalog.current_setting('server_encoding') OPERATOR(pg_catalog.=) 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END

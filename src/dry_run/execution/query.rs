@@ -32,6 +32,7 @@ impl Run<'_, '_> {
         other: Option<&SelectPlan>,
         limit: usize,
     ) -> Ran<Selected> {
+        let writes = self.stage_with(&super::flattened(&plan.writes))?;
         self.load(&plan.remarks)?;
         self.note(&plan.remarks);
         // The one place where an order is part of the answer.
@@ -49,6 +50,7 @@ impl Run<'_, '_> {
                 ));
             }
         }
+        self.apply_with(writes)?;
         Ok(selected)
     }
 

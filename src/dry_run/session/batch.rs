@@ -140,7 +140,7 @@ impl Session<'_> {
                 self.ended += 1;
             }
         }
-        self.note_sent(Sent { statement: all, reports: place..self.reports.len() });
+        self.note_sent(Sent { statement: all, reports: place..self.reports.len(), unsupported: false })?;
         Ok(Batched::Done)
     }
 

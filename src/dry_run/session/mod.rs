@@ -137,6 +137,8 @@ struct Sent {
     statement: Statement,
     /// Its report; of a batch, those of its statements.
     reports: Range<usize>,
+    /// It couldn't be told, so that nothing has happened.
+    unsupported: bool,
 }
 
 impl<'s> Session<'s> {
@@ -161,6 +163,7 @@ impl<'s> Session<'s> {
             Source::Synthetic { .. } | Source::Empty => "UTC",
         };
         engine.set_zone(zone)?;
+        engine.set_now(manifest.captured_at.trim_end_matches('Z').replace('T', " ").as_str())?;
         let store = Store::new(engine, snapshot, base.clone(), &outlook.join("\n"));
         let (time_zone, collation) = match &manifest.source {
             Source::Postgres(server) => (Some(server.time_zone.clone()), server.collation.clone()),
@@ -317,7 +320,7 @@ impl<'s> Session<'s> {
         if failed {
             self.fail()?;
         } else if !self.stopped {
-            self.after(statement, place);
+            self.after(statement, place)?;
         }
         Ok(self.reports[place].clone())
     }

@@ -42,7 +42,7 @@ impl KeySql {
                 }
             }
         }
-        if let Some((_, ty)) = parts.iter().find(|(_, ty)| matches!(ty, Type::Opaque(_))) {
+        if let Some((_, ty)) = parts.iter().find(|(_, ty)| matches!(ty, Type::Opaque(name) if name != "citext")) {
             // Its text doesn't say what the server takes for equal.
             let name = ty.name(translator.catalog);
             return Err(Problem::unsupported(format!("a comparison of {name}")).into());
