@@ -168,7 +168,7 @@ impl Earlier {
             PgType::Timestamptz(_) => ("+00", "timestamptz"),
             PgType::Timestamp(_) => ("", "timestamp"),
             PgType::Date => ("", "date"),
-            PgType::Int2 | PgType::Int4 | PgType::Int8 => ("", "bigint"),
+            PgType::Int2 | PgType::Int4 | PgType::Int8 => ("", "int8"),
             _ => bail!("{} isn't a date, a timestamp or a whole number", self.column),
         };
         let sql = format!(

@@ -48,6 +48,7 @@ fn people(database: &Database) {
          INSERT INTO users SELECT n, 'plain' || n || '@secret-shop.example', 'Plainfirst Plainlast' || chr(97 + n % 26), \
              '+49 30 ' || 5550000 + n, '1971-02-03', 'plainbytes', 'plainkind', 98765.4321, true FROM generate_series(1, 2000) AS n; \
          INSERT INTO users (id, email) VALUES (0, ''); ALTER TABLE users ADD COLUMN fresh text DEFAULT 'plainmissing'; \
+         ALTER TABLE users ALTER COLUMN fresh DROP DEFAULT; \
          CREATE TABLE logs (id bigint PRIMARY KEY, user_id int REFERENCES users (id), job_id uuid, parent_job_id uuid, \
              email text, job_text text, metadata jsonb, raw json, tags text[]); \
          INSERT INTO logs SELECT n, n % 2001, ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, \

@@ -338,7 +338,9 @@ fn wait_until_ready(supervisor: &mut Child, folder: &Path, port: u16) -> Result<
         }
         let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
         // "FATAL: the database system is starting up" is what an early connection is told.
-        let log_of_failure = log.replace("FATAL:  the database system is starting up", "");
+        let log_of_failure = log
+            .replace("FATAL:  the database system is starting up", "")
+            .replace("FATAL:  the database system is not yet accepting connections", "");
         let ended = supervisor.try_wait().ok().flatten().is_some() || log_of_failure.contains("FATAL: ");
         if ended || Instant::now() > deadline {
             return Err(log);
