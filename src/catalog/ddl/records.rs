@@ -40,12 +40,16 @@ impl Change {
                 }
                 "ALTER OWNER"
             }
-            NodeEnum::AlterFunctionStmt(_) => "ALTER FUNCTION",
+            NodeEnum::AlterFunctionStmt(statement) => self.alter_function(statement)?,
+            NodeEnum::DefineStmt(statement) if statement.kind == ObjectType::ObjectAggregate as i32 => {
+                self.create_aggregate(statement)?
+            }
             NodeEnum::VariableSetStmt(statement) => self.set_variable(statement)?,
             NodeEnum::VariableShowStmt(_) => "SHOW",
             NodeEnum::ConstraintsSetStmt(statement) => {
-                if statement.deferred {
-                    self.catalog.defer_constraints();
+                match statement.deferred {
+                    true => self.catalog.defer_constraints(),
+                    false => self.catalog.undefer_constraints(),
                 }
                 "SET CONSTRAINTS"
             }
@@ -385,7 +389,7 @@ fn statement_words(node: &NodeEnum) -> String {
         NodeEnum::CreateRangeStmt(_) => "a range type",
         NodeEnum::RuleStmt(_) => "a rewrite rule",
         NodeEnum::CreateForeignTableStmt(_) => "a foreign table",
-        NodeEnum::DefineStmt(_) => "CREATE of an aggregate, operator or base type",
+        NodeEnum::DefineStmt(_) => "CREATE of an operator or base type",
         NodeEnum::CreateCastStmt(_) => "CREATE CAST",
         NodeEnum::CreateEventTrigStmt(_) => "an event trigger",
         NodeEnum::DropOwnedStmt(_) => "DROP OWNED",
