@@ -10,6 +10,7 @@ mod binding;
 mod body;
 mod calls;
 pub(super) mod claims;
+mod held;
 mod outcome;
 mod partitions;
 mod points;
@@ -41,6 +42,7 @@ use crate::translate::{Settings, Variables};
 use crate::ui::hinted;
 use batch::Batched;
 pub use body::DEFAULT_STEP_BUDGET;
+use held::Held;
 pub(super) use statement::shown;
 use transaction::Block;
 pub use transaction::Transactions;
@@ -126,6 +128,8 @@ pub struct Session<'s> {
     read_by_calls: std::collections::BTreeSet<Oid>,
     /// The error under way is one that the migration raises itself.
     raised: bool,
+    /// What the snapshot holds otherwise than the server.
+    held: Held,
 }
 
 /// A lock that a statement takes; its transaction keeps it.
@@ -177,6 +181,7 @@ impl<'s> Session<'s> {
             Source::Postgres(server) => (Some(server.time_zone.clone()), server.collation.clone()),
             Source::Synthetic { .. } | Source::Empty => (None, None),
         };
+        let held = Held::of(manifest, &base);
         let settings = Settings {
             calls: 0,
             now: manifest.captured_at.trim_end_matches('Z').replace('T', " "),
@@ -213,6 +218,7 @@ impl<'s> Session<'s> {
             call_effects: Vec::new(),
             read_by_calls: std::collections::BTreeSet::new(),
             raised: false,
+            held,
         })
     }
 
@@ -232,6 +238,11 @@ impl<'s> Session<'s> {
         self.locks.clear();
         self.first_rows.clear();
         std::mem::take(&mut self.reports)
+    }
+
+    /// What the snapshot holds otherwise than the server.
+    pub(super) fn held(&self) -> &Held {
+        &self.held
     }
 
     /// Has an error ended the run?
@@ -290,7 +301,11 @@ impl<'s> Session<'s> {
 
     /// Runs statements of which all that can go together do: where one of them fails, that one goes alone.
     fn run_together(&mut self, migration: &Migration, statements: &[Statement]) -> Result<()> {
-        let outcome = if statements.len() > 1 { self.run_batch(migration, statements)? } else { Batched::OneByOne };
+        let outcome = if statements.len() > 1 && !self.held.leaves_out() {
+            self.run_batch(migration, statements)?
+        } else {
+            Batched::OneByOne
+        };
         match outcome {
             Batched::Done => self.progress(statements.len()),
             Batched::OneByOne => {
@@ -329,6 +344,7 @@ impl<'s> Session<'s> {
             numbers = self.standing(statement);
             self.send(migration, statement, &mut report)?;
             report.elapsed_ms = begun.elapsed().as_secs_f64() * 1000.0;
+            report.notes.extend(self.note_masked(statement));
         }
         let place = self.reports.len();
         let failed = report.verdict == Verdict::Failed;

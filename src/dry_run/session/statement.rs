@@ -23,6 +23,7 @@ type Both<P> = (P, Option<P>);
 impl Session<'_> {
     /// Runs a statement other than BEGIN and its kin, all or nothing.
     pub(super) fn execute(&mut self, statement: &Statement, report: &mut StatementReport) -> Ran<Verdict> {
+        self.expect_held(statement)?;
         if let NodeEnum::ExplainStmt(explain) = &statement.node {
             return self.explain(explain, statement, report);
         }
