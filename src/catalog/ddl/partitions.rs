@@ -75,7 +75,7 @@ impl Change {
             if parent.snapshot_table.is_some() {
                 return Err(Problem::unsupported("a partition of a table that the snapshot holds as one"));
             }
-            return Err(Problem::rejected("42809", format!("\"{}\" is not partitioned", parent.name)));
+            return Err(Problem::rejected("42P17", format!("\"{}\" is not partitioned", parent.name)));
         };
         if statement.partspec.is_some() || !statement.table_elts.is_empty() || !statement.constraints.is_empty() {
             return Err(Problem::unsupported("a partition with columns, constraints or partitions of its own"));
