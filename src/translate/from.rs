@@ -89,6 +89,18 @@ impl Reader<'_> {
     /// A table as a source.
     pub(super) fn table_source(&mut self, table: &Table, alias: Option<&Alias>) -> Outcome<(Source, String)> {
         let physical = format!("s{}", self.number());
+        // A partition's rows are kept with its table.
+        let (kept, rows) = match self.catalog().partitions.get(&table.oid) {
+            None => (table.oid, table_name(table.oid)),
+            Some(partition) => {
+                let condition = self
+                    .catalog()
+                    .partition_condition(partition)
+                    .ok_or_else(|| Problem::unsupported(format!("the rows of the partition {}", table.name)))?;
+                let condition = self.row_expression(partition.parent, &condition.node, "a partition's bound")?.sql;
+                (partition.parent, format!("(SELECT * FROM {} WHERE {condition})", table_name(partition.parent)))
+            }
+        };
         let mut source = Source {
             name: alias.map_or_else(|| table.name.clone(), |a| a.aliasname.clone()),
             schema: alias.is_none().then(|| table.schema.clone()),
@@ -99,7 +111,7 @@ impl Reader<'_> {
                     name: column.name.clone(),
                     ty: column.ty.clone(),
                     sql: format!("{physical}.{}", column_name(column.attnum)),
-                    origin: Some((table.oid, column.attnum)),
+                    origin: Some((kept, column.attnum)),
                 })
                 .collect(),
             row: Some(format!("{physical}._r")),
@@ -108,8 +120,8 @@ impl Reader<'_> {
             scalar: false,
         };
         rename(&mut source.columns, alias, &source.name)?;
-        self.remarks.reads.entry(table.oid).or_default();
-        Ok((source, format!("{} AS {physical}", table_name(table.oid))))
+        self.remarks.reads.entry(kept).or_default();
+        Ok((source, format!("{rows} AS {physical}")))
     }
 
     fn view_source(&mut self, view: &crate::catalog::View, alias: Option<&Alias>) -> Outcome<(Source, String)> {
