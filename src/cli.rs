@@ -238,6 +238,40 @@ pub struct Export {
     /// Connections that read at once, all on one snapshot of the server [default: a connection a core, at most 4]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
     pub jobs: Option<u8>,
+    /// Columns to export, all others are left out: COLUMN, or TABLE.COLUMN where there are several tables (comma-separated,
+    /// repeatable)
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
+    pub columns: Vec<String>,
+    /// Rows to export: a condition as behind SQL's WHERE, or `TABLE: condition` where there are several tables (repeatable)
+    #[arg(long = "where", value_name = "CONDITION")]
+    pub predicates: Vec<String>,
+    /// Values that never leave as they are: COLUMN=RULE, TABLE.COLUMN=RULE or, in documents, COLUMN.KEY[].KEY=RULE; RULE is hash
+    /// (equal stays equal, unequal stays unequal), null, redact, keep-length or fake (repeatable; also [export.mask] in
+    /// rehearsal.toml)
+    #[arg(long = "mask", value_name = "COLUMN=RULE")]
+    pub masks: Vec<String>,
+    /// Environment variable with the masks' secret salt; exports with one salt have the same masked values [default:
+    /// REHEARSAL_SALT, else a random one]
+    #[arg(long, value_name = "NAME")]
+    pub salt_env: Option<String>,
+    /// File with the masks' secret salt
+    #[arg(long, value_name = "FILE", conflicts_with = "salt_env")]
+    pub salt_file: Option<PathBuf>,
+    /// Earlier snapshot to continue: its rows, and those of the server that are newer (its files are linked, not read again)
+    #[arg(long, value_name = "SNAP")]
+    pub since: Option<PathBuf>,
+    /// Column that tells what is newer: it only grows, and has no NULL
+    #[arg(long, value_name = "COLUMN", default_value = "created_at", requires = "since")]
+    pub since_column: String,
+    /// How long the server's snapshot may be held, since that keeps VACUUM from cleaning up, e.g. 30m or 2h; or none
+    #[arg(long, value_name = "TIME", default_value = "6h")]
+    pub max_snapshot_age: String,
+    /// Bytes a second that all connections together may read, e.g. 20MB [default: no limit]
+    #[arg(long, value_name = "SIZE")]
+    pub rate_limit: Option<String>,
+    /// How often to begin again, with a new snapshot, where a standby ends the export (conflict with recovery)
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(..=100))]
+    pub retries: u32,
     /// Record each row's address (ctid) and the stored size of its long values in columns of their own, which no analysis shows
     #[arg(long)]
     pub row_storage: bool,

@@ -26,6 +26,39 @@ pub struct Config {
     pub roots: RootsConfig,
     /// Settings of `growth`.
     pub growth: GrowthConfig,
+    /// Settings of `export`.
+    pub export: ExportConfig,
+}
+
+/// `[export]`
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExportConfig {
+    /// What is masked, as `--mask` has it: `"users.email" = "hash"`, or `email = "hash"` below `[export.mask.users]`.
+    pub mask: toml::Table,
+}
+
+impl ExportConfig {
+    /// The masks as pairs of target and rule.
+    ///
+    /// # Errors
+    /// A value that is neither a rule nor a table of them.
+    pub fn masks(&self) -> Result<Vec<(String, String)>> {
+        fn add(prefix: &str, table: &toml::Table, found: &mut Vec<(String, String)>) -> Result<()> {
+            for (key, value) in table {
+                let target = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+                match value {
+                    toml::Value::String(rule) => found.push((target, rule.clone())),
+                    toml::Value::Table(table) => add(&target, table, found)?,
+                    _ => bail!("[export.mask] {target}: expected a rule such as \"hash\""),
+                }
+            }
+            Ok(())
+        }
+        let mut found = Vec::new();
+        add("", &self.mask, &mut found)?;
+        Ok(found)
+    }
 }
 
 /// `[classify]`
@@ -103,6 +136,18 @@ mod tests {
     fn a_misspelt_key_is_refused() {
         let error = toml::from_str::<Config>("tabel = \"x\"").expect_err("unknown key");
         assert!(error.to_string().contains("tabel"), "{error}");
+    }
+
+    #[test]
+    fn masks_may_be_nested() {
+        let text = "[export.mask]\n\"users.metadata.email\" = \"hash\"\nphone = \"null\"\n[export.mask.users]\nemail = \"fake\"\n";
+        let config: Config = toml::from_str(text).expect("valid");
+        let mut masks = config.export.masks().expect("rules");
+        masks.sort();
+        let pair = |target: &str, rule: &str| (target.to_owned(), rule.to_owned());
+        assert_eq!(masks, [pair("phone", "null"), pair("users.email", "fake"), pair("users.metadata.email", "hash")]);
+        let config: Config = toml::from_str("[export.mask]\nphone = 1\n").expect("TOML");
+        assert!(config.export.masks().is_err());
     }
 
     #[test]

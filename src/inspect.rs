@@ -12,6 +12,7 @@ use crate::query::quote_identifier;
 use crate::report::{Block, Cell, Finding, Report, Table, View};
 use crate::snapshot::certificate::{Content, Plan};
 use crate::snapshot::manifest::{self, LedgerEntry, Manifest, RelationSizes, Source};
+use crate::snapshot::part::{MaskedColumn, Part};
 use crate::snapshot::{OpenTable, Snapshot};
 use crate::ui::hinted;
 
@@ -161,6 +162,30 @@ pub fn ledger_table<'a>(entries: impl Iterator<Item = (&'a String, &'a LedgerEnt
     (!ledger.rows.is_empty()).then_some(Block::Table(ledger))
 }
 
+/// What isn't as the server has it: columns and rows left out, values masked.
+pub fn part_blocks<'a>(tables: impl Iterator<Item = (&'a String, Option<&'a Part>, &'a [MaskedColumn])>) -> Vec<Block> {
+    let mut parts = Table::new("A part of the server's tables", &["table", "rows where", "columns left out"]);
+    let mut masks = Table::new("Masked", &["column", "rule", "values"]);
+    for (table, part, masked) in tables {
+        if let Some(part) = part {
+            let left: Vec<&str> = part.left_out.iter().map(|column| column.name.as_str()).collect();
+            parts.push(vec![
+                table.as_str().into(),
+                part.predicate.as_deref().map_or(Cell::Empty, Cell::from),
+                if left.is_empty() { Cell::Empty } else { left.join(", ").into() },
+            ]);
+        }
+        for column in masked {
+            masks.push(vec![
+                format!("{table}.{}", column.shown()).into(),
+                column.rule.as_str().into(),
+                column.values.into(),
+            ]);
+        }
+    }
+    [parts, masks].into_iter().filter(|table| !table.rows.is_empty()).map(Block::Table).collect()
+}
+
 impl Report for InspectReport {
     fn name(&self) -> &'static str {
         "inspect"
@@ -218,6 +243,8 @@ impl Report for InspectReport {
         let described = self.manifest.iter().flat_map(|manifest| &manifest.tables);
         let ledger = described.flat_map(|table| table.ledger.iter().map(move |entry| (&table.name, entry)));
         blocks.extend(ledger_table(ledger));
+        let described = self.manifest.iter().flat_map(|manifest| &manifest.tables);
+        blocks.extend(part_blocks(described.map(|table| (&table.name, table.part.as_ref(), table.masked.as_slice()))));
         for table in &self.tables {
             blocks.push(columns_table(table));
             blocks.extend(self.catalog_blocks(&table.table));
@@ -312,6 +339,20 @@ fn source_facts(manifest: &Manifest) -> Vec<(String, Cell)> {
                 ("time zone", server.time_zone.as_str().into()),
             ]);
             facts.extend(run_facts(server));
+        }
+    }
+    if let Some(masking) = &manifest.masking {
+        let whose = if masking.salt == "random" { "made for this export alone" } else { "given" };
+        facts.push(("masks", format!("salt {whose}, fingerprint {}", masking.salt_fingerprint).into()));
+    }
+    for table in manifest.tables.iter().filter(|table| !table.increments.is_empty()) {
+        for step in &table.increments {
+            let after = step.after.as_deref().unwrap_or("the beginning");
+            let text = format!(
+                "{}: {} rows after {} {after}, since snapshot {}",
+                table.name, step.rows, step.column, step.since
+            );
+            facts.push(("continued", text.into()));
         }
     }
     facts.push((

@@ -82,6 +82,8 @@ queries! {
     SQL_STILL_FAILING = "duckdb/sql/still-failing";
     /// Named question: the history of one entity.
     SQL_TIMELINE = "duckdb/sql/timeline";
+    /// Who serves the transaction.
+    EXPORT_BACKEND = "postgres/export/backend";
     /// Begins the transaction of an export.
     EXPORT_BEGIN = "postgres/export/begin";
     /// Settings that decide about pages and write-ahead log.
@@ -104,6 +106,10 @@ queries! {
     EXPORT_LOCK_TIMEOUT = "postgres/export/lock_timeout";
     /// Place in the write-ahead log.
     EXPORT_LSN = "postgres/export/lsn";
+    /// Statements take as long as they need.
+    EXPORT_NO_TIMEOUT = "postgres/export/no_timeout";
+    /// How long a question to the catalog may take.
+    EXPORT_PATIENCE = "postgres/export/patience";
     /// How a relation lies on the disk.
     EXPORT_PHYSICAL = "postgres/export/physical";
     /// One relation by its exact name.

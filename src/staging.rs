@@ -32,6 +32,7 @@ impl Staged {
             .prefix(".rehearsal-")
             .tempdir_in(folder)
             .with_context(|| format!("writing in {}", folder.display()))?;
+        mark(hidden.path(), target)?;
         // A name of its own within: the hidden folder is private to its owner, what is created in it isn't.
         Ok(Staged { target: target.to_owned(), path: hidden.path().join("partial"), _hidden: hidden })
     }
@@ -78,6 +79,49 @@ fn write_to(file: File, body: impl FnOnce(&mut (dyn Write + Send)) -> Result<()>
     Ok(out.flush()?)
 }
 
+/// Who writes here, in a file of the hidden folder: the target's name, and the process.
+const MARK: &str = "for";
+
+fn mark(hidden: &Path, target: &Path) -> Result<()> {
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    let text = format!("{}\n{}\n{name}\n", std::process::id(), machine());
+    fs::write(hidden.join(MARK), text).with_context(|| format!("writing in {}", folder_of(target).display()))
+}
+
+/// Where a process id means something: this machine since it was started, and this container of it.
+fn machine() -> String {
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let namespace = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+    format!("{} {}", boot.trim(), namespace.display())
+}
+
+/// Removes what killed processes have left beside `target` on their way to it, and says where that was. What may belong to a process
+/// that is alive, or to one of another machine, is left alone.
+///
+/// # Errors
+/// When something can't be removed.
+pub fn remove_abandoned(target: &Path) -> Result<Vec<PathBuf>> {
+    let mut removed = Vec::new();
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    for entry in fs::read_dir(folder_of(target)).into_iter().flatten().flatten() {
+        if !entry.file_name().to_string_lossy().starts_with(".rehearsal-") {
+            continue;
+        }
+        let text = fs::read_to_string(entry.path().join(MARK)).unwrap_or_default();
+        let mut lines = text.lines();
+        let (Some(process), Some(machine_then), Some(name_then)) = (lines.next(), lines.next(), lines.next()) else {
+            continue;
+        };
+        let here = machine_then == machine() && Path::new("/proc/self").exists();
+        if here && name_then == name && !Path::new("/proc").join(process).exists() {
+            fs::remove_dir_all(entry.path()).with_context(|| format!("removing {}", entry.path().display()))?;
+            removed.push(entry.path());
+        }
+    }
+    removed.sort();
+    Ok(removed)
+}
+
 fn folder_of(target: &Path) -> &Path {
     target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
@@ -103,6 +147,26 @@ mod tests {
         assert_eq!(format!("{:#}", failed.expect_err("an error")), format!("writing {}: no more", target.display()));
         assert_eq!(fs::read(&target).expect("the file"), b"first");
         assert_eq!(names(target.parent().expect("a folder")), ["answer"]);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn only_what_the_dead_have_left_is_removed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let target = folder.path().join("snap");
+        let alive = Staged::beside(&target).expect("room");
+        let left = |name: &str, process: &str, machine: &str, target: &str| {
+            let path = folder.path().join(name);
+            fs::create_dir(&path).expect("a folder");
+            fs::write(path.join(MARK), format!("{process}\n{machine}\n{target}\n")).expect("a file");
+        };
+        left(".rehearsal-dead", "4194305", &machine(), "snap");
+        left(".rehearsal-else", "4194305", &machine(), "other");
+        left(".rehearsal-far", "4194305", "another machine", "snap");
+        left("rehearsal-mine", "4194305", &machine(), "snap");
+        assert_eq!(remove_abandoned(&target).expect("removed"), [folder.path().join(".rehearsal-dead")]);
+        assert!(alive.path().parent().is_some_and(Path::exists));
+        assert_eq!(names(folder.path()).len(), 4);
     }
 
     #[cfg(unix)]

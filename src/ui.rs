@@ -61,7 +61,8 @@ impl Ui {
     /// A bar for `total` units; hidden where progress is off. `unit` is shown behind the rate.
     pub fn bar(&self, total: u64, unit: &'static str, label: &str) -> ProgressBar {
         let bar = ProgressBar::with_draw_target(Some(total), self.target());
-        let template = format!("{{msg}} {{wide_bar}} {{human_pos}}/{{human_len}} {unit} ({{per_sec}}, {{eta}} left)");
+        let template =
+            format!("{{msg}}{{prefix}} {{wide_bar}} {{human_pos}}/{{human_len}} {unit} ({{per_sec}}, {{eta}} left)");
         bar.set_style(ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.set_message(label.to_owned());
         bar

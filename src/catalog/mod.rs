@@ -19,6 +19,7 @@ pub mod lookup;
 mod manifest;
 pub mod naming;
 pub mod overload;
+pub mod partition;
 pub mod pg;
 pub mod problem;
 pub mod sequence;
@@ -80,6 +81,10 @@ pub struct Catalog {
     pub new_enums_are_open: bool,
     /// Temporary tables that COMMIT drops (true) or empties.
     pub on_commit: BTreeMap<Oid, bool>,
+    /// Partitioned tables.
+    pub partitioned: BTreeMap<Oid, partition::Partitioning>,
+    /// Partitions, each a table whose rows the partitioned one keeps.
+    pub partitions: BTreeMap<Oid, partition::Partition>,
     /// Views WITH CHECK OPTION.
     pub checked_views: BTreeSet<Oid>,
     /// The sequence that gave this session its last number: what `lastval` is about.
@@ -500,6 +505,8 @@ pub enum Effect {
     Fill(Oid, Expression),
     /// The table is gone (already gone from the catalog).
     DropTable(Oid),
+    /// Rows for which the condition holds are gone: a partition's.
+    DropRows(Oid, Expression),
     /// All rows are gone.
     Truncate(Oid),
     /// A new column: rows get its default, or NULL.

@@ -92,6 +92,9 @@ pub fn analyze(snapshot: &Snapshot, migration: &Migration, options: &Options) ->
     if snapshot.is_empty() {
         report.findings.retain(findings::concerns_history);
     }
+    if let Some(manifest) = &snapshot.manifest {
+        report.findings.extend(findings::of_snapshot(manifest, &session, &report));
+    }
     report.findings.extend(report.drift.iter().flat_map(schema::findings));
     if let Some(rollback) = &options.rollback {
         let undone = roll_back(&mut session, rollback, options.session.samples)?;

@@ -16,6 +16,7 @@ impl Run<'_, '_> {
             Effect::CreateTable(table) => self.store.create(self.catalog, *table),
             Effect::Fill(table, query) => self.fill(*table, query),
             Effect::DropTable(table) => self.store.drop_table(*table),
+            Effect::DropRows(table, condition) => self.drop_rows(*table, condition),
             Effect::Truncate(table) => {
                 let rows = self.store.row_count(*table)?;
                 self.store.create(self.catalog, *table)?;
@@ -32,6 +33,16 @@ impl Run<'_, '_> {
             Effect::VerifyUnique(index) => self.verify_index(*index),
             Effect::VerifyConstraint(constraint) => self.verify_constraint(*constraint),
         }
+    }
+
+    /// The rows of a partition that is dropped.
+    fn drop_rows(&mut self, table: Oid, condition: &Expression) -> Ran<()> {
+        let (sql, _) = self.translator().table_expression(table, &condition.node, Some(&Type::Bool))?;
+        self.store.ensure(table, columns_in(&sql))?;
+        let (rows, count) = self.keep(&format!("SELECT _r FROM {} WHERE {sql}", table_name(table)))?;
+        self.store.delete(table, &rows)?;
+        self.report.rows_deleted = Some(self.report.rows_deleted.unwrap_or(0) + count);
+        Ok(())
     }
 
     fn add_column(&mut self, table: Oid, attnum: u16) -> Ran<()> {

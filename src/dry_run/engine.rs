@@ -236,6 +236,9 @@ fn server_error(text: &str) -> Option<Problem> {
     if text.contains("More than one row returned by a subquery used as an expression") {
         return Some(Problem::rejected("21000", "more than one row returned by a subquery used as an expression"));
     }
+    if let Some(problem) = overflow(text) {
+        return Some(problem);
+    }
     let (_, raised) = text.split_once("PG|")?;
     let (sqlstate, message) = raised.split_once('|')?;
     let message = message.split("\n\nLINE ").next().unwrap_or(message).trim_end();
@@ -245,6 +248,15 @@ fn server_error(text: &str) -> Option<Problem> {
         Some((message, detail)) => Some(Problem::rejected(sqlstate, message).detail(detail)),
         None => Some(Problem::rejected(sqlstate, message)),
     }
+}
+
+/// A whole number that its type can't hold: in arithmetic the two engines' types are the same.
+fn overflow(text: &str) -> Option<Problem> {
+    let (_, behind) = text.split_once("Out of Range Error: Overflow in ")?;
+    let behind = ["addition", "subtraction", "multiplication"].iter().find_map(|name| behind.strip_prefix(name))?;
+    let names = [(" of INT16 ", "smallint"), (" of INT32 ", "integer"), (" of INT64 ", "bigint")];
+    let (_, name) = names.iter().find(|(engine, _)| behind.starts_with(engine))?;
+    Some(Problem::rejected("22003", format!("{name} out of range")))
 }
 
 /// SQLSTATEs are part of the binary; only those that rows can raise come out of the engine.

@@ -228,11 +228,12 @@ fn check_kind(relation: &Found) -> Result<()> {
     }
 }
 
-/// May the role read `relation`? Asked before it is locked, because the server's own answer names no way out.
+/// May the role read `relation`? Asked before it is locked, because the server's own answer names no way out. Where only some
+/// columns are wanted, those are enough.
 ///
 /// # Errors
 /// Without SELECT: naming the table, the columns where only some are barred, and the GRANT that helps.
-pub fn check_readable(session: &Session, relation: &Found) -> Result<bool> {
+pub fn check_readable(session: &Session, relation: &Found, wanted: &[String]) -> Result<bool> {
     if !relation.schema_usable {
         return Err(hinted(
             anyhow!("the role may not look into the schema {}", relation.schema),
@@ -246,14 +247,25 @@ pub fn check_readable(session: &Session, relation: &Found) -> Result<bool> {
     let columns = session.fetch(&query::EXPORT_COLUMNS, &[&oid], |row| {
         Ok((row.try_get::<_, String>("name")?, row.try_get::<_, bool>("readable")?))
     })?;
-    let barred: Vec<&str> = columns.iter().filter(|(_, readable)| !readable).map(|(name, _)| name.as_str()).collect();
+    let barred = columns.iter().filter(|(_, readable)| !readable).map(|(name, _)| name.as_str());
+    // What the names mean exactly is found out later: here they only spare columns.
+    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|text| text.trim_matches('"').ends_with(name));
+    let barred: Vec<&str> = barred.filter(|name| is_wanted(name)).collect();
     if barred.is_empty() && !columns.is_empty() {
         return Ok(false);
     }
     let which = if barred.len() == columns.len() { String::new() } else { format!(" in {}", barred.join(", ")) };
     Err(hinted(
         anyhow!("the role may not read the table {}{which}", relation.shown()),
-        format!("grant it: GRANT SELECT ON {} TO {};", relation.qualified(), role(session)?),
+        format!(
+            "grant it: GRANT SELECT ON {} TO {};{}",
+            relation.qualified(),
+            role(session)?,
+            match which.is_empty() {
+                true => "",
+                false => " or leave the columns out with --columns",
+            }
+        ),
     ))
 }
 
@@ -418,6 +430,9 @@ fn table(session: &Session, relation: &Found, oid: u32, columns: Vec<Column>) ->
         indexes,
         sizes,
         ledger: Vec::new(),
+        part: None,
+        masked: Vec::new(),
+        increments: Vec::new(),
         content: None,
         physical: None,
         storage_columns: Vec::new(),

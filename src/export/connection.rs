@@ -7,8 +7,6 @@
 use std::future::Future;
 use std::io;
 use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Error, Result, anyhow};
@@ -21,6 +19,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::guard::{Conflict, Lost, Stop};
 use super::target::Target;
 use crate::query::Query;
 use crate::ui::{self, hinted};
@@ -36,22 +35,6 @@ pub struct Session {
     tls: MakeRustlsConnect,
     location: String,
     reactor: Reactor,
-}
-
-/// Tells the connections of an export that one of them has failed.
-#[derive(Clone, Default)]
-pub struct Stop(Arc<AtomicBool>);
-
-impl Stop {
-    /// Ends every wait.
-    pub fn set(&self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
-
-    fn check(&self) -> Result<()> {
-        ui::check_interrupt()?;
-        if self.0.load(Ordering::SeqCst) { Err(anyhow!("another connection of the export has failed")) } else { Ok(()) }
-    }
 }
 
 /// The driver's event loop. A name lookup that hangs must not keep the process from ending.
@@ -162,7 +145,9 @@ impl Session {
             let stream = self.client.copy_out(sql).await.map_err(|error| self.explain(&error))?;
             let mut stream = pin!(stream);
             while let Some(piece) = stream.next().await {
-                take(&piece.map_err(|error| self.explain(&error))?)?;
+                let piece = piece.map_err(|error| self.explain(&error))?;
+                self.reactor.stop.spend(piece.len())?;
+                take(&piece)?;
                 // A stream that never pauses never lets the clock tick.
                 self.reactor.stop.check()?;
             }
@@ -170,10 +155,10 @@ impl Session {
         })
     }
 
-    /// Drives `work`; on Ctrl-C the server is told to stop as well.
+    /// Drives `work`; where the export ends before it, the server is told to stop as well.
     fn wait<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         let done = self.reactor.drive(work);
-        if ui::interrupted() {
+        if done.is_err() && self.reactor.stop.check().is_err() || ui::interrupted() {
             let token = self.client.cancel_token();
             let cancel = token.cancel_query(self.tls.clone());
             // A courtesy: the statement also ends when the connection does.
@@ -183,26 +168,48 @@ impl Session {
         done
     }
 
+    fn conflict(&self, text: &str) -> Error {
+        hinted(
+            Error::new(Conflict).context(format!("the standby {} ended the export: {text}", self.location)),
+            "raise max_standby_streaming_delay on the standby, or set hot_standby_feedback = on there; --retries tries again with a \
+             new snapshot; less at a time (--where, fewer --table) is done sooner",
+        )
+    }
+
     fn explain(&self, error: &tokio_postgres::Error) -> Error {
         let Some(db) = error.as_db_error() else {
+            if self.reactor.stop.is_on_standby() {
+                return self.conflict(&format!("{}, most likely by a conflict with recovery", causes(error)));
+            }
             return hinted(
-                anyhow!("the connection to {} was lost: {}", self.location, causes(error)),
+                Error::new(Lost).context(format!("the connection to {} was lost: {}", self.location, causes(error))),
                 "nothing was left behind: run the export again",
             );
         };
         let text = server_says(db);
         match *db.code() {
             SqlState::ADMIN_SHUTDOWN | SqlState::CRASH_SHUTDOWN | SqlState::IDLE_SESSION_TIMEOUT => hinted(
-                anyhow!("the server {} ended the connection: {text}", self.location),
+                Error::new(Lost).context(format!("the server {} ended the connection: {text}", self.location)),
                 "nothing was left behind: run the export again",
             ),
             SqlState::LOCK_NOT_AVAILABLE => hinted(
                 anyhow!("another session holds a lock on the table: {text}"),
                 "a migration may be running: export when it has ended",
             ),
-            SqlState::T_R_SERIALIZATION_FAILURE | SqlState::QUERY_CANCELED => hinted(
+            // Nothing else serializes a transaction that only reads.
+            SqlState::T_R_SERIALIZATION_FAILURE => self.conflict(&text),
+            SqlState::QUERY_CANCELED if text.contains("statement timeout") => hinted(
+                anyhow!("the server took too long to answer: {text}"),
+                "its catalog may be locked or its disk busy: look at pg_stat_activity, and run the export later",
+            ),
+            SqlState::QUERY_CANCELED => hinted(
                 anyhow!("the server cancelled the statement: {text}"),
-                "on a standby, raise max_standby_streaming_delay or set hot_standby_feedback; else run the export again",
+                "somebody ended it (pg_cancel_backend): nothing was left behind, run the export again",
+            ),
+            SqlState::INVALID_SQL_STATEMENT_NAME | SqlState::DUPLICATE_PSTATEMENT => hinted(
+                anyhow!("a pooler between here and the server mixes up sessions: {text}"),
+                "it pools transactions (pgbouncer: pool_mode = transaction): connect to the server itself, or to a pool with \
+                 pool_mode = session",
             ),
             SqlState::INSUFFICIENT_PRIVILEGE if text.contains("row-level security") => hinted(
                 anyhow!("{text}"),

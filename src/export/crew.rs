@@ -14,8 +14,10 @@ use anyhow::{Context, Result, anyhow};
 use arrow::record_batch::RecordBatch;
 use indicatif::ProgressBar;
 
-use super::connection::{Session, Stop};
+use super::connection::Session;
 use super::copy::{ColumnFacts, Decoder};
+use super::guard::{Lost, Stop};
+use super::mask::{Masker, Tally};
 use super::target::Target;
 use crate::query::{self, quote_literal};
 use crate::snapshot::groups::{EncodedPart, Encoders, GroupedWriter};
@@ -24,10 +26,22 @@ use crate::snapshot::types::PgType;
 /// Batches that may wait to be encoded: decoding goes on meanwhile.
 const BATCHES_IN_FLIGHT: usize = 2;
 
+/// New connections that one part may take.
+const RECONNECTIONS: u32 = 3;
+
 /// The connections of an export.
-pub struct Crew {
+pub struct Crew<'a> {
     sessions: Vec<Session>,
     stop: Stop,
+    rejoin: Option<Rejoin<'a>>,
+}
+
+/// How another connection gets at the snapshot.
+#[derive(Clone, Copy)]
+struct Rejoin<'a> {
+    target: &'a Target,
+    snapshot: &'a str,
+    lockable: &'a [String],
 }
 
 /// Can other connections read what the first one's transaction reads?
@@ -58,6 +72,10 @@ pub struct Relation<'a> {
     pub count: &'a str,
     /// Its columns' types.
     pub types: &'a [PgType],
+    /// What is masked before anything is encoded.
+    pub mask: Option<&'a Masker<'a>>,
+    /// Only the first connection may read it.
+    pub alone: bool,
 }
 
 /// What reading a relation gave beside its file's rows.
@@ -75,15 +93,20 @@ struct Done {
     columns: Vec<ColumnFacts>,
 }
 
-impl Crew {
+impl<'a> Crew<'a> {
     /// A crew of one.
-    pub fn new(first: Session, stop: Stop) -> Crew {
-        Crew { sessions: vec![first], stop }
+    pub fn new(first: Session, stop: Stop) -> Crew<'a> {
+        Crew { sessions: vec![first], stop, rejoin: None }
     }
 
     /// The session that holds the locks and the snapshot.
     pub fn first(&self) -> &Session {
         &self.sessions[0]
+    }
+
+    /// Bytes that the server has sent in rows.
+    pub fn received_bytes(&self) -> u64 {
+        self.stop.bytes()
     }
 
     /// How many connections there are.
@@ -99,16 +122,17 @@ impl Crew {
     pub fn grow(
         &mut self,
         jobs: usize,
-        shared: &Shared,
-        target: &Target,
-        lockable: &[String],
+        shared: &'a Shared,
+        target: &'a Target,
+        lockable: &'a [String],
     ) -> Result<Option<String>> {
         while self.sessions.len() < jobs {
-            let joined = match shared {
-                Shared::As(snapshot) => join(target, &self.stop, snapshot, lockable),
+            let rejoin = match shared {
+                Shared::As(snapshot) => Rejoin { target, snapshot, lockable },
                 Shared::Not(reason) => return Ok(Some(reason.clone())),
             };
-            match joined {
+            self.rejoin = Some(rejoin);
+            match rejoin.join(&self.stop) {
                 Ok(session) => self.sessions.push(session),
                 Err(error) => {
                     crate::ui::check_interrupt()?;
@@ -125,7 +149,7 @@ impl Crew {
     /// When reading, decoding or writing fails: the first failure, where one causes others.
     pub fn read(&self, relation: &Relation<'_>, file: &mut GroupedWriter, bar: &ProgressBar) -> Result<Read> {
         let total = relation.statements.len();
-        let readers = self.sessions.len().min(total);
+        let readers = if relation.alone { 1 } else { self.sessions.len().min(total) };
         // For each reader a part under way, and a finished one that waits for its turn.
         let places = 2 * readers;
         let (tickets, queue) = sync_channel(places);
@@ -134,7 +158,10 @@ impl Crew {
         let encoders = file.encoders();
         let written = std::thread::scope(|scope| {
             for (number, session) in self.sessions.iter().take(readers).enumerate() {
-                let reader = Reader { session, relation, encoders: encoders.clone(), queue: &queue, bar };
+                // The first connection holds the snapshot: where it is lost, all is.
+                let rejoin = self.rejoin.filter(|_| number > 0);
+                let encoders = encoders.clone();
+                let reader = Reader { session, relation, encoders, queue: &queue, bar, rejoin, stop: &self.stop };
                 let (finished, counted) = (finished.clone(), &counted);
                 scope.spawn(move || {
                     let count = if number == 0 { reader.count(counted) } else { Ok(()) };
@@ -155,17 +182,19 @@ impl Crew {
     }
 }
 
-/// A further connection on the same snapshot.
-fn join(target: &Target, stop: &Stop, snapshot: &str, lockable: &[String]) -> Result<Session> {
-    let session = Session::connect(target, stop.clone())?;
-    session.run(query::EXPORT_BEGIN.text)?;
-    session.run(&format!("SET TRANSACTION SNAPSHOT {}", quote_literal(snapshot)))?;
-    if !lockable.is_empty() {
-        // Waiting behind a migration that itself waits for the first connection would never end.
-        session.run(&format!("LOCK TABLE {} IN ACCESS SHARE MODE NOWAIT", lockable.join(", ")))?;
+impl Rejoin<'_> {
+    /// A further connection on the same snapshot.
+    fn join(&self, stop: &Stop) -> Result<Session> {
+        let session = Session::connect(self.target, stop.clone())?;
+        session.run(query::EXPORT_BEGIN.text)?;
+        session.run(&format!("SET TRANSACTION SNAPSHOT {}", quote_literal(self.snapshot)))?;
+        if !self.lockable.is_empty() {
+            // Waiting behind a migration that itself waits for the first connection would never end.
+            session.run(&format!("LOCK TABLE {} IN ACCESS SHARE MODE NOWAIT", self.lockable.join(", ")))?;
+        }
+        session.fetch(&query::EXPORT_SETTINGS, &[], |_| Ok(()))?;
+        Ok(session)
     }
-    session.fetch(&query::EXPORT_SETTINGS, &[], |_| Ok(()))?;
-    Ok(session)
 }
 
 /// Hands out parts as places become free, and writes them in order.
@@ -208,6 +237,8 @@ struct Reader<'a> {
     encoders: Encoders,
     queue: &'a Mutex<Receiver<usize>>,
     bar: &'a ProgressBar,
+    rejoin: Option<Rejoin<'a>>,
+    stop: &'a Stop,
 }
 
 impl Reader<'_> {
@@ -220,46 +251,88 @@ impl Reader<'_> {
 
     /// Reads parts until there are no more.
     fn work(&self, finished: &SyncSender<Result<Done>>) -> Result<()> {
+        let mut fresh: Option<Session> = None;
         loop {
             let ticket = self.queue.lock().map_err(|_| anyhow!("a thread that reads has panicked"))?.recv();
             let Ok(index) = ticket else { return Ok(()) };
-            let (part, columns) = self.part(&self.relation.statements[index])?;
+            let (part, columns) = self.part_again(&mut fresh, &self.relation.statements[index])?;
             if finished.send(Ok(Done { index, part, columns })).is_err() {
                 return Ok(());
             }
         }
     }
 
-    /// Decodes on this thread and encodes on another.
-    fn part(&self, sql: &str) -> Result<(EncodedPart, Vec<ColumnFacts>)> {
+    /// Reads a part; where the connection is lost, from its beginning over a new one: the snapshot is the first connection's.
+    fn part_again(&self, fresh: &mut Option<Session>, sql: &str) -> Result<(EncodedPart, Vec<ColumnFacts>)> {
+        let mut tries = 0;
+        loop {
+            let seen = AtomicU64::new(0);
+            let error = match self.part(fresh.as_ref().unwrap_or(self.session), sql, &seen) {
+                Ok(part) => return Ok(part),
+                Err(error) => error,
+            };
+            let lost = error.chain().any(|cause| cause.is::<Lost>());
+            let rejoin = self.rejoin.filter(|_| lost && tries < RECONNECTIONS && self.stop.check().is_ok());
+            let Some(rejoin) = rejoin else { return Err(error) };
+            self.bar.dec(seen.into_inner());
+            match rejoin.join(self.stop) {
+                Ok(session) => *fresh = Some(session),
+                Err(_) => return Err(error),
+            }
+            tries += 1;
+        }
+    }
+
+    /// Decodes on this thread and encodes on another. `seen` counts the rows.
+    fn part(&self, session: &Session, sql: &str, seen: &AtomicU64) -> Result<(EncodedPart, Vec<ColumnFacts>)> {
         let mut decoder = Decoder::new(self.encoders.schema(), self.relation.types);
         let (sender, receiver): (SyncSender<RecordBatch>, Receiver<RecordBatch>) = sync_channel(BATCHES_IN_FLIGHT);
         let mut encoder = self.encoders.encoder()?;
+        let mask = self.relation.mask;
         let part = std::thread::scope(|scope| {
-            let encoding = scope.spawn(move || -> Result<EncodedPart> {
+            let encoding = scope.spawn(move || -> Result<(EncodedPart, Option<Tally>)> {
+                let mut tally = mask.map(Masker::tally);
                 for batch in receiver {
+                    let batch = match (mask, &mut tally) {
+                        (Some(mask), Some(tally)) => mask.apply(batch, tally)?,
+                        _ => batch,
+                    };
                     encoder.write(&batch)?;
                 }
-                encoder.finish()
+                Ok((encoder.finish()?, tally))
             });
-            let read = self.decode(sql, &mut decoder, &sender);
+            let read = self.decode(session, sql, &mut decoder, &sender, seen);
             drop(sender);
             // A failure to encode is the one reported: it is why reading stops.
-            let part = encoding.join().map_err(|_| anyhow!("the thread that encodes has panicked"))??;
-            read.map(|()| part)
+            let (part, tally) = encoding.join().map_err(|_| anyhow!("the thread that encodes has panicked"))??;
+            read?;
+            if let (Some(mask), Some(tally)) = (mask, tally) {
+                mask.count(&tally);
+            }
+            anyhow::Ok(part)
         })?;
         Ok((part, decoder.facts()))
     }
 
-    fn decode(&self, sql: &str, decoder: &mut Decoder, batches: &SyncSender<RecordBatch>) -> Result<()> {
+    fn decode(
+        &self,
+        session: &Session,
+        sql: &str,
+        decoder: &mut Decoder,
+        batches: &SyncSender<RecordBatch>,
+        seen: &AtomicU64,
+    ) -> Result<()> {
         let send = |decoder: &mut Decoder| -> Result<()> {
             if let Some(batch) = decoder.take_batch()? {
                 self.bar.inc(batch.num_rows() as u64);
+                self.stop.count(batch.num_rows() as u64);
+                self.bar.set_prefix(format!(", {} in all", crate::render::bytes(self.stop.bytes())));
+                seen.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
                 batches.send(batch).context("the rows can't be encoded")?;
             }
             Ok(())
         };
-        self.session.copy(sql, |piece| {
+        session.copy(sql, |piece| {
             decoder.push(piece)?;
             if decoder.is_full() { send(decoder) } else { Ok(()) }
         })?;

@@ -8,6 +8,7 @@ use anyhow::Result;
 
 use super::catalog::Described;
 use super::connection::Session;
+use super::selection::Predicate;
 use crate::query::{self, quote_identifier};
 use crate::snapshot::writer::ROW_GROUP_ROWS;
 
@@ -47,7 +48,7 @@ struct Extent {
 ///
 /// # Errors
 /// When the server can't be asked.
-pub fn split(session: &Session, described: &Described, version: i32) -> Result<Parts> {
+pub fn split(session: &Session, described: &Described, predicate: Option<&Predicate>, version: i32) -> Result<Parts> {
     let number = |value: i64| u64::try_from(value).unwrap_or(0);
     let extents = session.fetch(&query::EXPORT_EXTENT, &[&described.oid], |row| {
         Ok(Extent {
@@ -63,14 +64,28 @@ pub fn split(session: &Session, described: &Described, version: i32) -> Result<P
     let columns = described.table.columns.iter().zip(&described.types);
     let own = columns.map(|(column, ty)| ty.select_expression(&column.name));
     let columns: Vec<String> = own.chain(described.storage.iter().map(|beside| beside.select.clone())).collect();
-    Ok(cut(&extents, &columns.join(", "), &described.qualified, version))
+    let calls = predicate.is_some_and(|predicate| predicate.calls);
+    let predicate = predicate.map(Predicate::condition);
+    let mut parts = cut(&extents, &columns.join(", "), &described.qualified, predicate.as_deref(), version);
+    if calls && parts.statements.len() > 1 {
+        let reason = "its --where calls functions, whose answers may differ between connections (now() does)";
+        parts.whole_because = Some(reason.to_owned());
+    }
+    Ok(parts)
 }
 
-fn cut(extents: &[Extent], columns: &str, qualified: &str, version: i32) -> Parts {
-    let copy = |from: &str| format!("COPY (SELECT {columns} FROM {from}) TO STDOUT (FORMAT binary)");
+fn cut(extents: &[Extent], columns: &str, qualified: &str, predicate: Option<&str>, version: i32) -> Parts {
+    let copy = |from: &str, range: &str| {
+        let conditions: Vec<&str> = [range].into_iter().filter(|range| !range.is_empty()).chain(predicate).collect();
+        let conditions = match conditions.as_slice() {
+            [] => String::new(),
+            conditions => format!(" WHERE {}", conditions.join(" AND ")),
+        };
+        format!("COPY (SELECT {columns} FROM {from}{conditions}) TO STDOUT (FORMAT binary)")
+    };
     let estimated_rows = extents.iter().map(|extent| extent.tuples.max(0.0) as u64).sum();
     if let Some(reason) = indivisible(extents, version) {
-        return Parts { statements: vec![copy(qualified)], whole_because: Some(reason), estimated_rows };
+        return Parts { statements: vec![copy(qualified, "")], whole_because: Some(reason), estimated_rows };
     }
     let mut statements = Vec::new();
     for extent in extents.iter().filter(|extent| extent.kind != "p") {
@@ -81,8 +96,8 @@ fn cut(extents: &[Extent], columns: &str, qualified: &str, version: i32) -> Part
             let last = first + step >= extent.pages;
             let until = if last { String::new() } else { format!(" AND ctid < '({},0)'", first + step) };
             statements.push(match (first, last) {
-                (0, true) => copy(&only),
-                _ => copy(&format!("{only} WHERE ctid >= '({first},0)'{until}")),
+                (0, true) => copy(&only, ""),
+                _ => copy(&only, &format!("ctid >= '({first},0)'{until}")),
             });
             first += step;
         }
@@ -139,7 +154,7 @@ mod tests {
 
     #[test]
     fn ranges_cover_every_page() {
-        let parts = cut(&[extent("r", 2500, 307_200.0, 2500 * 8192)], "a", "public.t", 150_000);
+        let parts = cut(&[extent("r", 2500, 307_200.0, 2500 * 8192)], "a", "public.t", None, 150_000);
         let table = "COPY (SELECT a FROM ONLY \"public\".\"t2500\"";
         let end = ") TO STDOUT (FORMAT binary)";
         assert_eq!(
@@ -150,15 +165,23 @@ mod tests {
                 format!("{table} WHERE ctid >= '(2000,0)'{end}"),
             ]
         );
-        let parts =
-            cut(&[extent("p", 0, -1.0, 0), extent("r", 10, 5.0, 81920), extent("r", 0, -1.0, 0)], "a", "t", 150_000);
+        let recent = Some("(\na > 1\n)");
+        let parts = cut(&[extent("r", 2500, 307_200.0, 2500 * 8192)], "a", "public.t", recent, 150_000);
+        assert_eq!(parts.statements[2], format!("{table} WHERE ctid >= '(2000,0)' AND (\na > 1\n){end}"));
+        let parts = cut(
+            &[extent("p", 0, -1.0, 0), extent("r", 10, 5.0, 81920), extent("r", 0, -1.0, 0)],
+            "a",
+            "t",
+            None,
+            150_000,
+        );
         assert_eq!(parts.statements.len(), 2, "{parts:?}");
     }
 
     #[test]
     fn what_has_no_ranges_is_read_whole() {
         fn check(extents: &[Extent], version: i32, expected: &str) {
-            let parts = cut(extents, "a", "public.t", version);
+            let parts = cut(extents, "a", "public.t", None, version);
             assert_eq!(parts.statements, ["COPY (SELECT a FROM public.t) TO STDOUT (FORMAT binary)"]);
             assert!(parts.whole_because.as_deref().is_some_and(|reason| reason.contains(expected)), "{parts:?}");
         }

@@ -395,6 +395,7 @@ pub fn manifest(rows: &[Row], file: DataFile) -> Result<Manifest> {
                     .to_owned(),
         },
         enums: shape::enums(),
+        masking: None,
         tables: vec![table],
     })
 }

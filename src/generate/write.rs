@@ -107,6 +107,7 @@ pub fn write(options: &Options, progress: impl Fn(u64)) -> Result<(GenerateRepor
         captured_at: super::rfc3339(last_us),
         source: Source::Synthetic { description: command.clone() },
         enums: shape::enums(),
+        masking: None,
         tables: vec![shape::table(file.rows, vec![file.clone()], None)],
     })?;
     let report = GenerateReport {

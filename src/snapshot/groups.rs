@@ -295,7 +295,7 @@ mod tests {
     fn batch(schema: &SchemaRef, seeds: &[u64], distinct: u64, long: usize) -> RecordBatch {
         let value = |salt: u64, seed: &u64| {
             let mixed = (seed ^ salt).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            (mixed % 7 != 0).then_some((mixed >> 20) % distinct)
+            (!mixed.is_multiple_of(7)).then_some((mixed >> 20) % distinct)
         };
         let text = |value: u64| format!("{value}:{}", "ß".repeat(long));
         let numbers = |salt| seeds.iter().map(move |seed| value(salt, seed));

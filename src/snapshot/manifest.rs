@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::certificate::Content;
+use super::part::{Increment, MaskedColumn, Masking, Part};
 use super::physical::{Capacity, Physical, Run};
 use super::types::PgType;
 
@@ -36,6 +37,9 @@ pub struct Manifest {
     pub source: Source,
     /// Enums that columns use, by name.
     pub enums: Vec<EnumType>,
+    /// How values were masked, where some were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub masking: Option<Masking>,
     /// The tables, in the order asked for.
     pub tables: Vec<Table>,
 }
@@ -93,7 +97,7 @@ pub struct EnumType {
 }
 
 /// One table of a snapshot.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Table {
     /// Schema on the server.
     pub schema: String,
@@ -114,6 +118,15 @@ pub struct Table {
     /// Columns whose values aren't carried in a type of their own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ledger: Vec<LedgerEntry>,
+    /// Which part of the server's table this is; absent where it is all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
+    /// Columns and paths whose values were masked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub masked: Vec<MaskedColumn>,
+    /// How the snapshot grew from earlier ones: rows up to an increment are as they were in that snapshot.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub increments: Vec<Increment>,
     /// What the rows hold, to be proven again; absent in snapshots of older versions and in synthetic ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<Content>,
@@ -150,7 +163,7 @@ pub struct LedgerEntry {
 }
 
 /// One column.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Column {
     /// Name on the server, unquoted.
     pub name: String,
@@ -195,7 +208,7 @@ pub struct NumericExtent {
 }
 
 /// One constraint.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Constraint {
     /// Its name.
     pub name: String,
@@ -210,7 +223,7 @@ pub struct Constraint {
 }
 
 /// One index.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Index {
     /// Its name.
     pub name: String,

@@ -10,6 +10,7 @@ pub mod digest;
 pub mod extremes;
 pub mod groups;
 pub mod manifest;
+pub mod part;
 pub mod physical;
 pub mod types;
 pub mod writer;
@@ -162,6 +163,7 @@ impl Snapshot {
             captured_at: EMPTY_NOW.to_owned(),
             source: manifest::Source::Empty,
             enums: Vec::new(),
+            masking: None,
             tables: Vec::new(),
         };
         Ok(Snapshot {

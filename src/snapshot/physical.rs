@@ -236,6 +236,14 @@ pub enum Physical {
 }
 
 impl Physical {
+    /// The relations, to change them.
+    pub fn relations_mut(&mut self) -> &mut [PhysicalRelation] {
+        match self {
+            Physical::Relations(relations) => relations,
+            Physical::NotReadable { .. } => &mut [],
+        }
+    }
+
     /// The relations; none where they couldn't be read.
     pub fn relations(&self) -> &[PhysicalRelation] {
         match self {

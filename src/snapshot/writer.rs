@@ -90,6 +90,22 @@ impl SnapshotWriter {
         Ok(TableWriter { path: path.to_owned(), shown: self.shown(path), schema, writer, rows: 0 })
     }
 
+    /// Puts a finished file of another snapshot into this one: the same file where the disk allows it, else a copy.
+    ///
+    /// # Errors
+    /// When it can be neither linked nor copied.
+    pub fn adopt(&self, source: &Path, path: &str) -> Result<()> {
+        let full = self.staged.path().join(path);
+        let adopt = || -> std::io::Result<()> {
+            if fs::hard_link(source, &full).is_err() {
+                fs::copy(source, &full)?;
+                File::open(&full)?.sync_all()?;
+            }
+            Ok(())
+        };
+        adopt().with_context(|| format!("copying {} to {}", source.display(), self.shown(path)))
+    }
+
     /// Where a file of the snapshot is until it is published.
     pub fn staged_file(&self, path: &str) -> PathBuf {
         self.staged.path().join(path)

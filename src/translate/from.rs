@@ -89,6 +89,18 @@ impl Reader<'_> {
     /// A table as a source.
     pub(super) fn table_source(&mut self, table: &Table, alias: Option<&Alias>) -> Outcome<(Source, String)> {
         let physical = format!("s{}", self.number());
+        // A partition's rows are kept with its table.
+        let (kept, rows) = match self.catalog().partitions.get(&table.oid) {
+            None => (table.oid, table_name(table.oid)),
+            Some(partition) => {
+                let condition = self
+                    .catalog()
+                    .partition_condition(partition)
+                    .ok_or_else(|| Problem::unsupported(format!("the rows of the partition {}", table.name)))?;
+                let condition = self.row_expression(partition.parent, &condition.node, "a partition's bound")?.sql;
+                (partition.parent, format!("(SELECT * FROM {} WHERE {condition})", table_name(partition.parent)))
+            }
+        };
         let mut source = Source {
             name: alias.map_or_else(|| table.name.clone(), |a| a.aliasname.clone()),
             schema: alias.is_none().then(|| table.schema.clone()),
@@ -99,7 +111,7 @@ impl Reader<'_> {
                     name: column.name.clone(),
                     ty: column.ty.clone(),
                     sql: format!("{physical}.{}", column_name(column.attnum)),
-                    origin: Some((table.oid, column.attnum)),
+                    origin: Some((kept, column.attnum)),
                 })
                 .collect(),
             row: Some(format!("{physical}._r")),
@@ -108,8 +120,8 @@ impl Reader<'_> {
             scalar: false,
         };
         rename(&mut source.columns, alias, &source.name)?;
-        self.remarks.reads.entry(table.oid).or_default();
-        Ok((source, format!("{} AS {physical}", table_name(table.oid))))
+        self.remarks.reads.entry(kept).or_default();
+        Ok((source, format!("{rows} AS {physical}")))
     }
 
     fn view_source(&mut self, view: &crate::catalog::View, alias: Option<&Alias>) -> Outcome<(Source, String)> {
@@ -209,12 +221,16 @@ impl Reader<'_> {
             items.push(format!("unnest({}) AS {output}", column.list));
             outputs.push(Output { name, ty: column.ty.clone(), column: output });
         }
-        if function.ordinality {
-            let longest: Vec<String> = columns.iter().map(|column| format!("len({})", column.list)).collect();
-            items.push(format!("unnest(generate_series(1, greatest({}))) AS o0", longest.join(", ")));
+        let longest: Vec<String> = columns.iter().map(|column| format!("len({})", column.list)).collect();
+        let numbers = format!("unnest(generate_series(1, greatest({}))) AS o0", longest.join(", "));
+        let numbering = if function.ordinality {
+            items.push(numbers);
             outputs.push(Output { name: "ordinality".to_owned(), ty: Type::Int8, column: "o0".to_owned() });
-        }
-        let inner = format!("SELECT {}", items.join(", "));
+            self.numberings.offer(&physical, String::new())
+        } else {
+            self.numberings.offer(&physical, numbers)
+        };
+        let inner = format!("SELECT {}{numbering}", items.join(", "));
         let source_name = alias.map_or(name.as_str(), |a| a.aliasname.as_str());
         let mut source = source_of(&physical, source_name, &outputs, alias)?;
         source.scalar = single && !function.ordinality;

@@ -10,6 +10,7 @@
 //!
 //! Left out: what is done with the rows (staging, constraints, counting).
 
+mod arrival;
 mod assignment;
 mod bind;
 mod cast;

@@ -7,6 +7,7 @@ use pg_query::protobuf::WindowDef;
 
 use crate::catalog::{AttNum, Catalog, Oid, Outcome, Problem};
 
+use super::arrival::Numberings;
 use super::{Output, Remarks, Settings, Step, Tie, Translator, Variables, WritePlan};
 
 /// One statement being read.
@@ -35,6 +36,8 @@ pub(super) struct Reader<'a> {
     pub variables: Option<Rc<Variables>>,
     /// Tables that functions read which may see what the statement has written already.
     pub volatile_reads: BTreeSet<Oid>,
+    /// Functions in FROM whose rows an aggregate may want in their order.
+    pub numberings: Numberings,
 }
 
 /// A common table expression that later queries may read.
@@ -61,6 +64,7 @@ impl<'a> Reader<'a> {
             is_mutable: false,
             asks_system: false,
             in_exists: false,
+            numberings: Numberings::default(),
             variables: Some(&translator.settings.variables)
                 .filter(|variables| !variables.is_empty())
                 .map(|variables| Rc::new(variables.clone())),

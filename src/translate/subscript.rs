@@ -6,6 +6,7 @@
 use pg_query::NodeEnum;
 use pg_query::protobuf::{self, AIndices, Node, ResTarget, SelectStmt, SortBy};
 
+use super::arrival;
 use super::cast::{self, Context, convert};
 use super::expression::{Site, required, words};
 use super::function::document::text_list;
@@ -113,6 +114,15 @@ impl Reader<'_> {
 
     /// `ARRAY(SELECT …)`: the rows in their order.
     pub(super) fn array_of_rows(&mut self, select: &SelectStmt, site: Site<'_>) -> Outcome<Typed> {
+        if let Some(aggregate) = arrival::as_aggregate(select) {
+            let query = self.query(&aggregate, Some(site.scope))?;
+            return match &query.outputs[0].ty {
+                Type::Array(element) if matches!(**element, Type::Array(_)) => {
+                    Err(Problem::unsupported("an array of arrays"))
+                }
+                ty => Ok(Typed::new(format!("(SELECT coalesce(q.o1, []) FROM ({}) AS q)", query.sql), ty.clone())),
+            };
+        }
         let mut inner = select.clone();
         let mut keys = Vec::new();
         for node in &select.sort_clause {

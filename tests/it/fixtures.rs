@@ -244,6 +244,7 @@ fn the_hostile_fixture_is_what_its_rows_say() {
             description: "the hostile fixture: every defect of a job log, labelled in fixtures/hostile/rows.csv"
                 .to_owned(),
         },
+        masking: None,
         enums: shape::enums(),
         tables: vec![shape::table(rows.len() as u64, vec![file], None)],
     });

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::fixtures::{self, json, rehearsal};
+use crate::fixtures::{self, json};
 use crate::server::{Database, database};
 
 /// Rows enough for several parts.
@@ -106,33 +106,4 @@ fn too_few_connections_are_a_remark() {
     let note = result["notes"][0].as_str().expect("a remark");
     assert!(note.starts_with("Fewer connections read than asked for: no further connection could join: "), "{note}");
     assert!(note.contains("too many connections for role"), "{note}");
-}
-
-/// One of three connections is ended by the server: nothing is left.
-#[test]
-fn one_lost_connection_ends_the_export() {
-    let database = database();
-    database.run(&format!(
-        "CREATE TABLE t (id int, note text); \
-         INSERT INTO t SELECT n, repeat('x', 200) FROM generate_series(1, {ROWS}) AS n; ANALYZE t"
-    ));
-    let folder = tempfile::tempdir().expect("a folder");
-    let killing = std::thread::spawn({
-        let mut client = database.client();
-        move || {
-            // A further connection is one that imports the snapshot; its statement is a COPY by then.
-            let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'rehearsal' \
-                       AND datname = current_database() AND query LIKE 'COPY%' ORDER BY backend_start DESC LIMIT 1";
-            while client.query(sql, &[]).expect(sql).is_empty() {
-                std::thread::sleep(std::time::Duration::from_millis(2));
-            }
-        }
-    });
-    let args = ["export", "--url", &database.url, "--table", "t", "--out", "snap", "--jobs", "3"];
-    let output = rehearsal(folder.path(), &args);
-    killing.join().expect("the killer ends");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{errors}");
-    assert!(errors.contains("ended the connection") || errors.contains("was lost"), "{errors}");
-    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0, "{errors}");
 }

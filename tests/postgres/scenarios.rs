@@ -395,7 +395,7 @@ fn bodies() {
 
 #[test]
 fn objects() {
-    check_all("objects.txt", 1);
+    check_all("objects.txt", 3);
 }
 
 #[test]

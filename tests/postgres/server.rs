@@ -88,6 +88,12 @@ impl Database {
         Database { url: with_database(admin_url, &name), name, admin_url: admin_url.to_owned() }
     }
 
+    /// The database of this name that a server has already, as a standby has its primary's.
+    pub fn at(server: &Server, name: &str) -> Database {
+        // No server listens there: dropping this value drops nothing.
+        Database { url: server.url("postgres", name), name: name.to_owned(), admin_url: "host=/nowhere".to_owned() }
+    }
+
     /// A new connection to it.
     pub fn client(&self) -> Client {
         connect(&self.url)
@@ -152,6 +158,34 @@ impl Server {
             }
         }
         unreachable!("the loop ends by returning or panicking")
+    }
+
+    /// Starts a standby that streams from this server, whose `pg_hba.conf` must let it.
+    pub fn standby(&self, settings: &[(&str, &str)]) -> Server {
+        let (binaries, owner) = (binaries(), unprivileged_owner());
+        let folder =
+            tempfile::Builder::new().prefix("rehearsal-pg-").tempdir_in("/tmp").expect("/tmp is writable").keep();
+        give(&folder, owner, 0o700);
+        let data = folder.join("data");
+        let output = command(Path::new("pg_basebackup"), &folder, owner)
+            .args(["-R", "-X", "stream", "-c", "fast", "--no-sync", "-U", "postgres", "-p", &self.port.to_string()])
+            .arg("-h")
+            .arg(&self.socket_folder)
+            .arg("-D")
+            .arg(&data)
+            .output()
+            .expect("pg_basebackup runs: it comes with PostgreSQL's client programs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let options = Options { settings, ..Options::default() };
+        let port = free_port();
+        let mut supervisor = launch(&binaries, &folder, &data, owner, port, &options);
+        match wait_until_ready(&mut supervisor, &folder, port) {
+            Ok(()) => Server { port, socket_folder: folder, supervisor },
+            Err(log) => {
+                drop(Server { port, socket_folder: folder, supervisor });
+                panic!("the standby doesn't start:\n{log}")
+            }
+        }
     }
 
     /// URL of a database on it, over TCP.
@@ -304,7 +338,9 @@ fn wait_until_ready(supervisor: &mut Child, folder: &Path, port: u16) -> Result<
         }
         let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
         // "FATAL: the database system is starting up" is what an early connection is told.
-        let log_of_failure = log.replace("FATAL:  the database system is starting up", "");
+        let log_of_failure = log
+            .replace("FATAL:  the database system is starting up", "")
+            .replace("FATAL:  the database system is not yet accepting connections", "");
         let ended = supervisor.try_wait().ok().flatten().is_some() || log_of_failure.contains("FATAL: ");
         if ended || Instant::now() > deadline {
             return Err(log);

@@ -5,6 +5,7 @@
 --
 -- search_path: catalog texts (format_type, pg_get_constraintdef) leave the schema out for what is in public, for nobody else.
 -- row_security: off turns a silently filtered table into an error. The timeouts must not end a long COPY.
+-- standard_conforming_strings: a predicate is read by the server as it was read here.
 -- A table read as a whole comes in the order of its pages, neither from the middle on nor as parallel workers have it.
 -- DateStyle, IntervalStyle, TimeZone: values that travel as text (ranges of times, composites) are the same for everybody.
 -- client_encoding: a SQL_ASCII database holds bytes as they came; unconverted, the decoder can name the row that isn't UTF-8.
@@ -20,6 +21,7 @@ FROM (VALUES
     ('max_parallel_workers_per_gather', '0'),
     ('extra_float_digits', '3'),
     ('quote_all_identifiers', 'off'),
+    ('standard_conforming_strings', 'on'),
     ('bytea_output', 'hex'),
     ('DateStyle', 'ISO, MDY'),
     ('IntervalStyle', 'postgres'),

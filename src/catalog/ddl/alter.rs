@@ -46,6 +46,15 @@ enum Part<'a> {
 
 impl Change {
     pub(super) fn alter_table(&mut self, statement: &AlterTableStmt) -> Outcome<&'static str> {
+        self.alter_any(statement, false)
+    }
+
+    /// The same of a partition, because of what happens to its table.
+    pub(super) fn alter_mirrored(&mut self, statement: &AlterTableStmt) -> Outcome<&'static str> {
+        self.alter_any(statement, true)
+    }
+
+    fn alter_any(&mut self, statement: &AlterTableStmt, mirrored: bool) -> Outcome<&'static str> {
         let tag = match object_type(statement.objtype) {
             ObjectType::ObjectTable => "ALTER TABLE",
             ObjectType::ObjectMatview => "ALTER MATERIALIZED VIEW",
@@ -64,6 +73,9 @@ impl Change {
             }
             None => return Err(self.catalog.missing_relation(schema, &relation.relname).at(relation.location)),
         };
+        if kind == RelationKind::Table {
+            self.expect_alterable(table, statement, mirrored)?;
+        }
         let mut parts: Vec<(Pass, Part<'_>)> = Vec::new();
         for node in &statement.cmds {
             let Some(NodeEnum::AlterTableCmd(command)) = &node.node else { continue };
@@ -87,6 +99,7 @@ impl Change {
                 index += 1;
             }
         }
+        self.alter_partitions(table, statement)?;
         Ok(tag)
     }
 

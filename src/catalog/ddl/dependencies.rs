@@ -162,6 +162,7 @@ impl Change {
         all.extend(catalog.indexes_of(oid).map(|index| (Object::Index(index.oid), Tie::Belongs)));
         all.extend(catalog.constraints_of(oid).map(|constraint| (Object::Constraint(constraint.oid), Tie::Belongs)));
         all.extend(owned_sequences(catalog, oid, None));
+        all.extend(catalog.partitions_of(oid).map(|(partition, _)| (Object::Table(partition), Tie::Belongs)));
         let foreign = catalog.foreign_keys_to(oid).filter(|c| c.table != oid);
         all.extend(foreign.map(|constraint| (Object::Constraint(constraint.oid), Tie::Uses)));
         all.extend(users_of(catalog, oid, None));
@@ -233,6 +234,15 @@ impl Change {
                 catalog.triggers.retain(|trigger| trigger.table != oid);
                 catalog.policies.retain(|policy| policy.table != oid);
                 catalog.constraints.retain(|_, constraint| constraint.table != oid);
+                let partition = catalog.partitions.get(&oid).cloned();
+                let kept = partition.filter(|partition| catalog.tables.contains_key(&partition.parent));
+                if let Some((parent, rows)) =
+                    kept.and_then(|partition| Some((partition.parent, catalog.partition_condition(&partition)?)))
+                {
+                    self.effects.push(Effect::DropRows(parent, rows));
+                }
+                self.catalog.partitions.remove(&oid);
+                self.catalog.partitioned.remove(&oid);
                 self.effects.push(Effect::DropTable(oid));
             }
             Object::View(oid) => {

@@ -66,9 +66,27 @@ impl Change {
 
     fn drop_target(&mut self, kind: RelationKind, oid: Oid) -> Outcome<Object> {
         Ok(match kind {
-            RelationKind::Table | RelationKind::MaterializedView => Object::Table(oid),
+            RelationKind::Table | RelationKind::MaterializedView => {
+                if let Some(partition) = self.catalog.partitions.get(&oid)
+                    && (self.catalog.partition_condition(partition).is_none()
+                        || self.catalog.foreign_keys_to(partition.parent).next().is_some())
+                {
+                    return Err(Problem::unsupported(
+                        "DROP of a partition whose rows can't be told or are referred to",
+                    ));
+                }
+                Object::Table(oid)
+            }
             RelationKind::View => Object::View(oid),
             RelationKind::Sequence => self.drop_sequence_target(oid)?,
+            RelationKind::Index
+                if self.catalog.indexes.get(&oid).is_some_and(|index| {
+                    self.catalog.partitioned.contains_key(&index.table)
+                        || self.catalog.partitions.contains_key(&index.table)
+                }) =>
+            {
+                return Err(Problem::unsupported("DROP INDEX of a partitioned table"));
+            }
             RelationKind::Index => {
                 self.table = self.catalog.indexes.get(&oid).map(|index| index.table);
                 let constraint = self.catalog.indexes.get(&oid).and_then(|index| index.constraint);

@@ -10,7 +10,9 @@ use super::Change;
 use super::constraints::expect_row_expression;
 use super::tables::named;
 use crate::catalog::lookup::missing_column;
-use crate::catalog::{Effect, Expression, Index, IndexKey, IndexTarget, Oid, Outcome, Problem, Table, naming, tree};
+use crate::catalog::{
+    AttNum, Effect, Expression, Index, IndexKey, IndexTarget, Oid, Outcome, Problem, Table, naming, tree,
+};
 
 /// Access methods of a server without extensions, and those of common ones.
 const METHODS: &[&str] = &["btree", "hash", "gin", "gist", "spgist", "brin", "hnsw", "ivfflat", "bloom"];
@@ -28,6 +30,22 @@ impl Change {
         }
         let mut index = read_index(table, statement)?;
         self.expect_indexable(table, &index)?;
+        let partitioned = self.catalog.partitioned.contains_key(&table.oid);
+        if partitioned && statement.concurrent {
+            let message = format!("cannot create index on partitioned table \"{}\" concurrently", table.name);
+            return Err(Problem::rejected("0A000", message));
+        }
+        if index.unique {
+            let held: Vec<Option<AttNum>> = index
+                .keys
+                .iter()
+                .map(|key| match key.target {
+                    IndexTarget::Column(attnum) => Some(attnum),
+                    IndexTarget::Expression(_) => None,
+                })
+                .collect();
+            self.expect_partition_key(table.oid, &held, "UNIQUE")?;
+        }
         if index.name.is_empty() {
             let names = index_column_names(statement);
             index.name = self.catalog.choose_relation_name(
@@ -45,6 +63,9 @@ impl Change {
             self.demand(table, Effect::VerifyUnique(oid));
         }
         self.table = Some(table);
+        if partitioned {
+            self.index_partitions(table, statement)?;
+        }
         Ok(TAG)
     }
 

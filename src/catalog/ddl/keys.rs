@@ -28,6 +28,8 @@ impl Change {
             .iter()
             .map(|name| named_in_key(owner, name, constraint.location))
             .collect::<Outcome<Vec<AttNum>>>()?;
+        let held: Vec<Option<AttNum>> = columns.iter().map(|attnum| Some(*attnum)).collect();
+        self.expect_partition_key(table, &held, if primary { "PRIMARY KEY" } else { "UNIQUE" })?;
         for attnum in &columns {
             let ty = owner.by_attnum(*attnum).map(|column| &column.ty);
             if let Some(ty) = ty.filter(|ty| !ty.has_operator_class("btree")) {

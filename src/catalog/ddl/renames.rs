@@ -98,6 +98,11 @@ impl Change {
         const TAG: &str = "ALTER TABLE";
         let relation = named(statement.relation.as_ref())?;
         let schema = schema_of(relation);
+        if let Some(table) = self.catalog.table(schema, &relation.relname).map(|table| table.oid)
+            && (self.catalog.partitioned.contains_key(&table) || self.catalog.partitions.contains_key(&table))
+        {
+            return Err(Problem::unsupported("renaming a column of a partitioned table"));
+        }
         let (old, new) = (&statement.subname, &statement.newname);
         let oid = match self.catalog.find_relation(schema, &relation.relname) {
             Some((RelationKind::Table | RelationKind::MaterializedView, oid)) => oid,

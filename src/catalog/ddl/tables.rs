@@ -67,6 +67,10 @@ impl Change {
             self.note(format!("relation \"{}\" already exists, skipping", relation.relname));
             return Ok(TAG);
         }
+        if statement.partbound.is_some() {
+            self.create_partition(statement)?;
+            return Ok(TAG);
+        }
         let (mut drafts, constraints) = self.draft_table(statement, &relation.relname)?;
         let sequences: Vec<Option<Oid>> = drafts
             .iter_mut()
@@ -75,6 +79,7 @@ impl Change {
         let columns = drafts.into_iter().map(|draft| draft.column).collect();
         let oid = self.insert_table(schema, &relation.relname, columns, None)?;
         self.note_end(oid, statement.oncommit)?;
+        self.note_partitioning(oid, statement)?;
         for (index, sequence) in sequences.into_iter().enumerate() {
             if let Some(sequence) = sequence.and_then(|oid| self.catalog.sequences.get_mut(&oid)) {
                 sequence.owner = Some((oid, (index + 1) as AttNum));
@@ -132,7 +137,7 @@ impl Change {
     }
 
     /// Puts a table into the catalog; numbers its columns.
-    fn insert_table(
+    pub(super) fn insert_table(
         &mut self,
         schema: String,
         name: &str,
@@ -281,6 +286,9 @@ impl Change {
             if table.materialized.is_some() {
                 return Err(Problem::rejected("42809", format!("\"{}\" is not a table", table.name)));
             }
+            if self.catalog.partitions.contains_key(&table.oid) {
+                return Err(Problem::unsupported("TRUNCATE of a partition"));
+            }
             tables.push(table.oid);
         }
         let mut index = 0;
@@ -358,9 +366,7 @@ impl Change {
 }
 
 fn refuse_unknown_forms(statement: &CreateStmt) -> Outcome<()> {
-    let what = if statement.partspec.is_some() || statement.partbound.is_some() {
-        "a partitioned table"
-    } else if !statement.inh_relations.is_empty() {
+    let what = if !statement.inh_relations.is_empty() && statement.partbound.is_none() {
         "a table that inherits"
     } else if statement.of_typename.is_some() {
         "a table of a composite type"

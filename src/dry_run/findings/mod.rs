@@ -5,6 +5,7 @@
 
 mod cause;
 mod expectations;
+mod held;
 mod statements;
 
 use std::collections::BTreeSet;
@@ -21,6 +22,7 @@ use crate::render::count;
 use crate::report::{Finding, Location, Severity};
 
 pub(super) use cause::explain;
+pub(super) use held::findings as of_snapshot;
 
 /// Everything worth saying about a migration.
 pub(super) fn findings(

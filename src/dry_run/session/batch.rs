@@ -116,6 +116,7 @@ impl Session<'_> {
         }
         let Some(all) = together(statements) else { return Ok(Batched::OneByOne) };
         let begun = Instant::now();
+        let numbers = self.standing(first);
         let mut report = described(migration, first);
         let plan = match self.write_plans(&all.node) {
             Ok((WritePlan::Insert(plan), None)) if self.is_blind(&plan) => plan,
@@ -140,7 +141,7 @@ impl Session<'_> {
                 self.ended += 1;
             }
         }
-        self.note_sent(Sent { statement: all, reports: place..self.reports.len(), unsupported: false })?;
+        self.note_sent(Sent { statement: all, reports: place..self.reports.len(), unsupported: false, numbers })?;
         Ok(Batched::Done)
     }
 

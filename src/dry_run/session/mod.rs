@@ -10,7 +10,9 @@ mod binding;
 mod body;
 mod calls;
 pub(super) mod claims;
+mod held;
 mod outcome;
+mod partitions;
 mod points;
 mod sequences;
 mod statement;
@@ -32,7 +34,7 @@ use super::report::{StatementReport, Verdict};
 use super::schema::Provenance;
 use super::store::Store;
 use crate::catalog::locks::{LockMode, locks};
-use crate::catalog::{Catalog, Oid, Outcome, Problem};
+use crate::catalog::{Catalog, Numbers, Oid, Outcome, Problem};
 use crate::migration::{Migration, Statement};
 use crate::snapshot::Snapshot;
 use crate::snapshot::manifest::Source;
@@ -40,6 +42,7 @@ use crate::translate::{Settings, Variables};
 use crate::ui::hinted;
 use batch::Batched;
 pub use body::DEFAULT_STEP_BUDGET;
+use held::Held;
 pub(super) use statement::shown;
 use transaction::Block;
 pub use transaction::Transactions;
@@ -125,6 +128,8 @@ pub struct Session<'s> {
     read_by_calls: std::collections::BTreeSet<Oid>,
     /// The error under way is one that the migration raises itself.
     raised: bool,
+    /// What the snapshot holds otherwise than the server.
+    held: Held,
 }
 
 /// A lock that a statement takes; its transaction keeps it.
@@ -144,6 +149,8 @@ struct Sent {
     reports: Range<usize>,
     /// It couldn't be told, so that nothing has happened.
     unsupported: bool,
+    /// Where the sequences stood before it: numbers that a failed statement took are gone.
+    numbers: Vec<(Oid, Option<Numbers>)>,
 }
 
 impl<'s> Session<'s> {
@@ -174,6 +181,7 @@ impl<'s> Session<'s> {
             Source::Postgres(server) => (Some(server.time_zone.clone()), server.collation.clone()),
             Source::Synthetic { .. } | Source::Empty => (None, None),
         };
+        let held = Held::of(manifest, &base);
         let settings = Settings {
             calls: 0,
             now: manifest.captured_at.trim_end_matches('Z').replace('T', " "),
@@ -210,6 +218,7 @@ impl<'s> Session<'s> {
             call_effects: Vec::new(),
             read_by_calls: std::collections::BTreeSet::new(),
             raised: false,
+            held,
         })
     }
 
@@ -229,6 +238,11 @@ impl<'s> Session<'s> {
         self.locks.clear();
         self.first_rows.clear();
         std::mem::take(&mut self.reports)
+    }
+
+    /// What the snapshot holds otherwise than the server.
+    pub(super) fn held(&self) -> &Held {
+        &self.held
     }
 
     /// Has an error ended the run?
@@ -253,6 +267,19 @@ impl<'s> Session<'s> {
 
     /// Rows of a table now.
     pub(super) fn row_count(&mut self, table: Oid) -> Result<u64> {
+        let partition = self.catalog.partitions.get(&table).and_then(|_| self.catalog.tables.get(&table));
+        if let Some(partition) = partition {
+            let names = [&partition.schema, &partition.name].map(|name| crate::query::quote_identifier(name));
+            let parsed = pg_query::parse(&format!("SELECT 1 FROM {}", names.join(".")), 0)?;
+            let node = parsed.protobuf.stmts.into_iter().find_map(|statement| statement.stmt?.node);
+            let node = node.ok_or_else(|| anyhow!("a query of a partition"))?;
+            return match self.ask(&node, 0) {
+                Ok(selected) => Ok(selected.row_count),
+                // By its hash, nobody knows.
+                Err(halt) if statement::is_unsupported(&halt) => Ok(0),
+                Err(halt) => Err(broken(halt, "counting rows")),
+            };
+        }
         self.store.row_count(table).map_err(|halt| broken(halt, "counting rows"))
     }
 
@@ -274,7 +301,11 @@ impl<'s> Session<'s> {
 
     /// Runs statements of which all that can go together do: where one of them fails, that one goes alone.
     fn run_together(&mut self, migration: &Migration, statements: &[Statement]) -> Result<()> {
-        let outcome = if statements.len() > 1 { self.run_batch(migration, statements)? } else { Batched::OneByOne };
+        let outcome = if statements.len() > 1 && !self.held.leaves_out() {
+            self.run_batch(migration, statements)?
+        } else {
+            Batched::OneByOne
+        };
         match outcome {
             Batched::Done => self.progress(statements.len()),
             Batched::OneByOne => {
@@ -306,11 +337,14 @@ impl<'s> Session<'s> {
         crate::ui::check_interrupt()?;
         self.enter_file(statement)?;
         let mut report = described(migration, statement);
+        let mut numbers = Vec::new();
         if !self.stopped {
             self.take_locks(statement, &mut report);
             let begun = std::time::Instant::now();
+            numbers = self.standing(statement);
             self.send(migration, statement, &mut report)?;
             report.elapsed_ms = begun.elapsed().as_secs_f64() * 1000.0;
+            report.notes.extend(self.note_masked(statement));
         }
         let place = self.reports.len();
         let failed = report.verdict == Verdict::Failed;
@@ -318,9 +352,18 @@ impl<'s> Session<'s> {
         if failed {
             self.fail()?;
         } else if !self.stopped {
-            self.after(statement, place)?;
+            self.after(statement, place, numbers)?;
         }
         Ok(self.reports[place].clone())
+    }
+
+    /// Where the sequences stand before a statement that may take numbers.
+    fn standing(&self, statement: &Statement) -> Vec<(Oid, Option<Numbers>)> {
+        use pg_query::NodeEnum::{CommentStmt, CreateStmt, IndexStmt, TransactionStmt};
+        match &statement.node {
+            CreateStmt(_) | IndexStmt(_) | TransactionStmt(_) | CommentStmt(_) => Vec::new(),
+            _ => self.catalog.sequences.values().map(|sequence| (sequence.oid, sequence.numbers)).collect(),
+        }
     }
 
     /// Locks taken so far.

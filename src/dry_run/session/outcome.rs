@@ -28,7 +28,12 @@ impl Session<'_> {
         } else {
             self.execute(statement, report)
         };
-        match result {
+        let held = match &result {
+            Err(Halt::Problem(Problem::Rejected(error))) => self.unsure_of_held(statement, error),
+            Err(Halt::Violation(violation)) => self.unsure_of_held(statement, &violation.error),
+            _ => None,
+        };
+        match held.map_or(result, |unsupported| Err(Halt::Problem(Problem::Unsupported(unsupported)))) {
             Ok(verdict) => report.verdict = verdict,
             Err(Halt::Broken(error)) => {
                 return Err(error.context(format!("rehearsing {}", migration.spot(statement))));

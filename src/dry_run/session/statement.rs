@@ -23,8 +23,12 @@ type Both<P> = (P, Option<P>);
 impl Session<'_> {
     /// Runs a statement other than BEGIN and its kin, all or nothing.
     pub(super) fn execute(&mut self, statement: &Statement, report: &mut StatementReport) -> Ran<Verdict> {
+        self.expect_held(statement)?;
         if let NodeEnum::ExplainStmt(explain) = &statement.node {
             return self.explain(explain, statement, report);
+        }
+        if let NodeEnum::CreateStmt(create) = &statement.node {
+            self.expect_bound(create)?;
         }
         match super::body::runs_body(statement, &self.catalog) {
             true => self.run_body(statement, report),

@@ -40,7 +40,7 @@ impl Session<'_> {
     }
 
     /// The texts of the functions that a text names, and of those that they name.
-    fn bodies_named(&self, sql: &str) -> String {
+    pub(super) fn bodies_named(&self, sql: &str) -> String {
         let mut text = sql.to_lowercase();
         let mut bodies = String::new();
         let mut taken = BTreeSet::new();

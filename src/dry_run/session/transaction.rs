@@ -13,7 +13,7 @@ use anyhow::Result;
 
 use super::points::Point;
 use super::{Sent, Session, broken};
-use crate::catalog::Problem;
+use crate::catalog::{Numbers, Oid, Problem};
 use crate::dry_run::engine::{Halt, Ran};
 use crate::dry_run::report::{ErrorReport, StatementReport, Verdict};
 use crate::dry_run::schema::Provenance;
@@ -148,12 +148,17 @@ impl Session<'_> {
     }
 
     /// Takes note of a statement that ran.
-    pub(super) fn after(&mut self, statement: &Statement, report: usize) -> Result<()> {
+    pub(super) fn after(
+        &mut self,
+        statement: &Statement,
+        report: usize,
+        numbers: Vec<(Oid, Option<Numbers>)>,
+    ) -> Result<()> {
         if matches!(statement.node, NodeEnum::TransactionStmt(_)) {
             return Ok(());
         }
         let unsupported = self.reports[report].verdict == Verdict::Unsupported;
-        self.note_sent(Sent { statement: statement.clone(), reports: report..report + 1, unsupported })
+        self.note_sent(Sent { statement: statement.clone(), reports: report..report + 1, unsupported, numbers })
     }
 
     /// Takes note of what ran; outside a transaction, it is committed.
@@ -308,7 +313,12 @@ impl Session<'_> {
                 let mut report = StatementReport::default();
                 self.execute(statement, &mut report).map_err(|halt| broken(halt, "ending a transaction"))?;
                 let place = self.reports.len();
-                self.open.push(Sent { statement: statement.clone(), reports: place..place, unsupported: false });
+                self.open.push(Sent {
+                    statement: statement.clone(),
+                    reports: place..place,
+                    unsupported: false,
+                    numbers: Vec::new(),
+                });
             }
         }
         Ok(())
@@ -355,6 +365,11 @@ impl Session<'_> {
     fn replay(&mut self) -> Result<()> {
         for sent in self.committed.clone().into_iter().filter(|sent| !sent.unsupported) {
             crate::ui::check_interrupt()?;
+            for (oid, stood) in &sent.numbers {
+                if let Some(sequence) = self.catalog.sequences.get_mut(oid) {
+                    sequence.numbers = *stood;
+                }
+            }
             let mut report = StatementReport { index: sent.statement.index, ..StatementReport::default() };
             match self.execute(&sent.statement, &mut report) {
                 Ok(_) => self.catalog.commit_transaction(),

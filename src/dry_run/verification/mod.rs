@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use super::engine::{Halt, Ran, Violation};
 use super::execution::{Run, Touched, describe_row};
 use super::store::{column, columns_in, columns_of};
+use crate::catalog::partition::Routing;
 use crate::catalog::problem::ServerError;
 use crate::catalog::{AttNum, Constraint, ConstraintKind, Expression, ForeignKey, Index, Oid, Problem, Timing, Type};
 use crate::render::count;
@@ -40,6 +41,7 @@ impl Run<'_, '_> {
         for touched in self.touched.clone() {
             // A table that the same statement dropped keeps no rule.
             if self.catalog.tables.contains_key(&touched.table) {
+                self.verify_routing(&touched)?;
                 self.verify_not_null_rows(&touched)?;
                 self.verify_checks(&touched)?;
                 self.verify_unique_rows(&touched)?;
@@ -50,6 +52,38 @@ impl Run<'_, '_> {
             self.verify_foreign_keys(&touched)?;
         }
         Ok(())
+    }
+
+    /// Every row of a partitioned table has a partition.
+    fn verify_routing(&mut self, touched: &Touched) -> Ran<()> {
+        let Some(partitioning) = self.catalog.partitioned.get(&touched.table).cloned() else { return Ok(()) };
+        if !concerns(touched, &partitioning.key.iter().copied().collect()) {
+            return Ok(());
+        }
+        let condition = match self.catalog.routing(touched.table) {
+            Routing::All => return Ok(()),
+            Routing::Rows(condition) => condition,
+            Routing::Unknown => {
+                let any = self.store.engine.count(&format!("SELECT count(*) FROM {}", touched.rows))?;
+                return match any {
+                    0 => Ok(()),
+                    _ => Err(Problem::unsupported("which partition rows go to by their hash").into()),
+                };
+            }
+        };
+        let (sql, _) = self.translator().table_expression(touched.table, &condition.node, Some(&Type::Bool))?;
+        self.store.ensure(touched.table, columns_in(&sql))?;
+        let name = table_name(touched.table);
+        let lost = format!(
+            "FROM (SELECT * FROM {name} WHERE _r IN (SELECT _r FROM {}) AND ({sql}) IS NOT TRUE) AS t",
+            touched.rows
+        );
+        let rows = self.store.engine.count(&format!("SELECT count(*) {lost}"))?;
+        if rows == 0 {
+            return Ok(());
+        }
+        let message = format!("no partition of relation \"{}\" found for row", self.relation(touched.table));
+        self.refuse(touched.table, &partitioning.key, &lost, violation("23514", message, None, rows))
     }
 
     fn relation(&self, table: Oid) -> String {
@@ -67,7 +101,54 @@ impl Run<'_, '_> {
 
     fn refuse(&mut self, table: Oid, columns: &[AttNum], from: &str, mut violation: Violation) -> Ran<()> {
         violation.samples = self.samples_of(table, columns, from)?;
+        if let Some(partition) = self.partition_of_rows(table, from)? {
+            violation.error.message = self.of_partition(table, partition, &violation.error.message);
+        }
         Err(Halt::Violation(Box::new(violation)))
+    }
+
+    /// The partition that the least of these rows is in.
+    fn partition_of_rows(&mut self, table: Oid, from: &str) -> Ran<Option<Oid>> {
+        if !self.catalog.partitioned.contains_key(&table) {
+            return Ok(None);
+        }
+        let partitions: Vec<(Oid, Option<Expression>)> = self
+            .catalog
+            .partitions_of(table)
+            .map(|(oid, partition)| (oid, self.catalog.partition_condition(partition)))
+            .collect();
+        for (oid, condition) in partitions {
+            let Some(condition) = condition else { continue };
+            let (sql, _) = self.translator().table_expression(table, &condition.node, Some(&Type::Bool))?;
+            self.store.ensure(table, columns_in(&sql))?;
+            let rows =
+                format!("SELECT count(*) FROM {} WHERE _r = (SELECT min(t._r) {from}) AND {sql}", table_name(table));
+            if self.store.engine.count(&rows)? > 0 {
+                return Ok(Some(oid));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A message about a partitioned table, as the server words it: of the partition that the row is in.
+    fn of_partition(&self, table: Oid, partition: Oid, message: &str) -> String {
+        let named = |word: &str, oid: Oid| format!("{word} \"{}\"", self.relation(oid));
+        let mut message = message.to_owned();
+        for word in ["relation", "on table"] {
+            message = message.replacen(&named(word, table), &named(word, partition), 1);
+        }
+        for index in self.catalog.indexes_of(table) {
+            let columns = KeySql::plain(index);
+            let same = self.catalog.indexes_of(partition).find(|own| {
+                own.unique == index.unique
+                    && KeySql::plain(own) == columns
+                    && own.constraint.is_some() == index.constraint.is_some()
+            });
+            if let Some(own) = same {
+                message = message.replacen(&format!("\"{}\"", index.name), &format!("\"{}\"", own.name), 1);
+            }
+        }
+        message
     }
 
     fn verify_not_null_rows(&mut self, touched: &Touched) -> Ran<()> {

@@ -22,6 +22,11 @@ pub(super) fn read(text: &str) -> Result<Interval, Failure> {
     if words.first().is_some_and(|word| word == "@") {
         words.remove(0);
     }
+    if let ([word], false) = (words.as_slice(), ago)
+        && let Some(months) = years_and_months(word)
+    {
+        return Ok(Interval { months: months.ok_or_else(refused)?, ..Interval::default() });
+    }
     let mut found = Interval::default();
     let mut rest = words.iter().peekable();
     while let Some(word) = rest.next() {
@@ -52,19 +57,39 @@ pub(super) fn read(text: &str) -> Result<Interval, Failure> {
     Ok(if ago { found.negated() } else { found })
 }
 
-/// Words, with a unit that touches its number apart: `3days`.
+/// Words, with a unit that touches its number apart (`3days`), and a sign with the number behind it (`- 3 days`).
 fn split(text: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
+    let mut sign = String::new();
     for word in text.split_whitespace() {
+        if sign.is_empty() && ["+", "-"].contains(&word) {
+            word.clone_into(&mut sign);
+            continue;
+        }
+        let word = format!("{}{word}", std::mem::take(&mut sign));
         let end = word.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(word.len());
         if end > 0 && end < word.len() && !word.contains(':') {
             words.push(word[..end].to_owned());
             words.push(word[end..].to_owned());
         } else {
-            words.push(word.to_owned());
+            words.push(word);
         }
     }
+    words.extend(Some(sign).filter(|sign| !sign.is_empty()));
     words
+}
+
+/// `1-2`, `-1-2`: years and months under one sign; nothing inside where that isn't a number of months.
+fn years_and_months(word: &str) -> Option<Option<i64>> {
+    let (negative, digits) = match word.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, word.strip_prefix('+').unwrap_or(word)),
+    };
+    let (years, months) = digits.split_once('-')?;
+    let number =
+        |digits: &str| digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse::<i64>().ok()).flatten();
+    let sum = number(months).filter(|months| *months < 12).zip(number(years).and_then(|years| years.checked_mul(12)));
+    Some(sum.map(|(months, years)| if negative { -years - months } else { years + months }))
 }
 
 /// The whole part, and the fraction in millionths; none for more digits than those.

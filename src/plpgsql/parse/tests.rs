@@ -41,5 +41,6 @@ fn errors_are_the_servers() {
     check("BEGIN RAISE 'a % b'; END", Kind::Void, "too few parameters specified for RAISE (42601)");
     check("BEGIN RAISE nonsense; END", Kind::Void, "unrecognized exception condition \"nonsense\" (42704)");
     check("BEGIN RETURN NEXT 1; END", Kind::Scalar, "cannot use RETURN NEXT in a non-SETOF function (42804)");
-    check("DECLARE c CURSOR FOR SELECT 1; BEGIN END", Kind::Void, "a cursor in PL/pgSQL can't be rehearsed");
+    check("BEGIN OPEN c; END", Kind::Void, "\"c\" is not a known variable (42601)");
+    check("BEGIN CLOSE 1; END", Kind::Void, "syntax error at or near \"1\" (42601)");
 }

@@ -229,14 +229,20 @@ impl Reader<'_> {
             let key = self.sort_key(&value.sql, &value.ty)?;
             order.push(format!("{key} {}", direction(sort)));
         }
+        let arrival = self.arrival(site.scope);
         if order.is_empty() && distinct.is_empty() {
-            self.choice(format!("{name}() without ORDER BY"));
+            if !arrival.is_known {
+                self.choice(format!("{name}() without ORDER BY"));
+            }
         } else if distinct.is_empty() {
             self.choice(format!("{name}() with an ORDER BY that may leave ties"));
         }
         let value = &args[0];
         match distinct {
-            "" => order.push(format!("{} {tie}", value.sql)),
+            "" => {
+                order.extend(arrival.keys);
+                order.push(format!("{} {tie}", value.sql));
+            }
             // To find what is distinct, the server sorts.
             _ if order.is_empty() => order.push(format!("{} ASC NULLS LAST", self.sort_key(&value.sql, &value.ty)?)),
             _ => {}

@@ -285,6 +285,8 @@ impl Reader<'_> {
             let key = self.sort_key(&value.sql, &value.ty)?;
             order.push(format!("{key} {}", direction(sort)));
         }
+        let arrival = self.arrival(site.scope);
+        let is_open = !arrival.is_known || !order.is_empty();
         let shown = if order.is_empty() { "without ORDER BY" } else { "with an ORDER BY that may leave ties" };
         let tie = self.tie_direction();
         match call.args.as_slice() {
@@ -294,7 +296,10 @@ impl Reader<'_> {
                     order = vec![self.distinct_order(argument, &order, site)?];
                     "DISTINCT "
                 } else {
-                    self.choice(format!("{name}() {shown}"));
+                    if is_open {
+                        self.choice(format!("{name}() {shown}"));
+                    }
+                    order.extend(arrival.keys);
                     order.push(format!("{} {tie}", piece.sql));
                     ""
                 };
@@ -324,7 +329,10 @@ impl Reader<'_> {
                 let key = self.expression(key, site)?;
                 let key = self.member_key(key)?;
                 let value = self.piece(value, site, jsonb)?.sql;
-                self.choice(format!("{name}() {shown}"));
+                if is_open {
+                    self.choice(format!("{name}() {shown}"));
+                }
+                order.extend(arrival.keys);
                 order.push(format!("{key} {tie}"));
                 order.push(format!("{value} {tie}"));
                 let order = order.join(", ");

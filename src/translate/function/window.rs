@@ -47,7 +47,7 @@ impl Reader<'_> {
             ("percent_rank" | "cume_dist", 0) => return ranks(Type::Float8),
             ("ntile", 1) => {
                 self.tied(name, &window);
-                if !integer_constant(&args[0]).is_some_and(|buckets| buckets > 0) {
+                if integer_constant(&args[0]).is_none_or(|buckets| buckets <= 0) {
                     return Err(Problem::unsupported("ntile() with a number that isn't a constant above 0"));
                 }
                 return Ok(Typed::new(

@@ -192,7 +192,7 @@ impl Reader<'_> {
             Distinct::All => self.distinct_all(select, &whole, &outputs, ordered)?,
             Distinct::On(nodes) => self.distinct_on(select, nodes, &whole, &outputs, site("DISTINCT ON"), ordered)?,
         };
-        Ok(Query { sql, outputs })
+        Ok(Query { sql: self.numberings.settle(sql), outputs })
     }
 
     /// The server's error in the outputs, which it reads before WHERE: of two errors it reports that one.

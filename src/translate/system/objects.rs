@@ -98,7 +98,16 @@ fn classes(catalog: &Catalog) -> Rows {
         rows.push(vec![number(oid), text(name), schema_number(schema), text(kind)]);
     };
     for table in catalog.tables.values() {
-        add(table.oid, &table.name, &table.schema, if table.materialized.is_some() { "m" } else { "r" });
+        add(
+            table.oid,
+            &table.name,
+            &table.schema,
+            match () {
+                () if table.materialized.is_some() => "m",
+                () if catalog.partitioned.contains_key(&table.oid) => "p",
+                () => "r",
+            },
+        );
     }
     for view in catalog.views.values() {
         add(view.oid, &view.name, &view.schema, "v");

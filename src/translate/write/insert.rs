@@ -20,6 +20,9 @@ impl Reader<'_> {
         }
         let relation = insert.relation.as_ref().ok_or_else(|| Problem::unsupported("INSERT without a table"))?;
         let oid = self.target(relation)?;
+        if self.catalog().partitions.contains_key(&oid) {
+            return Err(Problem::unsupported("an INSERT into a partition").at(relation.location));
+        }
         let table = self.table(oid)?.clone();
         let behind = self.behind(relation)?;
         if behind.is_some() && (insert.on_conflict_clause.is_some() || insert.returning_clause.is_some()) {

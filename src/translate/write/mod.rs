@@ -36,6 +36,35 @@ impl Reader<'_> {
         self.catalog().tables.get(&oid).ok_or_else(|| Problem::unsupported("a table that has been dropped"))
     }
 
+    /// A partition's rows may not leave it by an UPDATE of its own.
+    fn expect_key_unwritten(&self, update: &UpdateStmt) -> Outcome<()> {
+        let Some(relation) = &update.relation else { return Ok(()) };
+        let catalog = self.catalog();
+        let table = catalog.table(crate::catalog::lookup::schema_of(relation), &relation.relname);
+        let partition = table.and_then(|table| catalog.partitions.get(&table.oid));
+        let (Some(table), Some(partition)) = (table, partition) else { return Ok(()) };
+        let key = catalog.partitioned.get(&partition.parent).map(|partitioning| partitioning.key.as_slice());
+        let written = update.target_list.iter().any(|node| match &node.node {
+            Some(NodeEnum::ResTarget(target)) => {
+                table.column(&target.name).is_some_and(|column| key.unwrap_or_default().contains(&column.attnum))
+            }
+            _ => false,
+        });
+        match written {
+            true => Err(Problem::unsupported("an UPDATE of a partition's own key")),
+            false => Ok(()),
+        }
+    }
+
+    /// The table that keeps the rows of this one: for a partition, its partitioned table.
+    fn keeper(&self, table: Table) -> Outcome<Table> {
+        let Some(partition) = self.catalog().partitions.get(&table.oid) else { return Ok(table) };
+        if self.catalog().triggers.iter().any(|trigger| trigger.table == partition.parent) {
+            return Err(Problem::unsupported("a write of a partition whose table has triggers"));
+        }
+        Ok(self.table(partition.parent)?.clone())
+    }
+
     /// The rows that UPDATE and DELETE choose from: their table, then what FROM or USING joins to it.
     fn written_rows(&mut self, relation: Option<&RangeVar>, joined: &[Node]) -> Outcome<Written> {
         let relation = relation.ok_or_else(|| Problem::unsupported("a statement that writes no table"))?;
@@ -47,6 +76,7 @@ impl Reader<'_> {
             Some(behind) => (behind.source.clone(), behind.from.clone()),
             None => self.table_source(&table, relation.alias.as_ref())?,
         };
+        let table = self.keeper(table)?;
         let alias = target.alias.clone();
         scope.sources.push(target);
         let joined = self.read_from(joined, &mut scope)?;
@@ -75,6 +105,7 @@ impl Reader<'_> {
             }
             None => None,
         };
+        self.expect_key_unwritten(update)?;
         let targets = self.targets_behind(behind.as_ref(), &table, &update.target_list, "update")?;
         let values = self.assignments(&targets, &table, &scope)?;
         let mut list = vec![format!("{alias}._r AS _r")];
