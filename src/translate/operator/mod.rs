@@ -31,6 +31,8 @@ impl Reader<'_> {
             "-" if left.ty == Type::Jsonb => self.without(left, right),
             "+" | "-" | "*" | "/" | "%" => self.arithmetic(name, left, right),
             "&" | "|" | "#" | "<<" | ">>" => self.bits(name, left, right),
+            "^" => self.known_function("power", vec![left, right]),
+            "^@" => self.known_function("starts_with", vec![left, right]),
             "||" => self.concatenate(left, right),
             "->" | "->>" | "#>" | "#>>" | "#-" | "?" | "?|" | "?&" | "@>" | "<@" | "&&" | "@?" | "@@" => {
                 self.document(name, left, right)
