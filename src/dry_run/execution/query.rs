@@ -32,6 +32,7 @@ impl Run<'_, '_> {
         other: Option<&SelectPlan>,
         limit: usize,
     ) -> Ran<Selected> {
+        self.compute(&plan.remarks.constants)?;
         self.load(&plan.remarks)?;
         self.note(&plan.remarks);
         // The one place where an order is part of the answer.
@@ -54,6 +55,7 @@ impl Run<'_, '_> {
 
     /// The rows of a query as values, at most so many, and their number; with none wanted all are made and counted.
     pub(in crate::dry_run) fn answer(&mut self, plan: &SelectPlan, most: usize) -> Ran<Answer> {
+        self.compute(&plan.remarks.constants)?;
         self.load(&plan.remarks)?;
         self.note(&plan.remarks);
         let made = self.run_steps(&plan.steps)?;

@@ -116,6 +116,7 @@ impl Session<'_> {
         }
         let Some(all) = together(statements) else { return Ok(Batched::OneByOne) };
         let begun = Instant::now();
+        self.note_numbers();
         let mut report = described(migration, first);
         let plan = match self.write_plans(&all.node) {
             Ok((WritePlan::Insert(plan), None)) if self.is_blind(&plan) => plan,
@@ -140,7 +141,8 @@ impl Session<'_> {
                 self.ended += 1;
             }
         }
-        self.note_sent(Sent { statement: all, reports: place..self.reports.len() });
+        let numbers = std::mem::take(&mut self.numbers_before);
+        self.note_sent(Sent { statement: all, reports: place..self.reports.len(), numbers });
         Ok(Batched::Done)
     }
 

@@ -31,7 +31,7 @@ use super::report::{StatementReport, Verdict};
 use super::schema::Provenance;
 use super::store::Store;
 use crate::catalog::locks::{LockMode, locks};
-use crate::catalog::{Catalog, Oid, Outcome, Problem};
+use crate::catalog::{Catalog, Numbers, Oid, Outcome, Problem};
 use crate::migration::{Migration, Statement};
 use crate::snapshot::Snapshot;
 use crate::snapshot::manifest::Source;
@@ -116,6 +116,8 @@ pub struct Session<'s> {
     bodies: usize,
     /// The error under way is one that the migration raises itself.
     raised: bool,
+    /// Where the sequences stood before the statement under way.
+    numbers_before: Vec<(Oid, Option<Numbers>)>,
 }
 
 /// A lock that a statement takes; its transaction keeps it.
@@ -133,6 +135,8 @@ struct Sent {
     statement: Statement,
     /// Its report; of a batch, those of its statements.
     reports: Range<usize>,
+    /// Where the sequences stood before it, for it to take the same numbers when it is run again.
+    numbers: Vec<(Oid, Option<Numbers>)>,
 }
 
 impl<'s> Session<'s> {
@@ -193,6 +197,7 @@ impl<'s> Session<'s> {
             nesting: 0,
             bodies: 0,
             raised: false,
+            numbers_before: Vec::new(),
         })
     }
 
@@ -291,6 +296,7 @@ impl<'s> Session<'s> {
         let mut report = described(migration, statement);
         if !self.stopped {
             self.take_locks(statement, &mut report);
+            self.note_numbers();
             let begun = std::time::Instant::now();
             self.send(migration, statement, &mut report)?;
             report.elapsed_ms = begun.elapsed().as_secs_f64() * 1000.0;
@@ -309,6 +315,10 @@ impl<'s> Session<'s> {
     /// Locks taken so far.
     pub(super) fn locks(&self) -> &[TakenLock] {
         &self.locks
+    }
+
+    fn note_numbers(&mut self) {
+        self.numbers_before = self.catalog.sequences.values().map(|s| (s.oid, s.numbers)).collect();
     }
 
     fn take_locks(&mut self, statement: &Statement, report: &mut StatementReport) {

@@ -142,7 +142,8 @@ impl Session<'_> {
         if matches!(statement.node, NodeEnum::TransactionStmt(_)) {
             return;
         }
-        self.note_sent(Sent { statement: statement.clone(), reports: report..report + 1 });
+        let numbers = std::mem::take(&mut self.numbers_before);
+        self.note_sent(Sent { statement: statement.clone(), reports: report..report + 1, numbers });
     }
 
     /// Takes note of what ran; outside a transaction, it is committed.
@@ -255,7 +256,7 @@ impl Session<'_> {
         if undone.is_empty() {
             return Ok(());
         }
-        let standing: Vec<_> = self.catalog.sequences.values().map(|s| (s.oid, s.numbers)).collect();
+        let standing = std::mem::take(&mut self.catalog.sequences);
         self.store.reset()?;
         self.recognition = Recognition::default();
         self.provenance = Provenance::default();
@@ -264,6 +265,11 @@ impl Session<'_> {
         for sent in self.committed.clone() {
             crate::ui::check_interrupt()?;
             let mut report = StatementReport { index: sent.statement.index, ..StatementReport::default() };
+            for (oid, numbers) in &sent.numbers {
+                if let Some(sequence) = self.catalog.sequences.get_mut(oid) {
+                    sequence.numbers = *numbers;
+                }
+            }
             match self.execute(&sent.statement, &mut report) {
                 Ok(_) => self.catalog.commit_transaction(),
                 // It couldn't be told the first time either.
@@ -272,11 +278,7 @@ impl Session<'_> {
             }
         }
         // Numbers taken from a sequence aren't given back.
-        for (oid, stood) in standing {
-            if let Some(sequence) = self.catalog.sequences.get_mut(&oid) {
-                sequence.numbers = stood;
-            }
-        }
+        self.catalog.keep_numbers(&standing);
         Ok(())
     }
 }

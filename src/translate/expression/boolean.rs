@@ -4,6 +4,7 @@ use pg_query::protobuf::{self, BoolExprType, BoolTestType};
 
 use super::{Site, required};
 use crate::catalog::{Outcome, Type};
+use crate::translate::constant::may_fail;
 use crate::translate::reader::Reader;
 use crate::translate::typed::Typed;
 
@@ -15,7 +16,21 @@ impl Reader<'_> {
             _ => "NOT",
         };
         let site = Site { clause: word, ..site };
-        let parts = expression.args.iter().map(|arg| self.condition(arg, site)).collect::<Outcome<Vec<_>>>()?;
+        let undecided = if word == "AND" { "IS NOT FALSE" } else { "IS NOT TRUE" };
+        let (mut parts, mut open) = (Vec::new(), Vec::new());
+        for arg in &expression.args {
+            let before = self.constants();
+            let (part, fixed) = self.fixed(|this| this.condition(arg, site));
+            let part = part?;
+            // A constant that decides ends the server's reading.
+            if !open.is_empty() {
+                self.guard_constants(before, &open.join(" AND "));
+            }
+            if fixed {
+                open.push(format!("({part}) {undecided}"));
+            }
+            parts.push(part);
+        }
         let sql = match word {
             "NOT" => format!("(NOT {})", parts.join("")),
             _ => format!("({})", in_turn(parts, word).join(&format!(" {word} "))),
@@ -53,9 +68,4 @@ fn in_turn(parts: Vec<String>, word: &str) -> Vec<String> {
         });
     }
     guarded
-}
-
-/// Can this SQL raise an error of the server? Native functions can.
-fn may_fail(sql: &str) -> bool {
-    sql.contains("error(") || sql.contains("pg_")
 }

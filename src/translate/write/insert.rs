@@ -22,7 +22,9 @@ impl Reader<'_> {
         let oid = self.target(relation)?;
         let table = self.table(oid)?.clone();
         let mut columns = Vec::new();
-        for node in &insert.cols {
+        // COPY leaves out what can't be written.
+        let is_copied = names_no_column(&insert.cols);
+        for node in insert.cols.iter().filter(|_| !is_copied) {
             let Some(NodeEnum::ResTarget(target)) = &node.node else { continue };
             let column = self.assigned_column(&table, target)?.clone();
             if columns.iter().any(|c: &Column| c.attnum == column.attnum) {
@@ -31,9 +33,9 @@ impl Reader<'_> {
             }
             columns.push(column);
         }
-        let all = insert.cols.is_empty();
+        let all = insert.cols.is_empty() || is_copied;
         if all {
-            columns = table.columns.clone();
+            columns = table.columns.iter().filter(|c| !is_copied || c.generated.is_none()).cloned().collect();
         }
         let overriding = insert.r#override;
         let source = self.inserted_rows(insert, &table, &mut columns, all, overriding)?;
@@ -128,6 +130,8 @@ impl Reader<'_> {
         let scope = Scope { hidden: row_scope(table, column_name).sources, ..Scope::default() };
         let mut rows = Vec::new();
         let mut width = None;
+        // All of them are computed, as every row is there.
+        let constants = self.constants();
         for row in &select.values_lists {
             let Some(NodeEnum::List(list)) = &row.node else { continue };
             if width.is_some_and(|w| w != list.items.len()) {
@@ -150,6 +154,7 @@ impl Reader<'_> {
             }
             rows.push(items);
         }
+        self.forget_constants(constants);
         let names: Vec<String> = columns.iter().map(|c| format!("n{}", c.attnum)).collect();
         // Numbers of a sequence and the like can't stand in VALUES.
         let plain = rows.iter().flatten().all(|item| !item.contains(" OVER ("));
@@ -200,6 +205,7 @@ impl Reader<'_> {
             return Ok(inner);
         }
         let mut list = vec!["g.*".to_owned()];
+        let constants = self.constants();
         for column in generated {
             let scope = row_scope(table, |attnum| format!("g.n{attnum}"));
             let expression = column.generated.as_ref().expect("a generated column");
@@ -208,6 +214,7 @@ impl Reader<'_> {
             })?;
             list.push(format!("{} AS n{}", self.store(value, column)?, column.attnum));
         }
+        self.forget_constants(constants);
         Ok(format!("SELECT {} FROM ({inner}) AS g", list.join(", ")))
     }
 }
@@ -256,4 +263,9 @@ fn bare_literal(select: &SelectStmt, index: usize) -> Option<Typed> {
         Some(Val::Sval(text)) => Some(Typed::string(&text.sval)),
         _ => None,
     }
+}
+
+/// The columns of a COPY that names none: a target without a name, which no INSERT can have.
+fn names_no_column(columns: &[Node]) -> bool {
+    matches!(columns, [Node { node: Some(NodeEnum::ResTarget(target)) }] if target.name.is_empty())
 }
