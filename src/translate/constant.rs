@@ -86,12 +86,9 @@ impl Reader<'_> {
     }
 }
 
-/// More than a name or a literal.
+/// May it be a constant, as far as its form tells? A literal may still not fit where it is stored.
 fn computes(node: &Node) -> bool {
-    !matches!(
-        node.node,
-        Some(NodeEnum::AConst(_) | NodeEnum::ColumnRef(_) | NodeEnum::SubLink(_) | NodeEnum::SetToDefault(_))
-    )
+    !matches!(node.node, Some(NodeEnum::ColumnRef(_) | NodeEnum::SubLink(_) | NodeEnum::SetToDefault(_)))
 }
 
 /// Can this SQL raise an error of the server? Native functions can.

@@ -77,7 +77,8 @@ fn lower(c: char) -> Result<char, Failure> {
 
 /// What a `name` keeps of a text: 63 bytes, and no part of a character.
 pub(crate) fn cut_name(text: &str) -> &str {
-    &text[..text.floor_char_boundary(63)]
+    let end = (0..=text.len().min(63)).rev().find(|&at| text.is_char_boundary(at));
+    &text[..end.unwrap_or_default()]
 }
 
 /// `initcap`: the first letter of each word in upper case, all others in lower case; a word is a run of letters and digits.

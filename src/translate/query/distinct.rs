@@ -72,7 +72,8 @@ impl Reader<'_> {
         ordered: bool,
         limit: &str,
     ) -> Outcome<String> {
-        if limit.is_empty() && !(ordered && !query.order.keys.is_empty()) {
+        let in_order = ordered && !query.order.keys.is_empty();
+        if limit.is_empty() && !in_order {
             return Ok(rows.to_owned());
         }
         let mut keys = Vec::new();
