@@ -74,6 +74,11 @@ impl Reader<'_> {
         }
         if let Some((sql, outputs)) = super::system::relation(self.catalog(), schema, name)? {
             self.asks_system = true;
+            if self.catalog().partial && ["pg_type", "pg_enum"].contains(&name) {
+                self.caveat(format!(
+                    "a snapshot lists the types that its columns have: {name} may hold more on the server"
+                ));
+            }
             let alias = format!("s{}", self.number());
             let source = source_of(&alias, name, &outputs, relation.alias.as_ref())?;
             return Ok((source, format!("({sql}) AS {alias}")));

@@ -38,7 +38,7 @@ impl Run<'_, '_> {
         // The one place where an order is part of the answer.
         self.store.engine.run("SET preserve_insertion_order = true")?;
         // After an error the engine takes no statement before the roll-back, which resets this as well.
-        let selected = self.fetch(plan, limit)?;
+        let selected = self.fetch(plan, limit).map_err(|halt| self.doubt_order(halt, &plan.remarks))?;
         self.store.take_numbers(&plan.remarks.numbers, selected.row_count);
         self.store.engine.run("SET preserve_insertion_order = false")?;
         if let Some(other) = other {

@@ -133,6 +133,7 @@ impl Reader<'_> {
         // All of them are computed, as every row is there.
         let constants = self.constants();
         for row in &select.values_lists {
+            self.forget_constants(constants);
             let Some(NodeEnum::List(list)) = &row.node else { continue };
             if width.is_some_and(|w| w != list.items.len()) {
                 return Err(Problem::rejected("42601", "VALUES lists must all be the same length"));
