@@ -70,9 +70,9 @@ impl Drop for Reactor {
 
 impl Reactor {
     fn start(stop: Stop) -> Result<Reactor> {
-        // One thread reads and decrypts while another decodes.
-        let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("connection").enable_all().build();
-        Ok(Reactor { runtime: Some(runtime.context("starting the connection's thread")?), stop })
+        // Reading, decrypting and decoding take turns on one thread: handing each message to another costs more than it wins.
+        let runtime = Builder::new_current_thread().enable_all().build();
+        Ok(Reactor { runtime: Some(runtime.context("starting the connection's event loop")?), stop })
     }
 
     fn runtime(&self) -> &Runtime {

@@ -101,12 +101,18 @@ impl Decoder {
     /// The rows decoded since the last batch; `None` where there are none.
     ///
     /// # Errors
-    /// When a column declared NOT NULL holds a NULL.
+    /// When a column declared NOT NULL holds a NULL, or a text isn't UTF-8: then column and row are named.
     pub fn take_batch(&mut self) -> Result<Option<RecordBatch>> {
         if self.batch_rows == 0 {
             return Ok(None);
         }
-        let arrays = self.columns.iter_mut().map(Values::finish).collect::<Result<Vec<ArrayRef>>>()?;
+        let before = self.rows - self.batch_rows as u64;
+        let arrays = self.columns.iter_mut().enumerate().map(|(index, column)| {
+            column.finish().map_err(|(row, error)| {
+                error.context(format!("column {}, row {}", self.schema.field(index).name(), before + row as u64 + 1))
+            })
+        });
+        let arrays = arrays.collect::<Result<Vec<ArrayRef>>>()?;
         (self.batch_rows, self.batch_bytes) = (0, 0);
         Ok(Some(RecordBatch::try_new(self.schema.clone(), arrays)?))
     }
@@ -280,7 +286,9 @@ mod tests {
         let mut bytes = stream(&[(Some(7), "x"), (Some(7), "?")]);
         let at = bytes.iter().rposition(|b| *b == b'?').expect("it is there");
         bytes[at] = 0xe9;
-        let error = decoder().push(&bytes).expect_err("not UTF-8");
+        let mut decoder = decoder();
+        decoder.push(&bytes).expect("a valid stream");
+        let error = decoder.take_batch().expect_err("not UTF-8");
         assert!(format!("{error:#}").starts_with("column text, row 2: the text isn't UTF-8"), "{error:#}");
     }
 

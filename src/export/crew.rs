@@ -234,7 +234,7 @@ impl Reader<'_> {
     fn part(&self, sql: &str) -> Result<(EncodedPart, Vec<ColumnFacts>)> {
         let mut decoder = Decoder::new(self.encoders.schema(), self.relation.types);
         let (sender, receiver): (SyncSender<RecordBatch>, Receiver<RecordBatch>) = sync_channel(BATCHES_IN_FLIGHT);
-        let mut encoder = self.encoders.encoder();
+        let mut encoder = self.encoders.encoder()?;
         let part = std::thread::scope(|scope| {
             let encoding = scope.spawn(move || -> Result<EncodedPart> {
                 for batch in receiver {

@@ -22,6 +22,7 @@ pub mod crew;
 pub mod numeric;
 pub mod parts;
 pub mod target;
+pub mod texts;
 pub mod tls;
 pub mod values;
 

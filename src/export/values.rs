@@ -6,16 +6,18 @@
 
 use std::sync::Arc;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Error, Result, anyhow, bail};
 use arrow::array::{
-    ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, FixedSizeBinaryBuilder, Float32Builder,
-    Float64Builder, Int16Builder, Int32Builder, Int64Builder, ListArray, StringBuilder, StructArray,
+    ArrayBuilder, ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, FixedSizeBinaryBuilder,
+    Float32Builder, Float64Builder, Int16Builder, Int32Builder, Int64Builder, ListArray, StringBuilder, StructArray,
     Time64MicrosecondBuilder, TimestampMicrosecondBuilder,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::FieldRef;
+use arrow::error::ArrowError;
 
 use super::numeric::{self, Numeric};
+use super::texts::Texts;
 use crate::snapshot::manifest::NumericExtent;
 use crate::snapshot::types::{PgType, interval_fields};
 
@@ -57,9 +59,9 @@ pub enum Values {
         text: String,
     },
     /// Whatever travels as its text
-    Text(StringBuilder),
+    Text(Texts),
     /// `jsonb`: a version byte, then text
-    Jsonb(StringBuilder),
+    Jsonb(Texts),
     /// `bytea`
     Bytea(BinaryBuilder),
     /// `uuid`
@@ -113,10 +115,10 @@ impl Values {
                 Values::Numeric { builder: StringBuilder::new(), extent: NumericExtent::default(), text: String::new() }
             }
             PgType::Text | PgType::Varchar(_) | PgType::Char(_) | PgType::Name | PgType::Json => {
-                Values::Text(StringBuilder::new())
+                Values::Text(Texts::default())
             }
-            PgType::Enum { .. } | PgType::Opaque(_) => Values::Text(StringBuilder::new()),
-            PgType::Jsonb => Values::Jsonb(StringBuilder::new()),
+            PgType::Enum { .. } | PgType::Opaque(_) => Values::Text(Texts::default()),
+            PgType::Jsonb => Values::Jsonb(Texts::default()),
             PgType::Bytea => Values::Bytea(BinaryBuilder::new()),
             PgType::Uuid => Values::Uuid(FixedSizeBinaryBuilder::new(16)),
             PgType::Date => Values::Date(Date32Builder::new()),
@@ -186,9 +188,9 @@ impl Values {
                 numeric::widen(extent, &value);
                 builder.append_value(&*text);
             }
-            Values::Text(b) => b.append_value(utf8(bytes)?),
+            Values::Text(b) => b.append(bytes)?,
             Values::Jsonb(b) => match bytes.split_first() {
-                Some((1, text)) => b.append_value(utf8(text)?),
+                Some((1, text)) => b.append(text)?,
                 _ => bail!("the server sends jsonb in a version that isn't known"),
             },
             Values::Bytea(b) => b.append_value(bytes),
@@ -213,25 +215,26 @@ impl Values {
         Ok(())
     }
 
-    /// The array so far; what follows begins a new one.
+    /// The array so far; what follows begins a new one, for about as many values.
     ///
     /// # Errors
-    /// None in practice: the parts are always of one length.
-    pub fn finish(&mut self) -> Result<ArrayRef> {
+    /// When a text isn't UTF-8: the index of its value, and why.
+    pub fn finish(&mut self) -> Result<ArrayRef, (usize, Error)> {
+        let somewhere = |error: ArrowError| (0, Error::new(error));
         Ok(match self {
-            Values::Bool(b) => Arc::new(b.finish()),
-            Values::Int2(b) => Arc::new(b.finish()),
-            Values::Int4(b) => Arc::new(b.finish()),
-            Values::Int8(b) => Arc::new(b.finish()),
-            Values::Float4(b) => Arc::new(b.finish()),
-            Values::Float8(b) => Arc::new(b.finish()),
+            Values::Bool(b) => Arc::new(taken(b, BooleanBuilder::with_capacity).finish()),
+            Values::Int2(b) => Arc::new(taken(b, Int16Builder::with_capacity).finish()),
+            Values::Int4(b) => Arc::new(taken(b, Int32Builder::with_capacity).finish()),
+            Values::Int8(b) => Arc::new(taken(b, Int64Builder::with_capacity).finish()),
+            Values::Float4(b) => Arc::new(taken(b, Float32Builder::with_capacity).finish()),
+            Values::Float8(b) => Arc::new(taken(b, Float64Builder::with_capacity).finish()),
             Values::Decimal { builder, .. } => Arc::new(builder.finish()),
             Values::Numeric { builder, .. } => Arc::new(builder.finish()),
-            Values::Text(b) | Values::Jsonb(b) => Arc::new(b.finish()),
+            Values::Text(texts) | Values::Jsonb(texts) => Arc::new(texts.finish()?),
             Values::Bytea(b) => Arc::new(b.finish()),
-            Values::Uuid(b) => Arc::new(b.finish()),
-            Values::Date(b) => Arc::new(b.finish()),
-            Values::Time(b) => Arc::new(b.finish()),
+            Values::Uuid(b) => Arc::new(taken(b, |rows| FixedSizeBinaryBuilder::with_capacity(rows, 16)).finish()),
+            Values::Date(b) => Arc::new(taken(b, Date32Builder::with_capacity).finish()),
+            Values::Time(b) => Arc::new(taken(b, Time64MicrosecondBuilder::with_capacity).finish()),
             Values::Timestamp(b) => Arc::new(b.finish()),
             Values::Interval { months, days, microseconds, valid } => {
                 let parts: Vec<ArrayRef> = vec![
@@ -240,13 +243,17 @@ impl Values {
                     Arc::new(arrow::array::Int64Array::from(std::mem::take(microseconds))),
                 ];
                 let nulls = NullBuffer::from(std::mem::take(valid));
-                Arc::new(StructArray::try_new(interval_fields(), parts, Some(nulls))?)
+                Arc::new(StructArray::try_new(interval_fields(), parts, Some(nulls)).map_err(somewhere)?)
             }
             Values::Array { field, elements, ends, valid } => {
-                let offsets: ScalarBuffer<i32> = std::iter::once(0).chain(std::mem::take(ends)).collect();
+                let ends = std::mem::take(ends);
+                // An element's index is not a row's.
+                let row_of = |element: usize| ends.partition_point(|end| *end as usize <= element);
+                let elements = elements.finish().map_err(|(element, error)| (row_of(element), error))?;
+                let offsets: ScalarBuffer<i32> = std::iter::once(0).chain(ends).collect();
                 let nulls = NullBuffer::from(std::mem::take(valid));
-                let elements = elements.finish()?;
-                Arc::new(ListArray::try_new(field.clone(), OffsetBuffer::new(offsets), elements, Some(nulls))?)
+                let list = ListArray::try_new(field.clone(), OffsetBuffer::new(offsets), elements, Some(nulls));
+                Arc::new(list.map_err(somewhere)?)
             }
         })
     }
@@ -261,6 +268,12 @@ impl Values {
     }
 }
 
+/// A builder with its values; in its place stands an empty one with as much room.
+fn taken<B: ArrayBuilder>(builder: &mut B, with_capacity: impl Fn(usize) -> B) -> B {
+    let rows = builder.len();
+    std::mem::replace(builder, with_capacity(rows))
+}
+
 fn arrow_type(ty: &PgType) -> arrow::datatypes::DataType {
     ty.arrow_field("", true).data_type().clone()
 }
@@ -268,16 +281,6 @@ fn arrow_type(ty: &PgType) -> arrow::datatypes::DataType {
 /// The bytes of a value of fixed width.
 fn fixed<const N: usize>(bytes: &[u8]) -> Result<[u8; N]> {
     bytes.try_into().map_err(|_| anyhow!("the server sends {} bytes where the type has {N}", bytes.len()))
-}
-
-fn utf8(bytes: &[u8]) -> Result<&str> {
-    std::str::from_utf8(bytes).map_err(|error| {
-        let at = error.valid_up_to();
-        crate::ui::hinted(
-            anyhow!("the text isn't UTF-8 (byte 0x{:02x} at position {at})", bytes[at]),
-            "a database with the encoding SQL_ASCII holds bytes as they came: repair the rows, or export another column's cast",
-        )
-    })
 }
 
 /// Infinities become DuckDB's: the largest number and its negative (not the smallest, as in PostgreSQL).

@@ -12,10 +12,12 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::SchemaDescPtr;
 use sha2::{Digest, Sha256};
 
+use super::chunk::{ChunkEncoder, Codec, EncodedChunk};
 use super::manifest::{DataFile, hex};
-use super::writer::{ROW_GROUP_BYTES, ROW_GROUP_ROWS};
+use super::writer::{ROW_GROUP_BYTES, ROW_GROUP_ROWS, ZSTD_LEVEL};
 
 /// A file that is hashed as it is written.
 pub struct HashedFile {
@@ -63,7 +65,11 @@ pub struct GroupedWriter {
 impl GroupedWriter {
     /// What threads encode parts with.
     pub fn encoders(&self) -> Encoders {
-        Encoders { factory: self.factory.clone(), schema: self.schema.clone() }
+        Encoders {
+            factory: self.factory.clone(),
+            schema: self.schema.clone(),
+            leaves: Arc::new(self.writer.schema_descr().clone()),
+        }
     }
 
     /// Appends a part.
@@ -75,7 +81,10 @@ impl GroupedWriter {
             for (columns, rows) in part.0 {
                 let mut group = self.writer.next_row_group()?;
                 for column in columns {
-                    column.append_to_row_group(&mut group)?;
+                    match column {
+                        EncodedColumn::Chunk(chunk) => group.append_column(&chunk.bytes, chunk.close)?,
+                        EncodedColumn::Other(chunk) => chunk.append_to_row_group(&mut group)?,
+                    }
                 }
                 group.close()?;
                 self.rows += rows as u64;
@@ -101,6 +110,7 @@ impl GroupedWriter {
 pub struct Encoders {
     factory: Arc<ArrowRowGroupWriterFactory>,
     schema: SchemaRef,
+    leaves: SchemaDescPtr,
 }
 
 impl Encoders {
@@ -110,24 +120,59 @@ impl Encoders {
     }
 
     /// An encoder for one part.
-    pub fn encoder(&self) -> GroupEncoder {
-        GroupEncoder { encoders: self.clone(), open: None, done: Vec::new() }
+    ///
+    /// # Errors
+    /// None in practice: the compression's level exists.
+    pub fn encoder(&self) -> Result<GroupEncoder> {
+        let codec = Codec::new(ZSTD_LEVEL)?;
+        Ok(GroupEncoder { encoders: self.clone(), open: None, done: Vec::new(), codec })
+    }
+
+    /// An encoder for each column of the row group with this number.
+    fn columns(&self, group: usize) -> Result<Vec<ColumnEncoder>> {
+        let mut writers = self.factory.create_column_writers(group)?.into_iter().enumerate().peekable();
+        let columns = self.schema.fields().iter().enumerate().map(|(root, field)| {
+            let mut own = Vec::new();
+            let mut descriptor = None;
+            while let Some((leaf, writer)) = writers.next_if(|(leaf, _)| self.leaves.get_column_root_idx(*leaf) == root)
+            {
+                own.push(writer);
+                descriptor = Some(self.leaves.column(leaf));
+            }
+            match descriptor.and_then(|descriptor| ChunkEncoder::new(field.data_type(), descriptor)) {
+                Some(chunk) => ColumnEncoder::Chunk(Box::new(chunk)),
+                None => ColumnEncoder::Other(own),
+            }
+        });
+        Ok(columns.collect())
     }
 }
 
 /// A part's row groups, encoded and compressed: each its columns and rows.
-pub struct EncodedPart(Vec<(Vec<ArrowColumnChunk>, usize)>);
+pub struct EncodedPart(Vec<(Vec<EncodedColumn>, usize)>);
+
+enum EncodedColumn {
+    Chunk(EncodedChunk),
+    Other(ArrowColumnChunk),
+}
 
 /// Encodes the batches of one part.
 pub struct GroupEncoder {
     encoders: Encoders,
     open: Option<OpenGroup>,
-    done: Vec<(Vec<ArrowColumnChunk>, usize)>,
+    done: Vec<(Vec<EncodedColumn>, usize)>,
+    codec: Codec,
 }
 
 struct OpenGroup {
-    columns: Vec<ArrowColumnWriter>,
+    columns: Vec<ColumnEncoder>,
     rows: usize,
+}
+
+/// What encodes a column: our own encoder where it knows the type, else the Parquet crate's, one for each leaf.
+enum ColumnEncoder {
+    Chunk(Box<ChunkEncoder>),
+    Other(Vec<ArrowColumnWriter>),
 }
 
 impl GroupEncoder {
@@ -138,16 +183,25 @@ impl GroupEncoder {
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         let mut group = match self.open.take() {
             Some(group) => group,
-            None => OpenGroup { columns: self.encoders.factory.create_column_writers(self.done.len())?, rows: 0 },
+            None => OpenGroup { columns: self.encoders.columns(self.done.len())?, rows: 0 },
         };
-        let mut columns = group.columns.iter_mut();
-        for (field, array) in self.encoders.schema.fields().iter().zip(batch.columns()) {
-            for leaf in compute_leaves(field, array)? {
-                columns.next().context("a batch has more columns than its schema")?.write(&leaf)?;
+        let fields = self.encoders.schema.fields().iter().zip(batch.columns());
+        let mut bytes = 0;
+        for ((field, array), column) in fields.zip(&mut group.columns) {
+            match column {
+                ColumnEncoder::Chunk(chunk) => {
+                    chunk.write(array, &mut self.codec)?;
+                    bytes += chunk.held();
+                }
+                ColumnEncoder::Other(writers) => {
+                    for (leaf, writer) in compute_leaves(field, array)?.iter().zip(writers) {
+                        writer.write(leaf)?;
+                        bytes += writer.get_estimated_total_bytes();
+                    }
+                }
             }
         }
         group.rows += batch.num_rows();
-        let bytes: usize = group.columns.iter().map(ArrowColumnWriter::get_estimated_total_bytes).sum();
         let full = group.rows + batch.num_rows() > 2 * ROW_GROUP_ROWS || bytes > ROW_GROUP_BYTES;
         self.open = Some(group);
         if full { self.close() } else { Ok(()) }
@@ -163,10 +217,124 @@ impl GroupEncoder {
     }
 
     fn close(&mut self) -> Result<()> {
-        if let Some(group) = self.open.take() {
-            let columns = group.columns.into_iter().map(ArrowColumnWriter::close).collect::<Result<_, _>>()?;
-            self.done.push((columns, group.rows));
+        let Some(group) = self.open.take() else { return Ok(()) };
+        let mut columns = Vec::new();
+        for column in group.columns {
+            match column {
+                ColumnEncoder::Chunk(chunk) => columns.push(EncodedColumn::Chunk(chunk.finish(&mut self.codec)?)),
+                ColumnEncoder::Other(writers) => {
+                    for writer in writers {
+                        columns.push(EncodedColumn::Other(writer.close()?));
+                    }
+                }
+            }
         }
+        self.done.push((columns, group.rows));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{
+        ArrayRef, BooleanArray, Date32Array, FixedSizeBinaryBuilder, Int32Array, Int64Array, ListBuilder, StringArray,
+        StringBuilder, TimestampMicrosecondArray,
+    };
+    use arrow::compute::concat_batches;
+    use arrow::datatypes::{DataType, Schema};
+    use parquet::arrow::ArrowWriter;
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+    use parquet::file::properties::WriterProperties;
+    use proptest::prelude::*;
+    use std::collections::HashMap;
+
+    use crate::snapshot::types::PgType;
+
+    const TYPES: [&str; 8] =
+        ["text", "uuid", "integer", "bigint", "date", "text[]", "boolean", "timestamp(3) without time zone"];
+
+    /// The batches written as two parts, and read again by the Parquet crate.
+    fn written(schema: &SchemaRef, batches: &[RecordBatch]) -> RecordBatch {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("t.parquet");
+        let sink = HashedFile::new(File::create(&path).expect("a file"));
+        let properties = WriterProperties::builder().set_offset_index_disabled(true).build();
+        let writer = ArrowWriter::try_new(sink, schema.clone(), Some(properties)).expect("a writer");
+        let (writer, factory) = writer.into_serialized_writer().expect("nothing is written yet");
+        let (shown, schema) = (String::new(), schema.clone());
+        let mut file =
+            GroupedWriter { path: String::new(), shown, schema, writer, factory: Arc::new(factory), rows: 0 };
+        let encoders = file.encoders();
+        for half in batches.chunks(batches.len().div_ceil(2)) {
+            let mut encoder = encoders.encoder().expect("an encoder");
+            half.iter().for_each(|batch| encoder.write(batch).expect("of this schema"));
+            file.append(encoder.finish().expect("encoded")).expect("written");
+        }
+        file.finish().expect("finished");
+        let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).expect("there")).expect("Parquet");
+        let read: Vec<RecordBatch> = reader.build().expect("a reader").map(|batch| batch.expect("rows")).collect();
+        concat_batches(&read[0].schema(), &read).expect("one schema")
+    }
+
+    /// Rows of all types: each value is NULL, or one of `distinct` many, `long` bytes long where it is a text.
+    fn batch(schema: &SchemaRef, seeds: &[u64], distinct: u64, long: usize) -> RecordBatch {
+        let value = |salt: u64, seed: &u64| {
+            let mixed = (seed ^ salt).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            (mixed % 7 != 0).then_some((mixed >> 20) % distinct)
+        };
+        let text = |value: u64| format!("{value}:{}", "ß".repeat(long));
+        let numbers = |salt| seeds.iter().map(move |seed| value(salt, seed));
+        let mut uuids = FixedSizeBinaryBuilder::new(16);
+        for number in numbers(1) {
+            match number {
+                Some(number) => {
+                    uuids.append_value(u128::from(number).wrapping_mul(u128::MAX / 3).to_be_bytes()).expect("16 bytes")
+                }
+                None => uuids.append_null(),
+            }
+        }
+        let DataType::List(element) = schema.field(5).data_type() else { panic!("a list") };
+        let mut lists = ListBuilder::new(StringBuilder::new()).with_field(element.clone());
+        for (row, number) in numbers(2).enumerate() {
+            for element in 0..row % 4 {
+                lists.values().append_option(value(3, &(row as u64 * 5 + element as u64)).map(text));
+            }
+            lists.append(number.is_some() || row % 4 > 0);
+        }
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(numbers(4).map(|n| n.map(text)).collect::<StringArray>()),
+            Arc::new(uuids.finish()),
+            Arc::new(numbers(5).map(|n| n.map(|n| n as i32 - 9)).collect::<Int32Array>()),
+            Arc::new(numbers(6).map(|n| n.map(|n| (n as i64 - 9) << 40)).collect::<Int64Array>()),
+            Arc::new(numbers(7).map(|n| n.map(|n| n as i32 - 9)).collect::<Date32Array>()),
+            Arc::new(lists.finish()),
+            Arc::new(numbers(8).map(|n| n.map(|n| n % 2 == 0)).collect::<BooleanArray>()),
+            Arc::new(numbers(9).map(|n| n.map(|n| n as i64 * 1000)).collect::<TimestampMicrosecondArray>()),
+        ];
+        RecordBatch::try_new(schema.clone(), columns).expect("of this schema")
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn what_is_written_is_read(
+            sizes in prop::collection::vec(1usize..3000, 2..5),
+            seed in any::<u64>(),
+            distinct in prop_oneof![Just(1u64), 2u64..40, Just(300), Just(u64::MAX >> 24)],
+            long in prop_oneof![Just(0usize), Just(3), Just(500)],
+        ) {
+            let fields = TYPES.map(|name| PgType::parse(name, &HashMap::new()).arrow_field(name, true));
+            let schema = Arc::new(Schema::new(fields.to_vec()));
+            let batches: Vec<RecordBatch> = sizes.iter().enumerate().map(|(n, rows)| {
+                let seeds: Vec<u64> = (0..*rows as u64).map(|row| seed.wrapping_add(row / 3 + n as u64 * 7)).collect();
+                batch(&schema, &seeds, distinct, long)
+            }).collect();
+            let read = written(&schema, &batches);
+            let whole = concat_batches(&schema, &batches).expect("one schema");
+            for (index, (ours, theirs)) in whole.columns().iter().zip(read.columns()).enumerate() {
+                prop_assert_eq!(ours, theirs, "column {}", TYPES[index]);
+            }
+        }
     }
 }

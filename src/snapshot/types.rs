@@ -134,6 +134,11 @@ impl PgType {
         }
     }
 
+    /// Is it a point in time?
+    pub fn is_instant(&self) -> bool {
+        matches!(self, PgType::Timestamp(_) | PgType::Timestamptz(_))
+    }
+
     /// The Arrow field of a column of this type. Extension types (`arrow.uuid`, `arrow.json`) become Parquet logical types.
     pub fn arrow_field(&self, name: &str, nullable: bool) -> Field {
         let field = Field::new(name, self.arrow_type(), nullable);

@@ -13,8 +13,9 @@ use anyhow::{Context, Result, bail};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
 use sha2::{Digest, Sha256};
 
 use super::groups::{GroupedWriter, HashedFile};
@@ -26,6 +27,8 @@ use crate::staging::Staged;
 pub const ROW_GROUP_ROWS: usize = 122_880;
 /// Bytes a row group holds, where its rows are large.
 pub(super) const ROW_GROUP_BYTES: usize = 128 << 20;
+/// zstd's level. On a log's columns 1 makes files no larger than 3 does, in two thirds of the time.
+pub(super) const ZSTD_LEVEL: i32 = 1;
 
 /// Refuses a `target` where something is already.
 ///
@@ -67,14 +70,22 @@ impl SnapshotWriter {
         let full = self.staged.path().join(path);
         let file = File::create(&full).with_context(|| format!("creating {}", self.shown(path)))?;
         let schema = arrow_schema(columns, types);
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
+        let mut properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
             .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
             .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
             .set_statistics_enabled(EnabledStatistics::Chunk)
-            .set_created_by(format!("rehearsal {}", env!("CARGO_PKG_VERSION")))
-            .build();
-        let writer = ArrowWriter::try_new(HashedFile::new(file), schema.clone(), Some(properties))?;
+            // The readers of a snapshot want whole row groups.
+            .set_offset_index_disabled(true)
+            .set_created_by(format!("rehearsal {}", env!("CARGO_PKG_VERSION")));
+        for (column, _) in columns.iter().zip(types).filter(|(_, ty)| ty.is_instant()) {
+            // Rows come about in the order of their time: the differences are small, and hardly one instant comes twice.
+            let path = ColumnPath::new(vec![column.name.clone()]);
+            properties = properties
+                .set_column_dictionary_enabled(path.clone(), false)
+                .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
+        }
+        let writer = ArrowWriter::try_new(HashedFile::new(file), schema.clone(), Some(properties.build()))?;
         Ok(TableWriter { path: path.to_owned(), shown: self.shown(path), schema, writer, rows: 0 })
     }
 

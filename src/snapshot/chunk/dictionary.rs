@@ -1,0 +1,121 @@
+//! A dictionary: each distinct value once, and for each row which it is.
+
+use std::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+
+/// Bytes of a dictionary at most: a reader holds all of it.
+const MOST_BYTES: usize = 4 << 20;
+
+/// The distinct values of a chunk so far.
+pub struct Dictionary {
+    /// Bytes of the length that stands before each value.
+    prefix: usize,
+    /// The values as a plain page has them.
+    page: Vec<u8>,
+    /// Where each value ends.
+    ends: Vec<u32>,
+    hashes: Vec<u64>,
+    table: HashTable<u32>,
+    builder: DefaultHashBuilder,
+    indices: Vec<u32>,
+    /// What the rows' values would be as a plain page.
+    plain_bytes: usize,
+}
+
+impl Dictionary {
+    /// For values with a length of so many bytes before them.
+    pub fn new(prefix: usize) -> Dictionary {
+        Dictionary {
+            prefix,
+            page: Vec::new(),
+            ends: Vec::new(),
+            hashes: Vec::new(),
+            table: HashTable::new(),
+            builder: DefaultHashBuilder::default(),
+            indices: Vec::new(),
+            plain_bytes: 0,
+        }
+    }
+
+    /// Adds a row's value.
+    pub fn push(&mut self, value: &[u8]) {
+        self.plain_bytes += self.prefix + value.len();
+        // In a log the next row often says the same.
+        if let Some(last) = self.indices.last().copied()
+            && self.value(last) == value
+        {
+            self.indices.push(last);
+            return;
+        }
+        let hash = self.builder.hash_one(value);
+        let found = self.table.find(hash, |index| self.value(*index) == value).copied();
+        let index = found.unwrap_or_else(|| self.add(value, hash));
+        self.indices.push(index);
+    }
+
+    fn add(&mut self, value: &[u8], hash: u64) -> u32 {
+        let index = self.ends.len() as u32;
+        if self.prefix > 0 {
+            self.page.extend_from_slice(&(value.len() as u32).to_le_bytes());
+        }
+        self.page.extend_from_slice(value);
+        self.ends.push(self.page.len() as u32);
+        self.hashes.push(hash);
+        self.table.insert_unique(hash, index, |index| self.hashes[*index as usize]);
+        index
+    }
+
+    fn value(&self, index: u32) -> &[u8] {
+        let index = index as usize;
+        let begin = if index == 0 { 0 } else { self.ends[index - 1] as usize };
+        &self.page[begin + self.prefix..self.ends[index] as usize]
+    }
+
+    /// The distinct values, in the order of their first rows.
+    pub fn values(&self) -> impl Iterator<Item = &[u8]> {
+        (0..self.ends.len() as u32).map(|index| self.value(index))
+    }
+
+    /// How many distinct values there are.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Is a chunk with this dictionary clearly smaller than one without?
+    pub fn pays(&self) -> bool {
+        let index_bytes = self.indices.len() * usize::from(self.width()) / 8;
+        self.page.len() <= MOST_BYTES && (self.page.len() + index_bytes) * 4 <= self.plain_bytes * 3
+    }
+
+    /// Bits of an index: whole bytes where it needs more than one, so that the compression sees what repeats.
+    pub fn width(&self) -> u8 {
+        let bits = super::levels::bits(self.ends.len().saturating_sub(1) as u64);
+        if bits > 8 { bits.next_multiple_of(8) } else { bits }
+    }
+
+    /// The values as a plain page has them.
+    pub fn page(&self) -> &[u8] {
+        &self.page
+    }
+
+    /// The rows' indices.
+    pub fn indices(&self) -> &[u32] {
+        &self.indices
+    }
+
+    /// The rows' values without a dictionary.
+    pub fn into_plain(self) -> Vec<u8> {
+        let mut plain = Vec::with_capacity(self.plain_bytes);
+        for index in &self.indices {
+            let begin = if *index == 0 { 0 } else { self.ends[*index as usize - 1] as usize };
+            plain.extend_from_slice(&self.page[begin..self.ends[*index as usize] as usize]);
+        }
+        plain
+    }
+
+    /// Bytes held.
+    pub fn held(&self) -> usize {
+        self.page.len() + self.indices.len() * 4 + self.ends.len() * 16
+    }
+}
