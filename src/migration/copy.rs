@@ -78,9 +78,10 @@ pub(super) fn as_insert(copy: &CopyStmt, data: &str) -> Option<NodeEnum> {
     })))
 }
 
-/// The columns of a COPY that names none: all but generated ones. No INSERT can say so.
+/// The columns of a COPY that names none: all but generated ones. No INSERT can say so: a name that is written stands somewhere.
 fn all_columns() -> Node {
-    Node { node: Some(NodeEnum::ResTarget(Box::default())) }
+    let all = ResTarget { name: "*".to_owned(), location: -1, ..ResTarget::default() };
+    Node { node: Some(NodeEnum::ResTarget(Box::new(all))) }
 }
 
 fn constant(text: Option<String>) -> Node {
@@ -263,7 +264,7 @@ mod tests {
         check(
             "COPY t FROM STDIN WITH (FORMAT csv, HEADER)",
             "a,b\n1,\"x \"\"y\"\",\n z\"\n,\"\"\n\\.\n",
-            Some("INSERT INTO t (\"\") OVERRIDING SYSTEM VALUE VALUES ('1', 'x \"y\",\n z'), (NULL, '')"),
+            Some("INSERT INTO t (\"*\") OVERRIDING SYSTEM VALUE VALUES ('1', 'x \"y\",\n z'), (NULL, '')"),
         );
         check(
             "COPY t (a) FROM STDIN",

@@ -25,7 +25,7 @@ impl Reader<'_> {
             let (part, fixed) = self.fixed(|this| this.condition(arg, site));
             let part = part?;
             // A constant that decides ends the server's reading.
-            if !open.is_empty() {
+            if !open.is_empty() && self.constants() > before {
                 self.guard_constants(before, &open.join(" AND "));
             }
             if fixed {

@@ -266,7 +266,7 @@ fn bare_literal(select: &SelectStmt, index: usize) -> Option<Typed> {
     }
 }
 
-/// The columns of a COPY that names none: a target without a name, which no INSERT can have.
+/// The columns of a COPY that names none: a target that stands nowhere, as no INSERT has one.
 fn names_no_column(columns: &[Node]) -> bool {
-    matches!(columns, [Node { node: Some(NodeEnum::ResTarget(target)) }] if target.name.is_empty())
+    matches!(columns, [Node { node: Some(NodeEnum::ResTarget(target)) }] if target.name == "*" && target.location < 0)
 }
