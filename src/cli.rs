@@ -238,6 +238,9 @@ pub struct Export {
     /// Connections that read at once, all on one snapshot of the server [default: a connection a core, at most 4]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
     pub jobs: Option<u8>,
+    /// Record each row's address (ctid) and the stored size of its long values in columns of their own, which no analysis shows
+    #[arg(long)]
+    pub row_storage: bool,
 }
 
 /// `rehearsal inspect`

@@ -1,16 +1,19 @@
 //! Inspect: what does this snapshot hold, and is it intact?
 //!
-//! Input: an opened snapshot, whose file hashes were proven on opening. Output: the certificate, the schema, the sizes, and a
-//! count of the rows that are really there. Invariant: a row count that differs from the manifest's is an error, not a finding.
+//! Input: an opened snapshot, whose file hashes were proven on opening. Output: the certificate, the schema, the sizes, and what was
+//! proven by reading every value again: rows, content hash, NULLs, extremes, keys. Invariant: whatever differs from the manifest is
+//! an error, not a finding.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::query::quote_identifier;
 use crate::report::{Block, Cell, Finding, Report, Table, View};
-use crate::snapshot::Snapshot;
+use crate::snapshot::certificate::{Content, Plan};
 use crate::snapshot::manifest::{self, LedgerEntry, Manifest, RelationSizes, Source};
+use crate::snapshot::{OpenTable, Snapshot};
+use crate::ui::hinted;
 
 /// The certificate of a snapshot.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -36,6 +39,8 @@ pub struct InspectedTable {
     pub file_bytes: u64,
     /// Bytes on the server at export, where known.
     pub server_bytes: Option<RelationSizes>,
+    /// What the rows hold, read again and equal to the certificate; absent where there is none.
+    pub content: Option<Content>,
     /// Columns in order.
     pub columns: Vec<InspectedColumn>,
 }
@@ -55,9 +60,10 @@ pub struct InspectedColumn {
 /// Counts every table's rows and gathers the certificate.
 ///
 /// # Errors
-/// When a file can't be read to its end, or holds another number of rows than its footer or the manifest says.
+/// When a file can't be read to its end, or holds anything else than its footer or the manifest says: all that differs is named.
 pub fn analyze(snapshot: &Snapshot) -> Result<InspectReport> {
     let mut tables = Vec::new();
+    let mut differences = Vec::new();
     for table in &snapshot.tables {
         let sql = format!(
             "SELECT count(*) FROM (SELECT COLUMNS(*)::VARCHAR FROM {}) AS every_column",
@@ -71,11 +77,13 @@ pub fn analyze(snapshot: &Snapshot) -> Result<InspectReport> {
             bail!("table {} has {rows} rows, and its files' footers say {}", table.name, table.rows);
         }
         let described = snapshot.manifest.as_ref().and_then(|m| m.tables.iter().find(|t| t.name == table.name));
+        let content = prove(snapshot, table, described, &mut differences)?;
         tables.push(InspectedTable {
             table: table.name.clone(),
             rows: table.rows,
             file_bytes: table.file_bytes,
             server_bytes: described.and_then(|d| d.sizes),
+            content,
             columns: match described {
                 Some(described) => described
                     .columns
@@ -94,9 +102,49 @@ pub fn analyze(snapshot: &Snapshot) -> Result<InspectReport> {
             },
         });
     }
+    if !differences.is_empty() {
+        let error = anyhow!("{} isn't what its certificate says: {}", snapshot.source, differences.join("; "));
+        return Err(hinted(error, "the manifest or the files were changed: export again"));
+    }
     let manifest = snapshot.manifest.clone();
     let proven_files = manifest.as_ref().map_or(0, |m| m.tables.iter().map(|t| t.files.len() as u64).sum());
     Ok(InspectReport { id: snapshot.id.clone(), proven_files, tables, manifest })
+}
+
+/// Reads a table's files again and holds them against its certificate, where it has one.
+fn prove(
+    snapshot: &Snapshot,
+    table: &OpenTable,
+    described: Option<&manifest::Table>,
+    differences: &mut Vec<String>,
+) -> Result<Option<Content>> {
+    let (Some(manifest), Some(described)) = (&snapshot.manifest, described) else { return Ok(None) };
+    let Some(said) = &described.content else { return Ok(None) };
+    let plan = Plan::new(described, &described.types(&manifest.enum_labels()));
+    let found = plan.read(&table.files).with_context(|| format!("proving table {}", table.name))?;
+    let found_differences = said.differences(&found);
+    differences.extend(found_differences.into_iter().map(|what| format!("in table {}, {what}", table.name)));
+    Ok(Some(found))
+}
+
+/// The certificates of tables, where there are any.
+pub fn certificate_table<'a>(contents: impl Iterator<Item = (&'a String, &'a Content)>) -> Option<Block> {
+    let mut certificate = Table::new("Certificate", &["table", "rows", "content hash", "unique keys"]);
+    for (table, content) in contents {
+        let named = |key: &crate::snapshot::certificate::KeyContent| match key.unique {
+            Some(true) => key.name.clone(),
+            Some(false) => format!("{} (not unique)", key.name),
+            None => format!("{} (left to inspect)", key.name),
+        };
+        let keys: Vec<String> = content.keys.iter().map(named).collect();
+        certificate.push(vec![
+            table.as_str().into(),
+            content.rows.into(),
+            content.hash.as_str().into(),
+            keys.join(", ").as_str().into(),
+        ]);
+    }
+    (!certificate.rows.is_empty()).then_some(Block::Table(certificate))
 }
 
 /// The ledger, where there is something in it.
@@ -130,9 +178,14 @@ impl Report for InspectReport {
         let rows: u64 = self.tables.iter().map(|t| t.rows).sum();
         let proven = if self.manifest.is_some() {
             format!(
-                "intact: {} file(s) have the hashes and all {} rows the manifest vouches for",
+                "intact: {} file(s) have the hashes and all {} rows the manifest vouches for{}",
                 self.proven_files,
-                crate::render::count(rows)
+                crate::render::count(rows),
+                if self.tables.iter().any(|table| table.content.is_some()) {
+                    "; read again, their content hash, NULLs, least and greatest values and keys are those of the certificate"
+                } else {
+                    ""
+                }
             )
         } else {
             format!(
@@ -160,23 +213,48 @@ impl Report for InspectReport {
             ]);
         }
         blocks.push(Block::Table(sizes));
+        blocks.extend(certificate_table(self.tables.iter().filter_map(|t| Some((&t.table, t.content.as_ref()?)))));
+        blocks.extend(self.manifest.as_ref().and_then(physical_table));
         let described = self.manifest.iter().flat_map(|manifest| &manifest.tables);
         let ledger = described.flat_map(|table| table.ledger.iter().map(move |entry| (&table.name, entry)));
         blocks.extend(ledger_table(ledger));
         for table in &self.tables {
-            let mut columns = Table::new(format!("Columns of {}", table.table), &["column", "type", "not null"]);
-            for column in &table.columns {
-                columns.push(vec![
-                    column.name.as_str().into(),
-                    column.type_name.as_str().into(),
-                    column.not_null.map_or(Cell::Empty, Cell::Flag),
-                ]);
-            }
-            blocks.push(Block::Table(columns));
+            blocks.push(columns_table(table));
             blocks.extend(self.catalog_blocks(&table.table));
         }
         View { title: format!("Snapshot {}", self.id), headline: vec![proven], blocks }
     }
+}
+
+/// The columns, with what they hold where that was proven.
+fn columns_table(table: &InspectedTable) -> Block {
+    let held = table.content.as_ref().map(|content| &content.columns);
+    let mut heads = vec!["column", "type", "not null"];
+    if held.is_some() {
+        heads.extend(["NULLs", "least", "greatest"]);
+    }
+    let mut columns = Table::new(format!("Columns of {}", table.table), &heads);
+    for (place, column) in table.columns.iter().enumerate() {
+        let mut cells = vec![
+            column.name.as_str().into(),
+            column.type_name.as_str().into(),
+            column.not_null.map_or(Cell::Empty, Cell::Flag),
+        ];
+        if let Some(held) = held.and_then(|held| held.get(place)) {
+            cells.push(held.nulls.into());
+            cells.extend([&held.min, &held.max].map(|value| value.as_deref().map_or(Cell::Empty, shortened)));
+        }
+        columns.push(cells);
+    }
+    Block::Table(columns)
+}
+
+/// A value in a narrow column.
+fn shortened(value: &str) -> Cell {
+    const LONGEST: usize = 28;
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    let text: String = value.chars().take(LONGEST).map(plain).collect();
+    Cell::Text(if value.chars().count() > LONGEST { text + "…" } else { text })
 }
 
 impl InspectReport {
@@ -186,6 +264,13 @@ impl InspectReport {
             return vec![];
         };
         let mut blocks = Vec::new();
+        if !described.storage_columns.is_empty() {
+            let names: Vec<&str> = described.storage_columns.iter().map(|column| column.column.as_str()).collect();
+            blocks.push(Block::Note(format!(
+                "The files of {table} also hold how the server stored each row: {}.",
+                names.join(", ")
+            )));
+        }
         if !described.constraints.is_empty() {
             let mut content = Table::new(format!("Constraints of {table}"), &["constraint", "kind", "definition"]);
             for c in &described.constraints {
@@ -210,24 +295,67 @@ fn source_facts(manifest: &Manifest) -> Vec<(String, Cell)> {
     match &manifest.source {
         Source::Synthetic { description } => facts.push(("synthetic", description.as_str().into())),
         Source::Empty => facts.push(("empty", "a database without tables".into())),
-        Source::Postgres(server) => facts.extend([
-            ("source", Cell::from(server.location.as_str())),
-            (
-                "server",
-                format!("PostgreSQL {}{}", server.version, if server.in_recovery { ", standby" } else { "" }).into(),
-            ),
-            ("server snapshot", server.snapshot.as_str().into()),
-            ("LSN", server.lsn.clone().map_or_else(|| Cell::from("not readable by this role"), Cell::Text)),
-            (
-                "encoding, collation",
-                format!("{}, {}", server.encoding, server.collation.as_deref().unwrap_or("unknown")).into(),
-            ),
-            ("time zone", server.time_zone.as_str().into()),
-        ]),
+        Source::Postgres(server) => {
+            facts.extend([
+                ("source", Cell::from(server.location.as_str())),
+                (
+                    "server",
+                    format!("PostgreSQL {}{}", server.version, if server.in_recovery { ", standby" } else { "" })
+                        .into(),
+                ),
+                ("server snapshot", server.snapshot.as_str().into()),
+                ("LSN", server.lsn.clone().map_or_else(|| Cell::from("not readable by this role"), Cell::Text)),
+                (
+                    "encoding, collation",
+                    format!("{}, {}", server.encoding, server.collation.as_deref().unwrap_or("unknown")).into(),
+                ),
+                ("time zone", server.time_zone.as_str().into()),
+            ]);
+            facts.extend(run_facts(server));
+        }
     }
     facts.push((
         "written by",
-        format!("rehearsal {}, layout {}", manifest.tool_version, manifest::FORMAT_VERSION).into(),
+        format!("rehearsal {}, layout {}", manifest.tool_version, manifest.format_version).into(),
     ));
     facts.into_iter().map(|(label, value)| (label.to_owned(), value)).collect()
+}
+
+/// How long the export held the server's horizon back, where it is known.
+pub fn run_facts(server: &manifest::Server) -> Vec<(&'static str, Cell)> {
+    let Some(run) = &server.run else { return vec![] };
+    let transactions = match run.horizon_held_transactions {
+        Some(1) => ", 1 transaction".to_owned(),
+        Some(n) => format!(", {} transactions", crate::render::count(n)),
+        None => String::new(),
+    };
+    vec![
+        ("read until", run.ended_at.as_str().into()),
+        ("horizon held", format!("{:.1} s{transactions}", run.horizon_held_ms as f64 / 1000.0).into()),
+    ]
+}
+
+/// How the tables lay on the server's disk, where the manifest says.
+fn physical_table(manifest: &Manifest) -> Option<Block> {
+    let mut content = Table::new(
+        "On the server's disk, in pages",
+        &["relation", "heap", "TOAST", "indexes", "live rows", "dead", "updates", "HOT", "options"],
+    );
+    for relation in manifest.tables.iter().flat_map(|t| t.physical.iter().flat_map(|p| p.relations())) {
+        let of = |count: fn(&crate::snapshot::physical::Activity) -> i64| {
+            relation.activity.as_ref().map_or(Cell::Empty, |activity| count(activity).unsigned_abs().into())
+        };
+        content.push(vec![
+            format!("{}.{}", relation.schema, relation.name).into(),
+            relation.heap_pages.into(),
+            relation.toast.as_ref().map_or(Cell::Empty, |toast| (toast.pages + toast.index_pages).into()),
+            relation.indexes.iter().map(|index| index.pages).sum::<u64>().into(),
+            of(|a| a.live_tuples),
+            of(|a| a.dead_tuples),
+            of(|a| a.updated_tuples),
+            of(|a| a.hot_updated_tuples),
+            relation.options.join(", ").as_str().into(),
+        ]);
+    }
+    (!content.rows.is_empty()).then_some(Block::Table(content))
 }

@@ -84,6 +84,8 @@ queries! {
     SQL_TIMELINE = "duckdb/sql/timeline";
     /// Begins the transaction of an export.
     EXPORT_BEGIN = "postgres/export/begin";
+    /// Settings that decide about pages and write-ahead log.
+    EXPORT_CAPACITY_SETTINGS = "postgres/export/capacity_settings";
     /// Columns of a relation.
     EXPORT_COLUMNS = "postgres/export/columns";
     /// Constraints of a relation.
@@ -94,16 +96,22 @@ queries! {
     EXPORT_ENUMS = "postgres/export/enums";
     /// Files of a relation, and how they can be read.
     EXPORT_EXTENT = "postgres/export/extent";
+    /// How long the transaction held back the removal of dead rows.
+    EXPORT_HORIZON = "postgres/export/horizon";
     /// Indexes of a relation.
     EXPORT_INDEXES = "postgres/export/indexes";
     /// Doesn't queue behind a migration.
     EXPORT_LOCK_TIMEOUT = "postgres/export/lock_timeout";
     /// Place in the write-ahead log.
     EXPORT_LSN = "postgres/export/lsn";
+    /// How a relation lies on the disk.
+    EXPORT_PHYSICAL = "postgres/export/physical";
     /// One relation by its exact name.
     EXPORT_RELATION = "postgres/export/relation";
     /// Everything a table's name may mean.
     EXPORT_RELATIONS = "postgres/export/relations";
+    /// Readers that hold back the write-ahead log.
+    EXPORT_REPLICATION_SLOTS = "postgres/export/replication_slots";
     /// After a statement that was refused.
     EXPORT_ROLLBACK_TO_SAVEPOINT = "postgres/export/rollback_to_savepoint";
     /// Before a statement that may be refused.

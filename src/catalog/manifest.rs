@@ -95,11 +95,15 @@ impl Catalog {
     }
 
     fn load_column(&self, column: &manifest::Column, attnum: AttNum) -> Result<Column> {
-        // A type that isn't known here is carried as text: domains, composites, types of extensions.
-        let ty = Type::parse(&column.type_name, self).unwrap_or_else(|_| match column.type_name.strip_suffix("[]") {
-            Some(element) => Type::Opaque(element.to_owned()).array(),
-            None => Type::Opaque(column.type_name.clone()),
-        });
+        let ty = match Type::parse(&column.type_name, self) {
+            _ if column.carried_as_text.is_some() => Type::Opaque(column.type_name.clone()),
+            Ok(known) => known,
+            // A type that isn't known here is carried as text: domains, composites, types of extensions.
+            Err(_) => match column.type_name.strip_suffix("[]") {
+                Some(element) => Type::Opaque(element.to_owned()).array(),
+                None => Type::Opaque(column.type_name.clone()),
+            },
+        };
         let expression = |text: &Option<String>| text.as_deref().map(Expression::parse).transpose();
         let (identity, generated) = match column.generated.as_deref() {
             Some("ALWAYS") => (Some(Identity::Always), None),

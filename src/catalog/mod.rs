@@ -81,6 +81,10 @@ pub struct Catalog {
     pub is_newer: bool,
     /// Labels added to an enum may be used at once where its type was created in the same transaction: from PostgreSQL 17 on.
     pub new_enums_are_open: bool,
+    /// Temporary tables that COMMIT drops (true) or empties.
+    pub on_commit: BTreeMap<Oid, bool>,
+    /// Views WITH CHECK OPTION.
+    pub checked_views: BTreeSet<Oid>,
     /// The sequence that gave this session its last number: what `lastval` is about.
     pub last_sequence: Option<Oid>,
     /// The last [`Oid`] given out.

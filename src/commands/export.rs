@@ -19,6 +19,7 @@ pub fn run(context: &Context, args: &cli::Export) -> Result<ExitCode> {
         tables: args.tables.clone(),
         out: args.out.clone(),
         jobs: args.jobs.map_or_else(default_jobs, usize::from),
+        row_storage: args.row_storage,
     };
     let report = export::export(&options, &context.ui)?;
     context.finish(&report, Some(&report.reference()))

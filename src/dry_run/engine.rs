@@ -89,6 +89,11 @@ impl<'s> Engine<'s> {
         self.plain(&format!("SET VARIABLE pg_zone = {}", crate::query::quote_literal(zone)))
     }
 
+    /// The time that `'now'` is about.
+    pub(super) fn set_now(&self, now: &str) -> Result<()> {
+        self.plain(&format!("SET VARIABLE pg_now = {}", crate::query::quote_literal(now)))
+    }
+
     /// Forgets every table.
     pub(super) fn clear(&self) -> Result<()> {
         let schema = &self.schema;

@@ -10,6 +10,8 @@ use anyhow::{Context, Error, Result, anyhow, bail};
 use tokio_postgres::Row;
 
 use super::connection::Session;
+use super::physical;
+use super::storage::Beside;
 use crate::query::{self, quote_identifier};
 use crate::snapshot::manifest::{Column, Constraint, EnumType, Index, RelationSizes, Server, Table};
 use crate::snapshot::suggestion;
@@ -60,6 +62,8 @@ pub struct Described {
     pub qualified: String,
     /// `pg_class.oid`
     pub oid: u32,
+    /// What is read beside the table's own columns.
+    pub storage: Vec<Beside>,
 }
 
 /// A table's name as the user wrote it.
@@ -292,6 +296,8 @@ pub fn server(session: &Session, location: &str) -> Result<ServerFacts> {
             collation: row.try_get("collation")?,
             time_zone: row.try_get("time_zone")?,
             in_recovery: row.try_get("in_recovery")?,
+            capacity: None,
+            run: None,
         };
         Ok(ServerFacts {
             server,
@@ -335,12 +341,10 @@ pub fn describe(session: &Session, relations: &[Found]) -> Result<(Vec<Described
     let mut described = Vec::new();
     for (relation, oid) in relations.iter().zip(oids) {
         let columns = columns(session, relation, oid)?;
-        described.push(Described {
-            types: columns.iter().map(|column| PgType::parse(&column.type_name, &labels)).collect(),
-            table: table(session, relation, oid, columns)?,
-            qualified: relation.qualified(),
-            oid,
-        });
+        let types = columns.iter().map(|column| PgType::parse(&column.type_name, &labels)).collect();
+        let mut table = table(session, relation, oid, columns)?;
+        table.physical = if relation.kind == "v" { None } else { Some(physical::of_relation(session, oid)?) };
+        described.push(Described { types, table, qualified: relation.qualified(), oid, storage: Vec::new() });
     }
     Ok((described, enums))
 }
@@ -354,6 +358,7 @@ fn columns(session: &Session, relation: &Found, oid: u32) -> Result<Vec<Column>>
             default: row.try_get("default_expression")?,
             generated: row.try_get("generated")?,
             numeric_extent: None,
+            carried_as_text: None,
         })
     })?;
     if columns.is_empty() {
@@ -413,6 +418,9 @@ fn table(session: &Session, relation: &Found, oid: u32, columns: Vec<Column>) ->
         indexes,
         sizes,
         ledger: Vec::new(),
+        content: None,
+        physical: None,
+        storage_columns: Vec::new(),
         files: vec![],
     })
 }

@@ -9,6 +9,7 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 
+use super::fallback::ValueAt;
 use super::values::Values;
 use crate::snapshot::manifest::NumericExtent;
 use crate::snapshot::types::PgType;
@@ -186,7 +187,7 @@ impl Decoder {
                 }
                 Ok(length) => {
                     let (value, behind) = behind.split_at(length);
-                    let named = || format!("column {}, row {}", self.schema.field(index).name(), self.rows + 1);
+                    let named = || ValueAt { column: self.schema.field(index).name().clone(), row: self.rows + 1 };
                     column.append(value).with_context(named)?;
                     rest = behind;
                 }

@@ -2,7 +2,7 @@
 //!
 //! Input: a connection string and table names. Output: a snapshot folder, and a report of what is in it. The rooms in reading
 //! order: [`target`] reads the connection string, [`tls`] and [`connection`] open the session, [`catalog`] finds and describes
-//! the tables, [`parts`] cuts them, [`crew`] reads the parts over several connections, [`copy`], [`values`] and [`numeric`] decode
+//! the tables, [`physical`] what only the server knows about their disk, [`parts`] cuts them, [`crew`] reads the parts over several connections, [`copy`], [`values`] and [`numeric`] decode
 //! rows.
 //!
 //! Invariants:
@@ -19,8 +19,11 @@ pub mod catalog;
 pub mod connection;
 pub mod copy;
 pub mod crew;
+pub mod fallback;
 pub mod numeric;
 pub mod parts;
+pub mod physical;
+pub mod storage;
 pub mod target;
 pub mod texts;
 pub mod tls;
@@ -36,12 +39,15 @@ use serde_json::Value;
 use crate::inspect;
 use crate::query;
 use crate::report::{Block, Cell, Finding, Report, SnapshotRef, Table, View};
-use crate::snapshot::manifest::{self, LedgerEntry, Manifest, RelationSizes, Source};
+use crate::snapshot::certificate::{Content, Plan};
+use crate::snapshot::manifest::{self, Column, LedgerEntry, Manifest, RelationSizes, Source};
+use crate::snapshot::types::PgType;
 use crate::snapshot::writer::{SnapshotWriter, refuse_existing};
 use crate::ui::Ui;
 use catalog::Described;
 use connection::{Session, Stop};
 use crew::{Crew, Relation, Shared};
+use fallback::{AsText, Exporting};
 use parts::Parts;
 use target::Target;
 
@@ -60,6 +66,8 @@ pub struct Options {
     pub out: PathBuf,
     /// Connections that may read at once.
     pub jobs: usize,
+    /// Each row's address and the stored sizes of its long values, too.
+    pub row_storage: bool,
 }
 
 /// What was exported.
@@ -104,6 +112,8 @@ pub struct ExportedTable {
     pub server_bytes: Option<RelationSizes>,
     /// Columns whose values aren't carried in a type of their own.
     pub ledger: Vec<LedgerEntry>,
+    /// What the rows hold.
+    pub content: Option<Content>,
 }
 
 /// Exports tables to a new snapshot.
@@ -111,14 +121,29 @@ pub struct ExportedTable {
 /// # Errors
 /// Whatever keeps the snapshot from being whole; then nothing is left behind.
 pub fn export(options: &Options, ui: &Ui) -> Result<ExportReport> {
+    let mut as_text = AsText::default();
+    loop {
+        match attempt(options, &as_text, ui) {
+            // The same again, with a column more that travels as text.
+            Err(failure) if as_text.learn(&failure) => {}
+            done => return done,
+        }
+    }
+}
+
+fn attempt(options: &Options, as_text: &AsText, ui: &Ui) -> Result<ExportReport> {
     let started = Instant::now();
     refuse_existing(&options.out)?;
     let target = Target::parse(&options.url, options.password.as_deref())?;
     let stop = Stop::default();
     let session = Session::connect(&target, stop.clone())?;
     let (found, lockable) = look_up(&session, options, &target)?;
-    let (facts, shared) = begin(&session, &lockable, &target.location, options.jobs > 1)?;
-    let (described, enums) = catalog::describe(&session, &found)?;
+    let (mut facts, shared) = begin(&session, &lockable, &target.location, options.jobs > 1)?;
+    let (mut described, enums) = catalog::describe(&session, &found)?;
+    described.iter_mut().for_each(|described| as_text.apply(described));
+    if options.row_storage {
+        described.iter_mut().try_for_each(storage::add)?;
+    }
     let writer = SnapshotWriter::create(&options.out)?;
     let parts =
         described.iter().map(|d| parts::split(&session, d, facts.version_number)).collect::<Result<Vec<Parts>>>()?;
@@ -135,14 +160,15 @@ pub fn export(options: &Options, ui: &Ui) -> Result<ExportReport> {
         }
         let file = file_name(&name, index);
         let exported = export_table(&crew, &writer, described, parts, &file, ui);
-        tables.push(exported.with_context(|| format!("exporting {name}"))?);
+        tables.push(exported.with_context(|| Exporting(name))?);
     }
+    facts.server.run = Some(physical::run(crew.first(), crew.size() as u64)?);
     let manifest = Manifest {
-        format_version: manifest::FORMAT_VERSION,
+        format_version: format_version(&tables),
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         id: String::new(),
         captured_at: facts.captured_at,
-        source: Source::Postgres(facts.server.clone()),
+        source: Source::Postgres(Box::new(facts.server.clone())),
         enums,
         tables,
     };
@@ -150,6 +176,7 @@ pub fn export(options: &Options, ui: &Ui) -> Result<ExportReport> {
     let mut report = ExportReport::new(options.out.display().to_string(), manifest, facts.server);
     report.elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     report.connections = crew.size() as u64;
+    notes.extend(as_text.notes());
     report.notes = notes;
     Ok(report)
 }
@@ -194,6 +221,7 @@ fn begin(
     let mut facts = catalog::server(session, location)?;
     session.fetch(&query::EXPORT_SETTINGS, &[], |_| Ok(()))?;
     facts.server.lsn = catalog::lsn(session)?;
+    facts.server.capacity = Some(physical::capacity(session)?);
     Ok((facts, shared))
 }
 
@@ -206,15 +234,19 @@ fn export_table(
     file: &str,
     ui: &Ui,
 ) -> Result<manifest::Table> {
-    let Described { mut table, types, qualified, .. } = described;
+    let Described { mut table, types, qualified, storage, .. } = described;
+    let all_types: Vec<PgType> = types.iter().chain(storage.iter().map(|beside| &beside.ty)).cloned().collect();
+    let all_columns: Vec<Column> =
+        table.columns.iter().cloned().chain(storage.iter().map(storage::Beside::column)).collect();
     let count = format!("SELECT count(*) FROM {qualified}");
-    let relation = Relation { statements: &parts.statements, count: &count, types: &types };
-    let mut writer = snapshot.table_file(file, &table.columns, &types)?.into_groups()?;
+    let relation = Relation { statements: &parts.statements, count: &count, types: &all_types };
+    let plan = Plan::new(&table, &types);
+    let mut writer = snapshot.table_file(file, &all_columns, &all_types)?.into_groups(plan)?;
     let bar = ui.bar(parts.estimated_rows, "rows", &table.name);
     let read = crew.read(&relation, &mut writer, &bar);
     bar.finish_and_clear();
     let read = read?;
-    let data_file = writer.finish()?;
+    let (data_file, tally) = writer.finish()?;
     if data_file.rows != read.counted {
         bail!("the server counts {} rows and sends {}", read.counted, data_file.rows);
     }
@@ -224,14 +256,25 @@ fn export_table(
             table.ledger.push(LedgerEntry {
                 column: column.name.clone(),
                 type_name: column.type_name.clone(),
-                rule: AS_TEXT.to_owned(),
+                rule: match &column.carried_as_text {
+                    Some(reason) => format!("{AS_TEXT}: {reason}"),
+                    None => AS_TEXT.to_owned(),
+                },
                 values: data_file.rows - facts.nulls,
             });
         }
     }
+    table.storage_columns = storage.into_iter().map(|beside| beside.entry).collect();
     table.rows = data_file.rows;
+    table.content = Some(tally.certify(&[snapshot.staged_file(file)])?);
     table.files = vec![data_file];
     Ok(table)
+}
+
+/// The lowest layout that can say all of this.
+fn format_version(tables: &[manifest::Table]) -> u32 {
+    let as_text = tables.iter().flat_map(|table| &table.columns).any(|column| column.carried_as_text.is_some());
+    if as_text { manifest::FORMAT_VERSION_WITH_TEXT } else { manifest::FORMAT_VERSION }
 }
 
 /// A file name that no file system and no glob trips over. The number keeps two odd names apart.
@@ -257,6 +300,7 @@ impl ExportReport {
                 file_bytes: t.files.iter().map(|f| f.size_bytes).sum(),
                 server_bytes: t.sizes,
                 ledger: t.ledger.clone(),
+                content: t.content.clone(),
             })
             .collect();
         ExportReport {
@@ -316,7 +360,7 @@ impl Report for ExportReport {
         );
         let server = &self.server;
         let standby = if server.in_recovery { ", standby" } else { "" };
-        let facts: Vec<(&str, Cell)> = vec![
+        let mut facts: Vec<(&str, Cell)> = vec![
             ("source", server.location.as_str().into()),
             ("server", format!("PostgreSQL {}{standby}", server.version).into()),
             ("captured at", self.captured_at.as_str().into()),
@@ -325,6 +369,7 @@ impl Report for ExportReport {
             ("snapshot id", self.id.as_str().into()),
             ("connections", self.connections.into()),
         ];
+        facts.extend(inspect::run_facts(server));
         let mut tables = Table::new("Tables", &["table", "rows", "columns", "Parquet", "on the server"]);
         for table in &self.tables {
             tables.push(vec![
@@ -337,6 +382,8 @@ impl Report for ExportReport {
         }
         let facts = facts.into_iter().map(|(label, cell)| (label.to_owned(), cell)).collect();
         let mut blocks = vec![Block::Facts(facts), Block::Table(tables)];
+        let contents = self.tables.iter().filter_map(|table| Some((&table.table, table.content.as_ref()?)));
+        blocks.extend(inspect::certificate_table(contents));
         let ledger = self.tables.iter().flat_map(|table| table.ledger.iter().map(move |entry| (&table.table, entry)));
         blocks.extend(inspect::ledger_table(ledger));
         blocks.extend(self.notes.iter().cloned().map(Block::Note));

@@ -7,6 +7,7 @@ use std::fmt::Write;
 
 use anyhow::{Result, anyhow, bail};
 
+use super::fallback::Unheld;
 use crate::snapshot::manifest::NumericExtent;
 
 const NEGATIVE: u16 = 0x4000;
@@ -62,10 +63,7 @@ impl<'a> Numeric<'a> {
         if self.is_special() {
             let mut text = String::new();
             self.write(&mut text);
-            return Err(crate::ui::hinted(
-                anyhow!("a value is {text}, which a decimal({precision},{scale}) can't hold"),
-                "repair the rows, or declare the column numeric without precision",
-            ));
+            return Err(Unheld(format!("a value is {text}, which a decimal({precision},{scale}) can't hold")).into());
         }
         let misfit = || anyhow!("a value doesn't fit decimal({precision},{scale})");
         let mut value: i128 = 0;

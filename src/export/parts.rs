@@ -61,7 +61,8 @@ pub fn split(session: &Session, described: &Described, version: i32) -> Result<P
         })
     })?;
     let columns = described.table.columns.iter().zip(&described.types);
-    let columns: Vec<String> = columns.map(|(column, ty)| ty.select_expression(&column.name)).collect();
+    let own = columns.map(|(column, ty)| ty.select_expression(&column.name));
+    let columns: Vec<String> = own.chain(described.storage.iter().map(|beside| beside.select.clone())).collect();
     Ok(cut(&extents, &columns.join(", "), &described.qualified, version))
 }
 

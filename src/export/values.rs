@@ -1,8 +1,8 @@
 //! Values: how does one binary value of PostgreSQL become one value of an Arrow column?
 //!
 //! Input: the bytes a type's `send` function writes (`src/backend/utils/adt/*.c` in PostgreSQL). Output: Arrow arrays of the type
-//! that [`PgType::arrow_field`] declares. Invariants: a value arrives exactly or is an error that says why; no value is
-//! allocated on its own. Left out: rows and their framing (`copy`).
+//! that [`PgType::arrow_field`] declares. Invariants: a value arrives exactly or is an error that says why ([`Unheld`] where the
+//! server's text would hold it); no value is allocated on its own. Left out: rows and their framing (`copy`).
 
 use std::sync::Arc;
 
@@ -16,6 +16,7 @@ use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::FieldRef;
 use arrow::error::ArrowError;
 
+use super::fallback::Unheld;
 use super::numeric::{self, Numeric};
 use super::texts::Texts;
 use crate::snapshot::manifest::NumericExtent;
@@ -288,7 +289,7 @@ fn date(days: i32) -> Result<i32> {
     match days {
         i32::MAX => Ok(i32::MAX),
         i32::MIN => Ok(-i32::MAX),
-        days => days.checked_add(EPOCH_DAYS).ok_or_else(|| anyhow!("the date is out of range")),
+        days => days.checked_add(EPOCH_DAYS).ok_or_else(|| Unheld("a date is out of range".to_owned()).into()),
     }
 }
 
@@ -297,9 +298,8 @@ fn timestamp(microseconds: i64) -> Result<i64> {
         i64::MAX => Ok(i64::MAX),
         i64::MIN => Ok(-i64::MAX),
         finite => finite.checked_add(EPOCH_MICROSECONDS).filter(|t| *t != i64::MAX).ok_or_else(|| {
-            anyhow!(
-                "a timestamp lies after 294247-01-10 04:00:54.775806, the last that microseconds since 1970 can hold"
-            )
+            let last = "294247-01-10 04:00:54.775806";
+            Unheld(format!("a timestamp lies after {last}, the last that microseconds since 1970 can hold")).into()
         }),
     }
 }
@@ -312,7 +312,7 @@ fn interval(bytes: &[u8]) -> Result<(i32, i32, i64)> {
     let months = i32::from_be_bytes(fixed(&bytes[12..])?);
     match (months, days, microseconds) {
         (i32::MAX, i32::MAX, i64::MAX) | (i32::MIN, i32::MIN, i64::MIN) => {
-            bail!("an interval is infinite, which a snapshot can't hold")
+            Err(Unheld("an interval is infinite".to_owned()).into())
         }
         parts => Ok(parts),
     }
@@ -327,11 +327,11 @@ fn append_elements(elements: &mut Values, bytes: &[u8]) -> Result<i32> {
     match dimensions {
         0 => return Ok(0),
         1 => {}
-        n => bail!("an array has {n} dimensions, and a snapshot holds arrays of one"),
+        n => return Err(Unheld(format!("an array has {n} dimensions")).into()),
     }
     let (count, lower_bound) = (take_i32(&mut rest)?, take_i32(&mut rest)?);
     if lower_bound != 1 {
-        bail!("an array begins at index {lower_bound}, and a snapshot holds arrays that begin at 1");
+        return Err(Unheld(format!("an array begins at index {lower_bound}")).into());
     }
     for _ in 0..count {
         match take_i32(&mut rest)? {

@@ -243,6 +243,7 @@ pub fn columns() -> Vec<Column> {
             default: default.map(str::to_owned),
             generated: None,
             numeric_extent: None,
+            carried_as_text: None,
         })
         .collect()
 }
@@ -284,6 +285,9 @@ pub fn table(rows: u64, files: Vec<DataFile>, sizes: Option<RelationSizes>) -> T
         name: TABLE.to_owned(),
         rows,
         ledger: Vec::new(),
+        content: None,
+        physical: None,
+        storage_columns: Vec::new(),
         columns: columns(),
         constraints: vec![Constraint {
             name: format!("{TABLE}_pkey"),

@@ -15,6 +15,7 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::SchemaDescPtr;
 use sha2::{Digest, Sha256};
 
+use super::certificate::{Plan, Tally};
 use super::chunk::{ChunkEncoder, Codec, EncodedChunk};
 use super::manifest::{DataFile, hex};
 use super::writer::{ROW_GROUP_BYTES, ROW_GROUP_ROWS, ZSTD_LEVEL};
@@ -60,6 +61,9 @@ pub struct GroupedWriter {
     pub(super) writer: SerializedFileWriter<HashedFile>,
     pub(super) factory: Arc<ArrowRowGroupWriterFactory>,
     pub(super) rows: u64,
+    /// What the rows so far hold.
+    pub(super) tally: Tally,
+    pub(super) plan: Plan,
 }
 
 impl GroupedWriter {
@@ -68,6 +72,7 @@ impl GroupedWriter {
         Encoders {
             factory: self.factory.clone(),
             schema: self.schema.clone(),
+            plan: self.plan.clone(),
             leaves: Arc::new(self.writer.schema_descr().clone()),
         }
     }
@@ -78,7 +83,8 @@ impl GroupedWriter {
     /// When the disk is full or gone.
     pub fn append(&mut self, part: EncodedPart) -> Result<()> {
         let append = || -> Result<()> {
-            for (columns, rows) in part.0 {
+            self.tally.join(part.tally);
+            for (columns, rows) in part.groups {
                 let mut group = self.writer.next_row_group()?;
                 for column in columns {
                     match column {
@@ -94,14 +100,14 @@ impl GroupedWriter {
         append().with_context(|| format!("writing {}", self.shown))
     }
 
-    /// Writes the footer, syncs the file and returns its manifest entry.
+    /// Writes the footer, syncs the file and returns its manifest entry with what its rows hold.
     ///
     /// # Errors
     /// When writing fails.
-    pub fn finish(self) -> Result<DataFile> {
+    pub fn finish(self) -> Result<(DataFile, Tally)> {
         let finish = || -> Result<(String, u64)> { self.writer.into_inner()?.finish() };
         let (sha256, size_bytes) = finish().with_context(|| format!("writing {}", self.shown))?;
-        Ok(DataFile { path: self.path, rows: self.rows, size_bytes, sha256 })
+        Ok((DataFile { path: self.path, rows: self.rows, size_bytes, sha256 }, self.tally))
     }
 }
 
@@ -110,6 +116,7 @@ impl GroupedWriter {
 pub struct Encoders {
     factory: Arc<ArrowRowGroupWriterFactory>,
     schema: SchemaRef,
+    plan: Plan,
     leaves: SchemaDescPtr,
 }
 
@@ -125,7 +132,7 @@ impl Encoders {
     /// None in practice: the compression's level exists.
     pub fn encoder(&self) -> Result<GroupEncoder> {
         let codec = Codec::new(ZSTD_LEVEL)?;
-        Ok(GroupEncoder { encoders: self.clone(), open: None, done: Vec::new(), codec })
+        Ok(GroupEncoder { encoders: self.clone(), open: None, done: Vec::new(), tally: self.plan.tally(), codec })
     }
 
     /// An encoder for each column of the row group with this number.
@@ -148,8 +155,13 @@ impl Encoders {
     }
 }
 
-/// A part's row groups, encoded and compressed: each its columns and rows.
-pub struct EncodedPart(Vec<(Vec<EncodedColumn>, usize)>);
+/// A part, encoded and compressed.
+pub struct EncodedPart {
+    /// Its row groups: each its columns and rows.
+    groups: Vec<(Vec<EncodedColumn>, usize)>,
+    /// What its rows hold.
+    tally: Tally,
+}
 
 enum EncodedColumn {
     Chunk(EncodedChunk),
@@ -161,6 +173,7 @@ pub struct GroupEncoder {
     encoders: Encoders,
     open: Option<OpenGroup>,
     done: Vec<(Vec<EncodedColumn>, usize)>,
+    tally: Tally,
     codec: Codec,
 }
 
@@ -181,6 +194,7 @@ impl GroupEncoder {
     /// # Errors
     /// When the batch has another schema.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.tally.add(batch)?;
         let mut group = match self.open.take() {
             Some(group) => group,
             None => OpenGroup { columns: self.encoders.columns(self.done.len())?, rows: 0 },
@@ -213,7 +227,7 @@ impl GroupEncoder {
     /// When a column can't be encoded.
     pub fn finish(mut self) -> Result<EncodedPart> {
         self.close()?;
-        Ok(EncodedPart(self.done))
+        Ok(EncodedPart { groups: self.done, tally: self.tally })
     }
 
     fn close(&mut self) -> Result<()> {
@@ -257,14 +271,14 @@ mod tests {
     /// The batches written as two parts, and read again by the Parquet crate.
     fn written(schema: &SchemaRef, batches: &[RecordBatch]) -> RecordBatch {
         let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("t.parquet");
-        let sink = HashedFile::new(File::create(&path).expect("a file"));
+        let there = folder.path().join("t.parquet");
+        let sink = HashedFile::new(File::create(&there).expect("a file"));
         let properties = WriterProperties::builder().set_offset_index_disabled(true).build();
         let writer = ArrowWriter::try_new(sink, schema.clone(), Some(properties)).expect("a writer");
         let (writer, factory) = writer.into_serialized_writer().expect("nothing is written yet");
         let (shown, schema) = (String::new(), schema.clone());
-        let mut file =
-            GroupedWriter { path: String::new(), shown, schema, writer, factory: Arc::new(factory), rows: 0 };
+        let (factory, plan, path) = (Arc::new(factory), Plan::default(), String::new());
+        let mut file = GroupedWriter { path, shown, schema, writer, factory, rows: 0, tally: plan.tally(), plan };
         let encoders = file.encoders();
         for half in batches.chunks(batches.len().div_ceil(2)) {
             let mut encoder = encoders.encoder().expect("an encoder");
@@ -272,7 +286,7 @@ mod tests {
             file.append(encoder.finish().expect("encoded")).expect("written");
         }
         file.finish().expect("finished");
-        let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).expect("there")).expect("Parquet");
+        let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(there).expect("there")).expect("Parquet");
         let read: Vec<RecordBatch> = reader.build().expect("a reader").map(|batch| batch.expect("rows")).collect();
         concat_batches(&read[0].schema(), &read).expect("one schema")
     }

@@ -10,12 +10,16 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
+use super::certificate::Content;
+use super::physical::{Capacity, Physical, Run};
 use super::types::PgType;
 
 /// Name of the file inside a snapshot folder. A folder without it isn't a snapshot.
 pub const FILE_NAME: &str = "manifest.json";
 /// Version of the manifest's own layout.
 pub const FORMAT_VERSION: u32 = 1;
+/// The layout of a manifest whose columns may be carried as text: a reader that doesn't know it would take them for their type.
+pub const FORMAT_VERSION_WITH_TEXT: u32 = 2;
 
 /// What a snapshot holds and where it came from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,7 +45,7 @@ pub struct Manifest {
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Source {
     /// Exported from a server.
-    Postgres(Server),
+    Postgres(Box<Server>),
     /// Made up by `rehearsal generate` or shipped as a fixture.
     Synthetic {
         /// How to make it again, or what it is.
@@ -70,6 +74,12 @@ pub struct Server {
     pub time_zone: String,
     /// The server was a standby.
     pub in_recovery: bool,
+    /// Settings that a prediction of size and write-ahead log needs; absent in snapshots of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<Capacity>,
+    /// How the export went; absent in snapshots of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<Run>,
 }
 
 /// An enum type.
@@ -104,6 +114,25 @@ pub struct Table {
     /// Columns whose values aren't carried in a type of their own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ledger: Vec<LedgerEntry>,
+    /// What the rows hold, to be proven again; absent in snapshots of older versions and in synthetic ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<Content>,
+    /// How the table lay on the server's disk; absent for views, in snapshots of older versions and in synthetic ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub physical: Option<Physical>,
+    /// Columns of the files that aren't the table's: no view shows them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub storage_columns: Vec<StorageColumn>,
+}
+
+/// A column of a table's files that says how the server stored the row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StorageColumn {
+    /// Its name in the file: `ctid` (the row's address), `tableoid` (the partition or child it is in) or `pg_column_size(…)`.
+    pub column: String,
+    /// The column whose stored size in bytes it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<String>,
 }
 
 /// A column whose values aren't carried in a type of their own, and what was done instead.
@@ -139,6 +168,19 @@ pub struct Column {
     /// For `numeric` carried as text: the widest value seen, so that a reader can choose a decimal that holds all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub numeric_extent: Option<NumericExtent>,
+    /// Why its values are PostgreSQL's own text, though most of them fit its type: the first value that doesn't.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carried_as_text: Option<String>,
+}
+
+impl Column {
+    /// The type that its values have in the snapshot.
+    pub fn pg_type(&self, enums: &HashMap<String, Vec<String>>) -> PgType {
+        match self.carried_as_text {
+            Some(_) => PgType::Opaque(self.type_name.clone()),
+            None => PgType::parse(&self.type_name, enums),
+        }
+    }
 }
 
 /// What the values of an unbounded `numeric` column need.
@@ -223,9 +265,9 @@ impl Manifest {
         }
         let Version { format_version } =
             serde_json::from_str(text).with_context(|| format!("{} isn't a snapshot manifest", path.display()))?;
-        if format_version > FORMAT_VERSION {
+        if format_version > FORMAT_VERSION_WITH_TEXT {
             bail!(
-                "{} has layout {format_version}; this rehearsal reads up to {FORMAT_VERSION}: use a newer version",
+                "{} has layout {format_version}; this rehearsal reads up to {FORMAT_VERSION_WITH_TEXT}: use a newer version",
                 path.display()
             );
         }
@@ -259,7 +301,7 @@ impl Manifest {
 impl Table {
     /// The Parquet schema and DuckDB types of this table's columns, in order.
     pub fn types(&self, enums: &HashMap<String, Vec<String>>) -> Vec<PgType> {
-        self.columns.iter().map(|c| PgType::parse(&c.type_name, enums)).collect()
+        self.columns.iter().map(|column| column.pg_type(enums)).collect()
     }
 }
 

@@ -4,9 +4,13 @@
 //! in-memory DuckDB with a view per table. Invariants: files are proven against the manifest's hashes before anything is read
 //! from them; the engine never downloads an extension; nothing writes to a snapshot. Left out: what the rows mean.
 
+pub mod certificate;
 pub mod chunk;
+pub mod digest;
+pub mod extremes;
 pub mod groups;
 pub mod manifest;
+pub mod physical;
 pub mod types;
 pub mod writer;
 

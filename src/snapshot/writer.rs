@@ -18,6 +18,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use sha2::{Digest, Sha256};
 
+use super::certificate::Plan;
 use super::groups::{GroupedWriter, HashedFile};
 use super::manifest::{self, Column, DataFile, Manifest, hex};
 use super::types::PgType;
@@ -89,6 +90,11 @@ impl SnapshotWriter {
         Ok(TableWriter { path: path.to_owned(), shown: self.shown(path), schema, writer, rows: 0 })
     }
 
+    /// Where a file of the snapshot is until it is published.
+    pub fn staged_file(&self, path: &str) -> PathBuf {
+        self.staged.path().join(path)
+    }
+
     /// Writes the manifest, syncs the folder and gives it its name.
     ///
     /// # Errors
@@ -145,14 +151,15 @@ impl TableWriter {
         Ok(())
     }
 
-    /// The same file for row groups that are encoded elsewhere; nothing may have been written to it yet.
+    /// The same file for row groups that are encoded elsewhere, whose rows are looked at as `plan` says; nothing may have been
+    /// written to it yet.
     ///
     /// # Errors
     /// None in practice: nothing is left to be flushed.
-    pub fn into_groups(self) -> Result<GroupedWriter> {
+    pub fn into_groups(self, plan: Plan) -> Result<GroupedWriter> {
         let (writer, factory) = self.writer.into_serialized_writer()?;
         let (path, shown, schema, rows) = (self.path, self.shown, self.schema, self.rows);
-        Ok(GroupedWriter { path, shown, schema, writer, factory: Arc::new(factory), rows })
+        Ok(GroupedWriter { path, shown, schema, writer, factory: Arc::new(factory), rows, tally: plan.tally(), plan })
     }
 
     /// Writes the footer, syncs the file and returns its manifest entry.

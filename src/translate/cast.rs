@@ -5,7 +5,7 @@
 
 use super::literal;
 use super::number;
-use super::typed::{Constant, Family, Typed, base, family, number_rank, physical, raise, refuse};
+use super::typed::{Constant, Family, Typed, base, family, is_citext, number_rank, physical, raise, refuse};
 pub(super) use crate::catalog::pg::Context;
 use crate::catalog::pg::Id;
 use crate::catalog::pg::coercion::converts;
@@ -19,6 +19,8 @@ pub(super) fn exists(from: &Type, to: &Type, context: Context) -> bool {
         _ => {
             let (from, to) = (base(from), base(to));
             from == to
+                || (is_citext(&from) && family(&to) == Family::Text)
+                || (context >= Context::Assignment && is_citext(&to) && family(&from) == Family::Text)
                 || from == Type::Unknown
                 || (context >= Context::Assignment && family(&to) == Family::Text)
                 || (context >= Context::Explicit && family(&from) == Family::Text)
@@ -111,6 +113,7 @@ fn between(value: &Typed, to: &Type, catalog: &Catalog) -> Outcome<String> {
         (from, to) if family(from) == Family::Time && family(to) == Family::Time => {
             Ok(format!("CAST({sql} AS {})", physical(to)))
         }
+        (from, to) if is_citext(to) && family(from) == Family::Text => text_form(sql, from, catalog),
         (Type::Array(_), _) if family(to) == Family::Text => array_text(sql, from, catalog),
         (from, to) if family(to) == Family::Text => text_form(sql, from, catalog),
         (from, to) if family(from) == Family::Text => from_text(sql, to, catalog),

@@ -7,7 +7,7 @@
 
 use super::number;
 use super::reader::Reader;
-use super::typed::Typed;
+use super::typed::{Typed, is_citext};
 use super::{Output, Tie, typed};
 use crate::catalog::Type;
 
@@ -16,18 +16,13 @@ pub(super) fn is_loose(ty: &Type) -> bool {
     match ty {
         Type::Interval | Type::Jsonb => true,
         Type::Array(element) => is_loose(element),
-        ty => number::is_text(ty) || is_padded(ty) || is_caseless(ty),
+        ty => number::is_text(ty) || is_padded(ty) || is_citext(ty),
     }
 }
 
 /// `char(n)`, of which trailing blanks mean nothing.
 fn is_padded(ty: &Type) -> bool {
     matches!(ty, Type::Char(_)) || matches!(ty, Type::Opaque(name) if name == "bpchar")
-}
-
-/// `citext`, of which case means nothing.
-pub(super) fn is_caseless(ty: &Type) -> bool {
-    matches!(ty, Type::Opaque(name) if name == "citext")
 }
 
 /// What a value is compared and grouped by.
@@ -37,7 +32,7 @@ pub(super) fn key(sql: &str, ty: &Type) -> String {
         Type::Jsonb => document_key(sql),
         Type::Array(element) => array_key(sql, element),
         ty if is_padded(ty) => format!("rtrim({sql}, ' ')"),
-        ty if is_caseless(ty) => format!("pg_lower({sql})"),
+        ty if is_citext(ty) => format!("pg_lower({sql})"),
         ty => number::identity(sql, ty),
     }
 }

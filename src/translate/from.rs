@@ -426,9 +426,7 @@ impl Reader<'_> {
                     .at(relation.location))
             }
             Some(table) => Ok(table.oid),
-            None if self.catalog().view(schema, name).is_some() => {
-                Err(Problem::unsupported(format!("writing to the view {name}")).at(relation.location))
-            }
+            None if self.catalog().view(schema, name).is_some() => self.table_behind(relation),
             None => Err(self.catalog().missing_relation(schema, name).at(relation.location)),
         }
     }

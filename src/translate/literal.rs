@@ -156,9 +156,31 @@ pub(super) fn label(text: &str, oid: Oid, catalog: &Catalog) -> Outcome<String> 
     Ok(quote_literal(text))
 }
 
+/// `now`, `today` and their kin, which stand for a time of the run.
+pub(super) fn is_time_of_run(text: &str, ty: &Type) -> bool {
+    let dated = matches!(ty, Type::Date | Type::Timestamp(_) | Type::Timestamptz(_));
+    dated && ["now", "today", "tomorrow", "yesterday"].contains(&text.trim().to_ascii_lowercase().as_str())
+}
+
+fn time_of_run(text: &str) -> String {
+    let unknown = quote_literal("NS|the time of the run, which isn't known here");
+    let now = format!("CAST(coalesce(getvariable('pg_now'), error({unknown})) AS TIMESTAMP)");
+    let day = format!("date_trunc('day', {now})");
+    match text.trim().to_ascii_lowercase().as_str() {
+        "now" => now,
+        "tomorrow" => format!("({day} + INTERVAL 1 DAY)"),
+        "yesterday" => format!("({day} - INTERVAL 1 DAY)"),
+        _ => day,
+    }
+}
+
 /// Dates, timestamps and intervals: constants, but for a time with time zone that doesn't say which.
 fn time(text: &str, ty: &Type) -> Outcome<String> {
     let (sql, precision) = match ty {
+        Type::Date if is_time_of_run(text, ty) => return Ok(format!("CAST({} AS DATE)", time_of_run(text))),
+        Type::Timestamp(precision) | Type::Timestamptz(precision) if is_time_of_run(text, ty) => {
+            (time_of_run(text), precision)
+        }
         Type::Date => return Ok(format!("CAST(CAST('{}' AS TIMESTAMP) AS DATE)", read_time(text, "date")?)),
         Type::Timestamp(precision) => (format!("CAST('{}' AS TIMESTAMP)", read_time(text, "timestamp")?), precision),
         Type::Timestamptz(precision) => {

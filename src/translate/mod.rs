@@ -25,10 +25,12 @@ mod operator;
 mod query;
 mod reader;
 mod resolve;
+mod row;
 mod rows;
 mod scope;
 mod subscript;
 mod system;
+mod through;
 mod typed;
 mod variables;
 mod write;
@@ -161,6 +163,8 @@ pub struct SelectPlan {
     pub outputs: Vec<Output>,
     /// What was found out.
     pub remarks: Remarks,
+    /// WITH queries that write: they run first, on the same rows.
+    pub writes: Vec<WritePlan>,
 }
 
 /// UPDATE.
@@ -183,6 +187,8 @@ pub struct UpdatePlan {
     pub remarks: Remarks,
     /// WITH queries that write: they run first, on the same rows.
     pub writes: Vec<WritePlan>,
+    /// Inside WITH: what RETURNING gives.
+    pub returning: Option<Returning>,
 }
 
 /// DELETE.
@@ -221,6 +227,8 @@ pub struct InsertPlan {
     pub remarks: Remarks,
     /// WITH queries that write: they run first, on the same rows.
     pub writes: Vec<WritePlan>,
+    /// Inside WITH: what RETURNING gives.
+    pub returning: Option<Returning>,
 }
 
 /// ON CONFLICT.
@@ -242,6 +250,22 @@ pub struct ConflictUpdate {
     pub values: Vec<String>,
     /// DO UPDATE … WHERE, over the same two.
     pub condition: Option<String>,
+}
+
+/// What a WITH query that writes returns: a temporary table, made once its rows are staged.
+#[derive(Debug, Clone)]
+pub struct Returning {
+    /// The temporary table.
+    pub table: String,
+    /// Its query, in which [`Returning::ROWS`] stands for the rows as they become, under the table's own physical names.
+    pub sql: String,
+    /// Its columns.
+    pub outputs: Vec<Output>,
+}
+
+impl Returning {
+    /// Stands for the staged rows.
+    pub const ROWS: &'static str = "{rows}";
 }
 
 /// A statement that writes rows.
@@ -309,7 +333,7 @@ pub fn is_loose(ty: &Type) -> bool {
 
 /// Is it known which values of the type are equal?
 pub fn has_equality(ty: &Type) -> bool {
-    !matches!(ty, Type::Opaque(_) | Type::Json) || equality::is_caseless(ty)
+    !matches!(ty, Type::Opaque(_) | Type::Json) || typed::is_citext(ty)
 }
 
 /// SQL that says whether two values, which their types' operators can compare, are equal.
@@ -342,12 +366,21 @@ impl Translator<'_> {
     /// # Errors
     /// [`Problem::Rejected`] with the server's SQLSTATE, or [`Problem::Unsupported`].
     pub fn select(&self, node: &NodeEnum) -> Outcome<SelectPlan> {
+        let plan = self.select_or_write(node)?;
+        match plan.writes.is_empty() {
+            true => Ok(plan),
+            false => Err(Problem::unsupported("a SELECT whose WITH writes, here")),
+        }
+    }
+
+    /// The same where its WITH may write.
+    ///
+    /// # Errors
+    /// As [`Translator::select`].
+    pub fn select_or_write(&self, node: &NodeEnum) -> Outcome<SelectPlan> {
         let NodeEnum::SelectStmt(select) = node else { return Err(Problem::unsupported("this form of query")) };
         let mut reader = Reader::new(self);
         let query = reader.query_in_order(select, None, true)?;
-        if !reader.writes.is_empty() {
-            return Err(Problem::unsupported("a SELECT whose WITH writes"));
-        }
         if query.outputs.iter().any(|output| system::is_number(&output.ty)) {
             return Err(Problem::unsupported("the number of an object as a value"));
         }
@@ -356,6 +389,7 @@ impl Translator<'_> {
             sql: query.sql,
             outputs: from::settled(query.outputs),
             remarks: reader.remarks,
+            writes: reader.writes,
         })
     }
 
@@ -368,7 +402,8 @@ impl Translator<'_> {
             let value = cast::convert(Typed::string(text), target, cast::Context::Assignment, None, self.catalog)?;
             let sql = format!("SELECT CAST({} AS {}) AS o1", value.sql, typed::physical(target));
             let output = Output { name: "?column?".to_owned(), ty: target.clone(), column: "o1".to_owned() };
-            return Ok(SelectPlan { steps: Vec::new(), sql, outputs: vec![output], remarks: Remarks::default() });
+            let remarks = Remarks::default();
+            return Ok(SelectPlan { steps: Vec::new(), sql, outputs: vec![output], remarks, writes: Vec::new() });
         }
         self.cast_outputs(self.select(node)?, targets)
     }

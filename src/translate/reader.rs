@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use pg_query::protobuf::WindowDef;
+
 use crate::catalog::{AttNum, Catalog, Oid, Outcome, Problem};
 
 use super::{Output, Remarks, Settings, Step, Tie, Translator, Variables, WritePlan};
@@ -15,6 +17,10 @@ pub(super) struct Reader<'a> {
     pub remarks: Remarks,
     pub steps: Vec<Step>,
     pub writes: Vec<WritePlan>,
+    /// A statement inside WITH is read: what it returns is wanted.
+    pub in_with: bool,
+    /// Windows that the query being read has named.
+    pub windows: Vec<WindowDef>,
     /// Common table expressions in scope, the innermost last.
     pub named: Vec<Named>,
     /// Depth of views being read, so that one that reads itself ends.
@@ -52,6 +58,8 @@ impl<'a> Reader<'a> {
             remarks: Remarks::default(),
             steps: Vec::new(),
             writes: Vec::new(),
+            in_with: false,
+            windows: Vec::new(),
             named: Vec::new(),
             view_depth: 0,
             is_mutable: false,

@@ -94,6 +94,10 @@ impl Reader<'_> {
         if zoned(&value.ty) != zoned(to) && time(&value.ty) && time(to) {
             self.needs_utc("a conversion between times with and without time zone")?;
         }
+        if value.ty == Type::Unknown && value.text().is_some_and(|text| super::literal::is_time_of_run(text, to)) {
+            self.volatile("the time of the run");
+            self.needs_utc("a literal that stands for the time of the run")?;
+        }
         if let (Some(from), Some(to)) = (Id::of(&value.ty), Id::of(to)) {
             self.is_mutable |= !coercion::is_immutable(from, to);
         }

@@ -84,6 +84,11 @@ pub(super) fn family(ty: &Type) -> Family {
     }
 }
 
+/// Text whose case doesn't count.
+pub(super) fn is_citext(ty: &Type) -> bool {
+    matches!(ty, Type::Opaque(name) if name == "citext")
+}
+
 pub(super) fn is_integer(ty: &Type) -> bool {
     matches!(ty, Type::Int2 | Type::Int4 | Type::Int8)
 }

@@ -17,6 +17,7 @@ mod classify;
 mod demo;
 mod dry_run;
 mod export;
+mod export_certificate;
 mod export_errors;
 mod export_parallel;
 mod export_tls;

@@ -366,6 +366,11 @@ fn writes() {
 }
 
 #[test]
+fn objects() {
+    check_all("objects.txt", 1);
+}
+
+#[test]
 fn procedures() {
     check_all("procedures.txt", 8);
 }

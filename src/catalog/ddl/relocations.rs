@@ -50,7 +50,7 @@ impl Change {
         }
     }
 
-    fn relocate(&mut self, kind: RelationKind, oid: Oid, name: &str, schema: &str) {
+    pub(super) fn relocate(&mut self, kind: RelationKind, oid: Oid, name: &str, schema: &str) {
         match kind {
             RelationKind::Table | RelationKind::MaterializedView => {
                 self.rename_in_queries(oid, schema, name);

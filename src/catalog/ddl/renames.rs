@@ -228,14 +228,27 @@ impl Change {
         if !self.catalog.schemas.contains(&old) {
             return Err(crate::catalog::lookup::missing_schema(&old));
         }
-        let inside = self.catalog.tables.values().any(|table| table.schema == old)
-            || self.catalog.views.values().any(|view| view.schema == old)
-            || self.catalog.enums.values().any(|ty| ty.schema == old);
-        if inside {
-            return Err(Problem::unsupported("renaming a schema that holds tables, views or types"));
+        if self.catalog.functions.iter().any(|function| function.schema == old) {
+            return Err(Problem::unsupported("renaming a schema that holds functions"));
+        }
+        self.catalog.schemas.insert(new.clone());
+        let catalog = &self.catalog;
+        let tables = catalog.tables.values().filter(|t| t.schema == old);
+        let tables = tables.map(|t| (RelationKind::Table, t.oid, t.name.clone()));
+        let views = catalog.views.values().filter(|v| v.schema == old);
+        let views = views.map(|v| (RelationKind::View, v.oid, v.name.clone()));
+        let sequences = catalog.sequences.values().filter(|s| s.schema == old && s.owner.is_none());
+        let sequences = sequences.map(|s| (RelationKind::Sequence, s.oid, s.name.clone()));
+        let relations: Vec<(RelationKind, Oid, String)> = tables.chain(views).chain(sequences).collect();
+        for (kind, oid, name) in relations {
+            self.relocate(kind, oid, &name, &new);
+        }
+        self.rename_schema_of_types(&old, &new);
+        for ty in self.catalog.enums.values_mut().filter(|ty| ty.schema == old) {
+            ty.schema.clone_from(&new);
         }
         self.catalog.schemas.remove(&old);
-        self.catalog.schemas.insert(new);
+        self.table = None;
         Ok("ALTER SCHEMA")
     }
 
@@ -271,6 +284,29 @@ impl Change {
             None => return Err(Problem::rejected("42883", format!("could not find a function named \"{name}\""))),
         }
         Ok("ALTER FUNCTION")
+    }
+
+    /// Casts to types of the schema go along.
+    fn rename_schema_of_types(&mut self, old: &str, new: &str) {
+        let mut catalog = std::mem::take(&mut self.catalog);
+        catalog.for_each_expression(&mut |expression| {
+            let mut changed = false;
+            crate::catalog::tree::walk_mut(std::sync::Arc::make_mut(&mut expression.node), &mut |node| {
+                let pg_query::NodeEnum::TypeCast(cast) = node else { return };
+                let Some(name) = cast.type_name.as_mut() else { return };
+                let names = crate::catalog::tree::strings(&name.names);
+                if let ([schema, _], Some(first)) = (names.as_slice(), name.names.first_mut())
+                    && schema == old
+                {
+                    *first = crate::catalog::tree::name(new);
+                    changed = true;
+                }
+            });
+            if changed {
+                expression.rewrite();
+            }
+        });
+        self.catalog = catalog;
     }
 
     /// Casts to the type in defaults, checks, indexes and queries go along.

@@ -74,6 +74,7 @@ impl Change {
             .collect::<Outcome<_>>()?;
         let columns = drafts.into_iter().map(|draft| draft.column).collect();
         let oid = self.insert_table(schema, &relation.relname, columns, None)?;
+        self.note_end(oid, statement.oncommit)?;
         for (index, sequence) in sequences.into_iter().enumerate() {
             if let Some(sequence) = sequence.and_then(|oid| self.catalog.sequences.get_mut(&oid)) {
                 sequence.owner = Some((oid, (index + 1) as AttNum));
@@ -217,9 +218,6 @@ impl Change {
         materialized: bool,
         if_not_exists: bool,
     ) -> Outcome<String> {
-        if into.on_commit > OnCommitAction::OncommitPreserveRows as i32 {
-            return Err(Problem::unsupported("ON COMMIT"));
-        }
         let tag = if materialized { "CREATE MATERIALIZED VIEW" } else { "SELECT" };
         let relation = named(into.rel.as_ref())?;
         let schema = self.schema_for(relation)?;
@@ -252,6 +250,7 @@ impl Change {
         }
         let query = if materialized { self.settled_query(query)? } else { Expression::new(query)? };
         let oid = self.insert_table(schema, &relation.relname, all, materialized.then(|| query.clone()))?;
+        self.note_end(oid, into.on_commit)?;
         if !into.skip_data {
             self.effects.push(Effect::Fill(oid, query));
         } else if let Some(table) = self.catalog.tables.get_mut(&oid) {
@@ -259,6 +258,19 @@ impl Change {
         }
         self.table = Some(oid);
         Ok(tag.to_owned())
+    }
+
+    /// ON COMMIT
+    fn note_end(&mut self, table: Oid, action: i32) -> Outcome<()> {
+        let drops = action == OnCommitAction::OncommitDrop as i32;
+        if !drops && action != OnCommitAction::OncommitDeleteRows as i32 {
+            return Ok(());
+        }
+        if self.catalog.tables[&table].schema != TEMPORARY_SCHEMA {
+            return Err(Problem::rejected("42P16", "ON COMMIT can only be used on temporary tables"));
+        }
+        self.catalog.on_commit.insert(table, drops);
+        Ok(())
     }
 
     pub(super) fn truncate(&mut self, statement: &protobuf::TruncateStmt) -> Outcome<&'static str> {
@@ -352,8 +364,6 @@ fn refuse_unknown_forms(statement: &CreateStmt) -> Outcome<()> {
         "a table that inherits"
     } else if statement.of_typename.is_some() {
         "a table of a composite type"
-    } else if statement.oncommit > OnCommitAction::OncommitPreserveRows as i32 {
-        "ON COMMIT"
     } else {
         return Ok(());
     };

@@ -83,6 +83,9 @@ impl Change {
             depends_on,
         };
         let oid = before.unwrap_or_else(|| self.catalog.new_oid());
+        if statement.with_check_option > pg_query::protobuf::ViewCheckOption::NoCheckOption as i32 {
+            self.catalog.checked_views.insert(oid);
+        }
         self.catalog.views.insert(oid, View { oid, ..view });
         Ok("CREATE VIEW")
     }

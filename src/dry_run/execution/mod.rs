@@ -19,9 +19,11 @@ use std::collections::BTreeSet;
 
 use super::engine::{Halt, Ran};
 use super::report::StatementReport;
-use super::store::Store;
+use super::store::{Store, columns_of};
 use crate::catalog::{AttNum, Catalog, Oid, Problem};
-use crate::translate::{Remarks, Settings, Step, Tie, Translator, WritePlan};
+use crate::translate::{
+    InsertPlan, Remarks, Returning, Settings, Step, Tie, Translator, UpdatePlan, WritePlan, table_name,
+};
 
 pub(super) use figures::describe_row;
 pub(super) use query::Selected;
@@ -106,15 +108,74 @@ impl<'a> Run<'a, '_> {
 
     /// Carries out INSERT, UPDATE or DELETE. `alternative` is the same plan with ties the other way, where the plan has choices.
     pub(super) fn write(&mut self, plan: &WritePlan, alternative: Option<&WritePlan>) -> Ran<()> {
+        let staged = self.stage_with(&with_queries(plan))?;
+        let main = self.stage(plan, alternative)?;
+        for write in staged {
+            self.apply_one(write, false)?;
+        }
+        self.apply_one(main, true)
+    }
+
+    /// Stages WITH queries that write, and what they return to those after them.
+    pub(super) fn stage_with(&mut self, plans: &[&WritePlan]) -> Ran<Vec<Staged>> {
         let mut staged = Vec::new();
-        for inner in with_queries(plan) {
-            staged.push((self.stage(inner, None)?, false));
+        for plan in plans {
+            for choice in &remarks(plan).choices {
+                self.report.notes.push(format!(
+                    "{choice} in a WITH query leaves the choice between equal rows to the server's plan, and what it writes can't be told for certain."
+                ));
+            }
+            let write = self.stage(plan, None)?;
+            self.keep_returned(plan, &write)?;
+            staged.push(write);
         }
-        staged.push((self.stage(plan, alternative)?, true));
-        for (write, main) in staged {
-            self.apply_one(write, main)?;
-        }
-        Ok(())
+        Ok(staged)
+    }
+
+    fn keep_returned(&mut self, plan: &WritePlan, staged: &Staged) -> Ran<()> {
+        let (WritePlan::Update(UpdatePlan { returning: Some(returning), .. })
+        | WritePlan::Insert(InsertPlan { returning: Some(returning), .. })) = plan
+        else {
+            return Ok(());
+        };
+        let rows = match staged {
+            Staged::Update(update) => self.updated_shape(update)?,
+            Staged::Insert(insert) => {
+                let fresh = self.in_table_shape(insert.table, &insert.stage);
+                match &insert.update {
+                    Some(update) => {
+                        format!(
+                            "(SELECT * FROM {fresh} UNION ALL BY NAME SELECT * FROM {})",
+                            self.updated_shape(update)?
+                        )
+                    }
+                    None => fresh,
+                }
+            }
+            Staged::Delete(_) => return Ok(()),
+        };
+        let Returning { table, sql, .. } = returning;
+        self.temporary.push(table.clone());
+        self.store
+            .engine
+            .run(&format!("CREATE OR REPLACE TEMP TABLE {table} AS {}", sql.replace(Returning::ROWS, &rows)))
+    }
+
+    /// Rows as an UPDATE leaves them, under the table's own column names.
+    fn updated_shape(&mut self, update: &update::StagedUpdate) -> Ran<String> {
+        self.store.ensure_all(self.catalog, update.table)?;
+        let columns: String = columns_of(self.catalog, update.table)
+            .iter()
+            .map(|c| match update.columns.contains(&c.attnum) {
+                true => format!(", n.n{0} AS c{0}", c.attnum),
+                false => format!(", o.c{0} AS c{0}", c.attnum),
+            })
+            .collect();
+        Ok(format!(
+            "(SELECT n._r{columns} FROM {} AS n JOIN {} AS o ON o._r = n._r)",
+            update.stage,
+            table_name(update.table)
+        ))
     }
 
     fn apply_one(&mut self, write: Staged, main: bool) -> Ran<()> {
@@ -128,6 +189,11 @@ impl<'a> Run<'a, '_> {
     /// Stages a write by itself; [`Run::apply`] carries it out.
     pub(super) fn stage_main(&mut self, plan: &WritePlan, alternative: Option<&WritePlan>) -> Ran<Staged> {
         self.stage(plan, alternative)
+    }
+
+    /// Carries out what WITH queries have staged.
+    pub(super) fn apply_with(&mut self, staged: Vec<Staged>) -> Ran<()> {
+        staged.into_iter().try_for_each(|write| self.apply_one(write, false))
     }
 
     /// Carries out what was staged.
@@ -268,12 +334,16 @@ pub(super) fn table_of(plan: &WritePlan) -> Oid {
 
 /// WITH queries that write, those inside them first.
 pub(super) fn with_queries(plan: &WritePlan) -> Vec<&WritePlan> {
-    let inner = match plan {
+    flattened(match plan {
         WritePlan::Update(plan) => &plan.writes,
         WritePlan::Delete(plan) => &plan.writes,
         WritePlan::Insert(plan) => &plan.writes,
-    };
-    inner.iter().flat_map(|write| with_queries(write).into_iter().chain([write])).collect()
+    })
+}
+
+/// Writes and those inside them, which come first.
+pub(super) fn flattened(writes: &[WritePlan]) -> Vec<&WritePlan> {
+    writes.iter().flat_map(|write| with_queries(write).into_iter().chain([write])).collect()
 }
 
 /// `row(n1, n2)` over a stage's columns.

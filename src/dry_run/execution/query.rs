@@ -33,6 +33,7 @@ impl Run<'_, '_> {
         limit: usize,
     ) -> Ran<Selected> {
         self.compute(&plan.remarks.constants)?;
+        let writes = self.stage_with(&super::flattened(&plan.writes))?;
         self.load(&plan.remarks)?;
         self.note(&plan.remarks);
         // The one place where an order is part of the answer.
@@ -50,6 +51,7 @@ impl Run<'_, '_> {
                 ));
             }
         }
+        self.apply_with(writes)?;
         Ok(selected)
     }
 

@@ -142,7 +142,7 @@ impl Session<'_> {
             }
         }
         let numbers = std::mem::take(&mut self.numbers_before);
-        self.note_sent(Sent { statement: all, reports: place..self.reports.len(), numbers });
+        self.note_sent(Sent { statement: all, reports: place..self.reports.len(), unsupported: false, numbers })?;
         Ok(Batched::Done)
     }
 

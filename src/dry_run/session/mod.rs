@@ -137,6 +137,8 @@ struct Sent {
     reports: Range<usize>,
     /// Where the sequences stood before it, for it to take the same numbers when it is run again.
     numbers: Vec<(Oid, Option<Numbers>)>,
+    /// It couldn't be told, so that nothing has happened.
+    unsupported: bool,
 }
 
 impl<'s> Session<'s> {
@@ -161,6 +163,7 @@ impl<'s> Session<'s> {
             Source::Synthetic { .. } | Source::Empty => "UTC",
         };
         engine.set_zone(zone)?;
+        engine.set_now(manifest.captured_at.trim_end_matches('Z').replace('T', " ").as_str())?;
         let store = Store::new(engine, snapshot, base.clone(), &outlook.join("\n"));
         let (time_zone, collation) = match &manifest.source {
             Source::Postgres(server) => (Some(server.time_zone.clone()), server.collation.clone()),
@@ -307,7 +310,7 @@ impl<'s> Session<'s> {
         if failed {
             self.fail()?;
         } else if !self.stopped {
-            self.after(statement, place);
+            self.after(statement, place)?;
         }
         Ok(self.reports[place].clone())
     }

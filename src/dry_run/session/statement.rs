@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::ViewStmt;
+use pg_query::protobuf::{ExplainStmt, ViewStmt};
 
 use super::Session;
 use crate::catalog::ddl::{TransactionState, sets_path, table_query};
@@ -23,10 +23,47 @@ type Both<P> = (P, Option<P>);
 impl Session<'_> {
     /// Runs a statement other than BEGIN and its kin, all or nothing.
     pub(super) fn execute(&mut self, statement: &Statement, report: &mut StatementReport) -> Ran<Verdict> {
+        if let NodeEnum::ExplainStmt(explain) = &statement.node {
+            return self.explain(explain, statement, report);
+        }
         match super::body::runs_body(statement, &self.catalog) {
             true => self.run_body(statement, report),
             false => self.execute_plain(statement, report),
         }
+    }
+
+    /// EXPLAIN reads its statement, and with ANALYZE runs it.
+    fn explain(&mut self, explain: &ExplainStmt, statement: &Statement, report: &mut StatementReport) -> Ran<Verdict> {
+        let node = explain.query.as_deref().and_then(|query| query.node.clone());
+        let node = node.ok_or_else(|| Problem::unsupported("EXPLAIN of nothing"))?;
+        let is_read = matches!(
+            node,
+            NodeEnum::SelectStmt(_) | NodeEnum::InsertStmt(_) | NodeEnum::UpdateStmt(_) | NodeEnum::DeleteStmt(_)
+        );
+        if !is_read {
+            return Err(Problem::unsupported("EXPLAIN of this kind of statement").into());
+        }
+        let analyzes = explain.options.iter().any(|option| match &option.node {
+            Some(NodeEnum::DefElem(option)) => option.defname == "analyze",
+            _ => false,
+        });
+        if analyzes && explain.options.len() == 1 {
+            let inner = Statement { node, ..statement.clone() };
+            let verdict = self.execute(&inner, report)?;
+            report.rows_affected = None;
+            report.rows.clear();
+            report.notes.push("EXPLAIN ANALYZE runs its statement; the plan is the server's own.".to_owned());
+            return Ok(verdict);
+        }
+        if analyzes {
+            return Err(Problem::unsupported("EXPLAIN with ANALYZE and other options").into());
+        }
+        match &node {
+            NodeEnum::SelectStmt(_) => self.select_or_write_plans(&node).map(|_| ())?,
+            node => self.write_plans(node).map(|_| ())?,
+        }
+        report.notes.push("EXPLAIN runs nothing; the plan is the server's own.".to_owned());
+        Ok(Verdict::Catalog)
     }
 
     /// Runs a statement that is no body and calls none.
@@ -107,11 +144,23 @@ impl Session<'_> {
                 }
                 let settled = self.settle_select(select, report)?;
                 let settled = settled.map(|select| NodeEnum::SelectStmt(Box::new(select)));
-                let (plan, other) = self.select_plans(settled.as_ref().unwrap_or(&statement.node))?;
+                let (plan, other) = self.select_or_write_plans(settled.as_ref().unwrap_or(&statement.node))?;
+                let writes = execution::flattened(&plan.writes);
+                self.expect_no_triggers(&writes)?;
                 self.depend_on(plan.remarks.reads.keys().copied(), None, report);
+                for write in &writes {
+                    let reads = execution::remarks(write).reads.keys().copied();
+                    self.depend_on(reads, Some(execution::table_of(write)), report);
+                }
                 // The first row is needed even where none is shown: comments promise its figures.
                 let limit = self.options.samples.max(1);
-                let selected = self.on_rows(report, |run| run.select(&plan, other.as_ref(), limit))?;
+                let selected = self.on_rows(report, |run| {
+                    let selected = run.select(&plan, other.as_ref(), limit)?;
+                    if !plan.writes.is_empty() {
+                        run.verify_touched()?;
+                    }
+                    Ok(selected)
+                })?;
                 report.rows_affected = Some(selected.row_count);
                 report.rows = selected.rows;
                 if let Some(first) = report.rows.first() {
@@ -129,6 +178,10 @@ impl Session<'_> {
                 let (plan, other) = self.write_plans(settled.as_ref().unwrap_or(node))?;
                 let table = execution::table_of(&plan);
                 report.table = self.table_name(table);
+                self.expect_no_triggers(&execution::with_queries(&plan))?;
+                if self.writes_through_view(node) {
+                    self.expect_no_triggers(&[&plan])?;
+                }
                 let reads = execution::with_queries(&plan).into_iter().chain([&plan]);
                 let reads: Vec<Oid> =
                     reads.flat_map(|plan| execution::remarks(plan).reads.keys().copied().collect::<Vec<_>>()).collect();
@@ -258,6 +311,37 @@ impl Session<'_> {
 
     pub(super) fn translator(&self, tie: Tie) -> Translator<'_> {
         Translator { catalog: &self.catalog, settings: &self.settings, tie }
+    }
+
+    /// Does a statement write a view, and so the table behind it?
+    fn writes_through_view(&self, node: &NodeEnum) -> bool {
+        let relation = match node {
+            NodeEnum::InsertStmt(insert) => insert.relation.as_ref(),
+            NodeEnum::UpdateStmt(update) => update.relation.as_ref(),
+            NodeEnum::DeleteStmt(delete) => delete.relation.as_ref(),
+            _ => None,
+        };
+        relation.is_some_and(|relation| {
+            self.catalog.view(crate::catalog::lookup::schema_of(relation), &relation.relname).is_some()
+        })
+    }
+
+    /// Triggers on what a WITH query writes, or on the table behind a view, aren't run.
+    fn expect_no_triggers(&self, writes: &[&WritePlan]) -> Ran<()> {
+        let written: Vec<Oid> = writes.iter().map(|plan| execution::table_of(plan)).collect();
+        match self.catalog.triggers.iter().find(|trigger| trigger.enabled && written.contains(&trigger.table)) {
+            Some(trigger) => {
+                Err(Problem::unsupported(format!("the trigger {} on what a WITH query or a view writes", trigger.name))
+                    .into())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// As [`Session::select_plans`], for a query whose WITH may write.
+    fn select_or_write_plans(&self, node: &NodeEnum) -> Ran<Both<SelectPlan>> {
+        let plan = self.translator(Tie::Least).select_or_write(node)?;
+        if plan.writes.is_empty() { self.select_plans(node) } else { Ok((plan, None)) }
     }
 
     pub(super) fn select_plans(&self, node: &NodeEnum) -> Ran<Both<SelectPlan>> {

@@ -65,7 +65,7 @@ impl Session<'_> {
         }
         self.file = Some(file);
         if self.block == Block::Implicit {
-            self.commit();
+            self.commit()?;
         }
         if self.options.transactions == Transactions::PerFile && self.block == Block::None && !self.stopped {
             self.block = Block::Implicit;
@@ -76,7 +76,7 @@ impl Session<'_> {
     /// The end of the last file; a block that is still open is lost with the connection.
     pub(super) fn finish(&mut self) -> Result<()> {
         match self.block {
-            Block::Implicit => self.commit(),
+            Block::Implicit => self.commit()?,
             Block::Explicit | Block::Failed => self.abort()?,
             Block::None => {}
         }
@@ -97,14 +97,14 @@ impl Session<'_> {
                 Block::None | Block::Implicit => self.block = Block::Explicit,
             },
             TransactionStmtKind::TransStmtCommit => match self.block {
-                Block::Explicit => self.commit(),
+                Block::Explicit => self.commit()?,
                 Block::Failed => {
                     report.notes.push("The transaction has failed: COMMIT rolls it back.".to_owned());
                     self.abort_or_break()?;
                 }
                 Block::None | Block::Implicit => {
                     report.notes.push("WARNING: there is no transaction in progress".to_owned());
-                    self.commit();
+                    self.commit()?;
                 }
             },
             TransactionStmtKind::TransStmtRollback => {
@@ -138,20 +138,22 @@ impl Session<'_> {
     }
 
     /// Takes note of a statement that ran.
-    pub(super) fn after(&mut self, statement: &Statement, report: usize) {
+    pub(super) fn after(&mut self, statement: &Statement, report: usize) -> Result<()> {
         if matches!(statement.node, NodeEnum::TransactionStmt(_)) {
-            return;
+            return Ok(());
         }
         let numbers = std::mem::take(&mut self.numbers_before);
-        self.note_sent(Sent { statement: statement.clone(), reports: report..report + 1, numbers });
+        let unsupported = self.reports[report].verdict == Verdict::Unsupported;
+        self.note_sent(Sent { statement: statement.clone(), reports: report..report + 1, unsupported, numbers })
     }
 
     /// Takes note of what ran; outside a transaction, it is committed.
-    pub(super) fn note_sent(&mut self, sent: Sent) {
+    pub(super) fn note_sent(&mut self, sent: Sent) -> Result<()> {
         self.open.push(sent);
         if self.block == Block::None {
-            self.commit();
+            self.commit()?;
         }
+        Ok(())
     }
 
     /// Takes back what the server takes back when a statement fails, and stops where the run stops.
@@ -231,13 +233,40 @@ impl Session<'_> {
         }
     }
 
-    fn commit(&mut self) {
+    fn commit(&mut self) -> Result<()> {
         self.forget_savepoints();
+        self.end_temporary()?;
         self.committed.append(&mut self.open);
         self.unreliable_before = self.unreliable.clone();
         self.ended += 1;
         self.catalog.commit_transaction();
         self.block = Block::None;
+        Ok(())
+    }
+
+    /// What COMMIT does to temporary tables, as statements of the transaction that ends.
+    fn end_temporary(&mut self) -> Result<()> {
+        for (oid, drops) in self.catalog.on_commit.clone() {
+            let Some(table) = self.catalog.tables.get(&oid) else { continue };
+            let name = crate::query::quote_identifier(&table.name);
+            let sql = match drops {
+                true => format!("DROP TABLE pg_temp.{name} CASCADE"),
+                false => format!("TRUNCATE pg_temp.{name}"),
+            };
+            let migration = crate::migration::Migration::from_text("commit.sql", &sql)?;
+            for statement in &migration.statements {
+                let mut report = StatementReport::default();
+                self.execute(statement, &mut report).map_err(|halt| broken(halt, "ending a transaction"))?;
+                let place = self.reports.len();
+                self.open.push(Sent {
+                    statement: statement.clone(),
+                    reports: place..place,
+                    unsupported: false,
+                    numbers: Vec::new(),
+                });
+            }
+        }
+        Ok(())
     }
 
     fn abort_or_break(&mut self) -> Ran<()> {
@@ -262,7 +291,8 @@ impl Session<'_> {
         self.provenance = Provenance::default();
         self.catalog = self.base.clone();
         self.unreliable = self.unreliable_before.clone();
-        for sent in self.committed.clone() {
+        // What couldn't be told the first time has done nothing.
+        for sent in self.committed.clone().into_iter().filter(|sent| !sent.unsupported) {
             crate::ui::check_interrupt()?;
             let mut report = StatementReport { index: sent.statement.index, ..StatementReport::default() };
             for (oid, numbers) in &sent.numbers {

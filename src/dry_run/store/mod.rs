@@ -221,7 +221,7 @@ impl<'s> Store<'s> {
             let name = column.snapshot_column.as_deref().unwrap_or(&column.name);
             let stored = manifest.columns.iter().find(|c| c.name == name);
             let stored = stored.ok_or_else(|| anyhow!("column {name} isn't in the manifest"))?;
-            let ty = PgType::parse(&stored.type_name, &enums);
+            let ty = stored.pg_type(&enums);
             let read = match &ty {
                 // The view's ENUM would be undone at once.
                 PgType::Enum { .. } => crate::query::quote_identifier(name),

@@ -80,7 +80,8 @@ fn exact(text: &str) -> String {
     format!("{mantissa}e{exponent}")
 }
 
-pub(super) fn write(value: f64) -> String {
+/// As the server writes a `double precision`.
+pub(crate) fn write(value: f64) -> String {
     let length = length_of(&format!("{value:e}"));
     let shown = |digits: usize| {
         let even = format!("{value:.*e}", digits - 1);
@@ -89,7 +90,8 @@ pub(super) fn write(value: f64) -> String {
     write_as(value, shown, length, 53, 15)
 }
 
-fn write_short(value: f32) -> String {
+/// As the server writes a `real`.
+pub(crate) fn write_short(value: f32) -> String {
     let length = length_of(&format!("{value:e}"));
     let shown = |digits: usize| {
         let even = format!("{value:.*e}", digits - 1);

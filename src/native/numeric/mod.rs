@@ -9,6 +9,8 @@ mod calculus;
 mod decimal;
 mod double;
 
+pub(crate) use double::{write as double_text, write_short as real_text};
+
 use decimal::{Decimal, Number, division_by_zero, overflow};
 use num_bigint::{BigInt, Sign};
 

@@ -13,6 +13,7 @@ mod scan;
 mod zone;
 
 use super::{Arguments, Failure, Given, Native};
+pub(crate) use moment::clock_text;
 use moment::{Interval, Moment};
 
 pub(super) const FUNCTIONS: &[(&str, Native)] = &[
@@ -57,6 +58,33 @@ pub(super) const FUNCTIONS: &[(&str, Native)] = &[
     ("pg_to_timestamp", Native::Text(scan::to_timestamp)),
     ("pg_to_date", Native::Text(scan::to_date)),
 ];
+
+/// As the server writes a `timestamp` of microseconds since 1970; the largest number and its negative are the infinities.
+/// `zone` is what follows the time of day.
+pub(crate) fn timestamp_text(micros: i64, zone: &str) -> String {
+    moment_of(micros).shown(zone)
+}
+
+/// As the server writes a `date` of days since 1970, with the same infinities.
+pub(crate) fn date_text(days: i64) -> String {
+    match moment_of(days) {
+        Moment::At(days) => moment::shown_day(days),
+        endless => endless.shown_date(),
+    }
+}
+
+/// As the server writes an `interval`.
+pub(crate) fn interval_text(months: i32, days: i32, micros: i64) -> String {
+    Interval { months: months.into(), days: days.into(), micros }.shown()
+}
+
+fn moment_of(number: i64) -> Moment {
+    match number {
+        i64::MAX => Moment::After,
+        number if number == -i64::MAX => Moment::Before,
+        number => Moment::At(number),
+    }
+}
 
 fn text<'a>(arguments: &Arguments<'a>, at: usize) -> Option<&'a str> {
     arguments.get(at).copied().flatten()

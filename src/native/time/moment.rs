@@ -147,6 +147,13 @@ impl Moment {
     }
 }
 
+/// As the server writes the date of days since 1970, also one that microseconds can't count.
+pub(super) fn shown_day(days: i64) -> String {
+    let (year, month, day) = date_of(days);
+    let fields = Fields { year, month, day, micros: 0 };
+    format!("{}{}", date_text(&fields), if year <= 0 { " BC" } else { "" })
+}
+
 fn date_text(fields: &Fields) -> String {
     format!("{:04}-{:02}-{:02}", fields.shown_year(), fields.month, fields.day)
 }
@@ -166,7 +173,7 @@ pub(super) fn clock(text: &str) -> Option<i64> {
 }
 
 /// `10:00:00.5`, without zeros at the end of the fraction.
-pub(super) fn clock_text(micros: i64) -> String {
+pub(crate) fn clock_text(micros: i64) -> String {
     let (seconds, rest) = (micros / SECOND, micros % SECOND);
     let mut text = format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
     if rest != 0 {

@@ -8,7 +8,7 @@ use crate::catalog::{Outcome, Problem, Type};
 use crate::query::quote_literal;
 use crate::translate::cast::{Context, convert, round_time};
 use crate::translate::reader::Reader;
-use crate::translate::typed::{Typed, physical};
+use crate::translate::typed::{Family, Typed, family, is_citext, physical};
 
 impl Reader<'_> {
     /// Reads expressions and gives them one type.
@@ -44,6 +44,7 @@ impl Reader<'_> {
         if let Type::Opaque(name) = &ty
             && value.ty != Type::Unknown
             && value.ty != ty
+            && !(is_citext(&ty) && family(&value.ty) == Family::Text)
         {
             return Err(Problem::unsupported(format!("a cast to {name}")));
         }

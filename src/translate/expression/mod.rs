@@ -18,6 +18,7 @@ use super::reader::Reader;
 use super::scope::Scope;
 use super::typed::{Constant, Family, Typed, family};
 use crate::catalog::{Outcome, Problem, Type, tree};
+use crate::query::quote_literal;
 
 /// Where an expression stands: what it may contain.
 #[derive(Clone, Copy)]
@@ -80,11 +81,14 @@ impl Reader<'_> {
             }
             NodeEnum::BoolExpr(expression) => self.boolean_expression(expression, site),
             NodeEnum::NullTest(test) => {
+                let word = if test.nulltesttype == NullTestType::IsNull as i32 { "IS NULL" } else { "IS NOT NULL" };
+                if let Some(NodeEnum::RowExpr(row)) = &required(&test.arg)?.node {
+                    return self.null_test_of_row(&row.args, word, site);
+                }
                 let value = self.expression(required(&test.arg)?, site)?;
                 if value.ty == Type::Record {
                     return Err(Problem::unsupported("a NULL test of a row"));
                 }
-                let word = if test.nulltesttype == NullTestType::IsNull as i32 { "IS NULL" } else { "IS NOT NULL" };
                 Ok(Typed::new(format!("({} {word})", value.sql), Type::Bool))
             }
             NodeEnum::BooleanTest(test) => self.boolean_test(test, site),
@@ -93,7 +97,17 @@ impl Reader<'_> {
             NodeEnum::MinMaxExpr(expression) => {
                 let word = if expression.op == MinMaxOp::IsGreatest as i32 { "greatest" } else { "least" };
                 let (values, ty) = self.common(&expression.args, site, &word.to_uppercase())?;
-                if matches!(ty, Type::Enum(_) | Type::Array(_) | Type::Interval | Type::Jsonb) {
+                if let Type::Enum(oid) = ty {
+                    let labels: Vec<String> = super::literal::labels(oid, self.catalog())?
+                        .0
+                        .iter()
+                        .map(|label| quote_literal(label))
+                        .collect();
+                    let places = values.iter().map(|value| self.sort_key(value, &ty)).collect::<Outcome<Vec<_>>>()?;
+                    let sql = format!("([{}])[{word}({})]", labels.join(", "), places.join(", "));
+                    return Ok(Typed::new(sql, ty));
+                }
+                if matches!(ty, Type::Array(_) | Type::Interval | Type::Jsonb) {
                     return Err(Problem::unsupported(format!("{word}() of {} values", ty.name(self.catalog()))));
                 }
                 if family(&ty) == Family::Text {

@@ -1,13 +1,13 @@
 //! Operators in their forms: prefix, infix, BETWEEN, LIKE, NULLIF, rows term by term.
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{AExpr, AExprKind, Node, a_const::Val};
+use pg_query::protobuf::{AExpr, AExprKind, Node, SubLinkType, a_const::Val};
 
 use super::{Site, required, words};
 use crate::catalog::{Outcome, Problem, Type};
 use crate::translate::number;
 use crate::translate::reader::Reader;
-use crate::translate::typed::{Typed, number_rank, physical};
+use crate::translate::typed::{Typed, is_citext, number_rank, physical};
 
 impl Reader<'_> {
     pub(super) fn operator_expression(&mut self, expression: &AExpr, site: Site<'_>) -> Outcome<Typed> {
@@ -19,6 +19,11 @@ impl Reader<'_> {
         let right = required(&expression.rexpr)?;
         match kind {
             AExprKind::AexprOp => self.binary(&name, left, right, site),
+            AExprKind::AexprDistinct | AExprKind::AexprNotDistinct
+                if matches!((&left.node, &right.node), (Some(NodeEnum::RowExpr(_)), Some(NodeEnum::RowExpr(_)))) =>
+            {
+                self.rows_differ(left, right, kind == AExprKind::AexprNotDistinct, site)
+            }
             AExprKind::AexprDistinct | AExprKind::AexprNotDistinct => {
                 let (a, b) = (self.expression(left, site)?, self.expression(right, site)?);
                 let (a, b) = self.comparable("=", a, b)?;
@@ -42,7 +47,10 @@ impl Reader<'_> {
             AExprKind::AexprLike | AExprKind::AexprIlike => {
                 let subject = self.expression(left, site)?;
                 let (pattern, escape) = self.pattern_and_escape(right, site)?;
-                self.like(subject, pattern, escape, kind == AExprKind::AexprIlike, name.starts_with('!'))
+                let foreign = is_citext(&subject.ty);
+                let subject = self.uncased(subject)?;
+                let folds = kind == AExprKind::AexprIlike || foreign;
+                self.like(subject, pattern, escape, folds, name.starts_with('!'))
             }
             AExprKind::AexprBetween | AExprKind::AexprNotBetween => {
                 let Some(NodeEnum::List(bounds)) = &right.node else { return Err(Problem::unsupported("BETWEEN")) };
@@ -66,23 +74,19 @@ impl Reader<'_> {
         if let (Some(NodeEnum::RowExpr(a)), Some(NodeEnum::RowExpr(b))) = (&left.node, &right.node) {
             return self.compare_rows(name, &a.args, &b.args, site);
         }
+        if let (Some(NodeEnum::RowExpr(row)), Some(NodeEnum::SubLink(link))) = (&left.node, &right.node)
+            && let Some(NodeEnum::SelectStmt(select)) = required(&link.subselect)?.node.as_ref()
+            && link.sub_link_type == SubLinkType::ExprSublink as i32
+        {
+            let query = self.query(select, Some(site.scope))?;
+            return match query.outputs.len().cmp(&row.args.len()) {
+                std::cmp::Ordering::Greater => Err(Problem::rejected("42601", "subquery has too many columns")),
+                std::cmp::Ordering::Less => Err(Problem::rejected("42601", "subquery has too few columns")),
+                std::cmp::Ordering::Equal => self.row_beside(name, &row.args, &query, site),
+            };
+        }
         let (a, b) = (self.expression(left, site)?, self.expression(right, site)?);
         self.operator(name, a, b)
-    }
-
-    /// `(a, b) = (c, d)`, term by term.
-    fn compare_rows(&mut self, name: &str, left: &[Node], right: &[Node], site: Site<'_>) -> Outcome<Typed> {
-        if left.len() != right.len() {
-            return Err(Problem::rejected("42601", "unequal number of entries in row expressions"));
-        }
-        let joint = match name {
-            "=" => " AND ",
-            "<>" => " OR ",
-            _ => return Err(Problem::unsupported(format!("the comparison {name} of rows"))),
-        };
-        let terms =
-            left.iter().zip(right).map(|(a, b)| Ok(self.binary(name, a, b, site)?.sql)).collect::<Outcome<Vec<_>>>()?;
-        Ok(Typed::new(format!("({})", terms.join(joint)), Type::Bool))
     }
 
     fn prefix(&mut self, name: &str, operand: &Node, site: Site<'_>) -> Outcome<Typed> {
@@ -109,6 +113,8 @@ impl Reader<'_> {
                 self.operator("-", Typed::new(format!("CAST(0 AS {})", physical(&value.ty)), value.ty.clone()), value)
             }
             ("+", Some(_)) => Ok(value),
+            ("~", Some(0..=2)) => Ok(Typed::new(format!("(~{})", value.sql), value.ty)),
+            ("@", Some(_)) => self.known_function("abs", vec![value]),
             ("-", None) if value.ty == Type::Interval => Ok(Typed::new(format!("(-{})", value.sql), Type::Interval)),
             _ => Err(Problem::unsupported(format!("the operator {name} before {}", self.shown(&value.ty)))),
         }

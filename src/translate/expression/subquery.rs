@@ -56,8 +56,8 @@ impl Reader<'_> {
                     _ => 1,
                 };
                 width(given)?;
-                if given > 1 {
-                    return Err(Problem::unsupported("IN with rows on the left"));
+                if let Some(NodeEnum::RowExpr(row)) = &required(&link.testexpr)?.node {
+                    return self.row_in(&row.args, &query, all, site);
                 }
                 let ty = one()?;
                 let subject = self.expression(required(&link.testexpr)?, site)?;
@@ -68,6 +68,14 @@ impl Reader<'_> {
                     format!("({} {word} (SELECT {} FROM ({}) AS q))", subject.sql, column.sql, query.sql),
                     Type::Bool,
                 ))
+            }
+            Ok(SubLinkType::RowcompareSublink) => {
+                let operator = words(&link.oper_name).last().copied().unwrap_or("=").to_owned();
+                let Some(NodeEnum::RowExpr(row)) = &required(&link.testexpr)?.node else {
+                    return Err(Problem::unsupported("this form of subquery"));
+                };
+                width(row.args.len())?;
+                self.row_beside(&operator, &row.args, &query, site)
             }
             _ => Err(Problem::unsupported("this form of subquery")),
         }

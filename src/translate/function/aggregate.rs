@@ -46,9 +46,6 @@ impl Reader<'_> {
         args: Vec<Typed>,
         site: Site<'_>,
     ) -> Outcome<Typed> {
-        if call.agg_within_group {
-            return Err(Problem::unsupported(format!("the aggregate {name}()")));
-        }
         let filter = match call.agg_filter.as_deref() {
             Some(node) => {
                 let site = Site { clause: "FILTER", place: "FILTER", ..site };
@@ -56,6 +53,9 @@ impl Reader<'_> {
             }
             None => String::new(),
         };
+        if call.agg_within_group {
+            return self.ordered_set(name, call, args, &filter);
+        }
         if call.agg_star {
             return Ok(Typed::new(format!("count(*){filter}"), Type::Int8));
         }
@@ -114,6 +114,74 @@ impl Reader<'_> {
             },
             "string_agg" | "array_agg" => self.list_aggregate(name, call, args, distinct, &filter, site),
             _ => Err(self.no_function(name, &args)),
+        }
+    }
+
+    /// `count(DISTINCT (a, b))`: a row counts, whatever is NULL in it.
+    pub(super) fn count_of_rows(
+        &mut self,
+        call: &FuncCall,
+        row: &[pg_query::protobuf::Node],
+        inner: Site<'_>,
+        site: Site<'_>,
+    ) -> Outcome<Typed> {
+        if !site.aggregates || call.over.is_some() || !call.agg_order.is_empty() {
+            return Err(Problem::unsupported("count() of rows here"));
+        }
+        let filter = match call.agg_filter.as_deref() {
+            Some(node) => format!(" FILTER (WHERE {})", self.condition(node, Site { clause: "FILTER", ..inner })?),
+            None => String::new(),
+        };
+        let mut fields = Vec::new();
+        for node in row {
+            let value = self.expression(node, inner)?;
+            if matches!(value.ty, Type::Jsonb | Type::Opaque(_) | Type::Record | Type::Json) {
+                return Err(Problem::unsupported("count() of rows with documents"));
+            }
+            fields.push(equality::key(&value.sql, &value.ty));
+        }
+        let distinct = if call.agg_distinct { "DISTINCT " } else { "" };
+        Ok(Typed::new(format!("count({distinct}row({})){filter}", fields.join(", ")), Type::Int8))
+    }
+
+    /// `percentile_cont(0.5) WITHIN GROUP (ORDER BY x)`: a place among the sorted values.
+    fn ordered_set(&mut self, name: &str, call: &FuncCall, args: Vec<Typed>, filter: &str) -> Outcome<Typed> {
+        let unknown = || Problem::unsupported(format!("the aggregate {name}()"));
+        let ([fraction, value], [sort]) = (args.as_slice(), call.agg_order.as_slice()) else { return Err(unknown()) };
+        let Some(NodeEnum::SortBy(sort)) = &sort.node else { return Err(unknown()) };
+        if fraction.ty != Type::Float8 {
+            return Err(unknown());
+        }
+        let key = self.sort_key(&value.sql, &value.ty)?;
+        let direction = direction(sort);
+        let some = match filter.strip_suffix(')') {
+            Some(filter) => format!("{filter} AND {} IS NOT NULL)", value.sql),
+            None => format!(" FILTER (WHERE {} IS NOT NULL)", value.sql),
+        };
+        let list = format!("list({} ORDER BY {key} {direction}){some}", value.sql);
+        let outside = crate::translate::typed::raise(
+            "22003",
+            &format!("'percentile value ' || CAST({0} AS VARCHAR) || ' is not between 0 and 1'", fraction.sql),
+            &Type::Float8,
+        );
+        let part = format!("CASE WHEN {0} < 0 OR {0} > 1 THEN {outside} ELSE {0} END", fraction.sql);
+        match (name, &value.ty) {
+            ("percentile_disc", ty) => {
+                let at = format!("greatest(1, CAST(ceil(({part}) * len({list})) AS BIGINT))");
+                Ok(Typed::new(format!("({list})[{at}]"), ty.clone()))
+            }
+            ("percentile_cont", Type::Float8) => {
+                let place = format!("(({part}) * (len({list}) - 1))");
+                let low = format!("({list})[CAST(floor({place}) AS BIGINT) + 1]");
+                let high = format!("({list})[CAST(ceil({place}) AS BIGINT) + 1]");
+                Ok(Typed::new(
+                    format!(
+                        "CASE WHEN floor({place}) = ceil({place}) THEN {low} ELSE {low} + ({high} - {low}) * ({place} - floor({place})) END"
+                    ),
+                    Type::Float8,
+                ))
+            }
+            _ => Err(unknown()),
         }
     }
 

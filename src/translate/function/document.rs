@@ -325,8 +325,9 @@ impl Reader<'_> {
         let value = self.expression(argument, site)?;
         let key = self.sort_key(&value.sql, &value.ty)?;
         match order {
-            [] if key == value.sql => Ok(format!("{key} ASC NULLS LAST")),
-            [own] if key == value.sql && own.starts_with(&key) => Ok(own.clone()),
+            _ if value.ty == Type::Jsonb => Err(Problem::unsupported("an aggregate over distinct values of this type")),
+            [] => Ok(format!("{key} ASC NULLS LAST")),
+            [own] if own.starts_with(&key) => Ok(own.clone()),
             _ => Err(Problem::unsupported("an aggregate over distinct values of this type")),
         }
     }

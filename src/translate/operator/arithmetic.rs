@@ -82,6 +82,32 @@ impl Reader<'_> {
         }
     }
 
+    /// Bits of integers, as the server's machine has them: a shift counts modulo the width, and drops what leaves it.
+    pub(super) fn bits(&mut self, name: &str, left: Typed, right: Typed) -> Outcome<Typed> {
+        let ty = base(&left.ty);
+        let (width, modulus) = match ty {
+            Type::Int2 => (16, 31),
+            Type::Int4 => (32, 31),
+            Type::Int8 => (64, 63),
+            _ => return Err(self.no_operator(name, &left.ty, &right.ty)),
+        };
+        let held = physical(&ty);
+        let (a, b) = (left.sql, right.sql);
+        let sql = match name {
+            "#" => format!("xor({a}, {b})"),
+            "<<" => {
+                let (wide, half) =
+                    (format!("CAST({a} AS HUGEINT) * (CAST(1 AS HUGEINT) << ({b} & {modulus}))"), width - 1);
+                let half = format!("(CAST(1 AS HUGEINT) << {half})");
+                format!("((({wide} + {half}) & ({half} * 2 - 1)) - {half})")
+            }
+            // The engine shifts no negative number.
+            ">>" => format!("CASE WHEN {a} < 0 THEN ~((~{a}) >> ({b} & {modulus})) ELSE {a} >> ({b} & {modulus}) END"),
+            _ => format!("({a} {name} {b})"),
+        };
+        Ok(Typed::new(format!("CAST({sql} AS {held})"), ty))
+    }
+
     pub(super) fn time_arithmetic(&mut self, name: &str, left: Typed, right: Typed) -> Outcome<Typed> {
         let catalog = self.catalog();
         let (a, b) = (base(&left.ty), base(&right.ty));

@@ -5,12 +5,13 @@
 
 use crate::catalog::{Outcome, Problem, Type};
 use crate::query::quote_literal;
+use crate::translate::cast::Context;
 use crate::translate::equality;
 use crate::translate::literal;
 use crate::translate::number;
 use crate::translate::reader::Reader;
 use crate::translate::system::is_number;
-use crate::translate::typed::{Family, Typed, base, family};
+use crate::translate::typed::{Family, Typed, base, family, is_citext};
 
 impl Reader<'_> {
     /// Gives two operands a common type for comparison.
@@ -20,6 +21,7 @@ impl Reader<'_> {
         left: Typed,
         right: Typed,
     ) -> Outcome<(Typed, Typed)> {
+        let (left, right) = self.without_case(left, right)?;
         let (left, right, _) = self.operands(name, left, right)?;
         let (a, b) = (base(&left.ty), base(&right.ty));
         if a == Type::Interval && b == Type::Interval {
@@ -66,6 +68,27 @@ impl Reader<'_> {
             return Ok(number::comparable(left, right));
         }
         Ok((left, right))
+    }
+
+    /// Two texts of which both, or one and a literal, are of the type whose case doesn't count: in lower case. Beside a text of
+    /// another type, it is a text like any other.
+    fn without_case(&mut self, left: Typed, right: Typed) -> Outcome<(Typed, Typed)> {
+        let folds = |ty: &Type| is_citext(ty) || *ty == Type::Unknown;
+        let both = folds(&left.ty) && folds(&right.ty) && (is_citext(&left.ty) || is_citext(&right.ty));
+        let lowered = |value: Typed| Typed::new(format!("pg_lower({})", value.sql), Type::Text);
+        let (left, right) = match both {
+            true => (
+                self.coerce(left, &Type::Text, Context::Implicit, None)?,
+                self.coerce(right, &Type::Text, Context::Implicit, None)?,
+            ),
+            false => (self.uncased(left)?, self.uncased(right)?),
+        };
+        Ok(if both { (lowered(left), lowered(right)) } else { (left, right) })
+    }
+
+    /// A text whose case doesn't count, as a text like any other.
+    pub(in crate::translate) fn uncased(&mut self, value: Typed) -> Outcome<Typed> {
+        if is_citext(&value.ty) { self.coerce(value, &Type::Text, Context::Implicit, None) } else { Ok(value) }
     }
 
     pub(super) fn compare(&mut self, name: &str, left: Typed, right: Typed) -> Outcome<Typed> {
@@ -115,6 +138,10 @@ impl Reader<'_> {
                 })
             }
             Type::Interval => Ok(equality::interval_key(sql)),
+            ty if is_citext(ty) => {
+                self.orders_text();
+                Ok(format!("pg_lower({sql})"))
+            }
             Type::Opaque(_) | Type::Record => {
                 Err(Problem::unsupported(format!("the order of {} values", ty.name(self.catalog()))))
             }

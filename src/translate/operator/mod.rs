@@ -10,7 +10,7 @@ pub(super) mod document;
 mod matching;
 
 use super::reader::Reader;
-use super::typed::Typed;
+use super::typed::{Typed, is_citext};
 use crate::catalog::{Outcome, Type};
 
 const COMPARISONS: &[&str] = &["=", "<>", "!=", "<", ">", "<=", ">="];
@@ -18,14 +18,19 @@ const COMPARISONS: &[&str] = &["=", "<>", "!=", "<", ">", "<=", ">="];
 impl Reader<'_> {
     /// `left operator right`.
     pub(super) fn operator(&mut self, name: &str, left: Typed, right: Typed) -> Outcome<Typed> {
+        if is_citext(&left.ty) && name.contains('~') {
+            return Err(self.no_operator(name, &left.ty, &right.ty));
+        }
         if COMPARISONS.contains(&name) {
             return self.compare(name, left, right);
         }
+        let (left, right) = (self.uncased(left)?, self.uncased(right)?);
         let (left, right, result) = self.operands(name, left, right)?;
         let unknown = self.no_operator(name, &left.ty, &right.ty);
         let value = match name {
             "-" if left.ty == Type::Jsonb => self.without(left, right),
             "+" | "-" | "*" | "/" | "%" => self.arithmetic(name, left, right),
+            "&" | "|" | "#" | "<<" | ">>" => self.bits(name, left, right),
             "||" => self.concatenate(left, right),
             "->" | "->>" | "#>" | "#>>" | "#-" | "?" | "?|" | "?&" | "@>" | "<@" | "&&" | "@?" | "@@" => {
                 self.document(name, left, right)

@@ -21,6 +21,7 @@ use super::{Output, equality};
 use crate::catalog::{Outcome, Problem, Type};
 pub(super) use grouping::Grouping;
 pub(super) use order::direction;
+pub(super) use window::Window;
 
 use distinct::{Distinct, distinct};
 use order::Order;
@@ -126,6 +127,17 @@ impl Reader<'_> {
 
     /// SELECT … FROM … WHERE … GROUP BY …
     fn plain(&mut self, select: &SelectStmt, outer: Option<&Scope<'_>>, ordered: bool) -> Outcome<Query> {
+        let windows = select.window_clause.iter().filter_map(|node| match &node.node {
+            Some(NodeEnum::WindowDef(window)) => Some(window.as_ref().clone()),
+            _ => None,
+        });
+        let windows = std::mem::replace(&mut self.windows, windows.collect());
+        let query = self.plain_in(select, outer, ordered);
+        self.windows = windows;
+        query
+    }
+
+    fn plain_in(&mut self, select: &SelectStmt, outer: Option<&Scope<'_>>, ordered: bool) -> Outcome<Query> {
         let mut scope = Scope::inside(outer);
         let from = self.read_from(&select.from_clause, &mut scope)?;
         let mut clauses = if from.is_empty() { String::new() } else { format!(" FROM {from}") };

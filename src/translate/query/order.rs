@@ -131,6 +131,10 @@ impl Reader<'_> {
                 None => self.expression(required(&sort.node)?, site)?,
             };
             let key = self.sort_key(&value.sql, &value.ty)?;
+            // A constant orders nothing, and the engine refuses it.
+            if value.constant.is_some() && select.distinct_clause.is_empty() {
+                continue;
+            }
             order.keys.push(format!("{key} {}", direction(sort)));
             order.bare.push(key);
             order.shown.push(shown(sort));

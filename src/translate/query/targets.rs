@@ -3,8 +3,9 @@
 use pg_query::NodeEnum;
 use pg_query::protobuf::{Node, SelectStmt};
 
-use crate::catalog::{Outcome, Problem};
-use crate::translate::expression::{required, words};
+use crate::catalog::{Outcome, Problem, Type};
+use crate::translate::Output;
+use crate::translate::expression::{Site, required, words};
 use crate::translate::reader::Reader;
 use crate::translate::scope::{Scope, Source, SourceColumn};
 use crate::translate::typed::Typed;
@@ -27,6 +28,30 @@ pub(super) struct StarColumn {
 }
 
 impl Reader<'_> {
+    /// A list of outputs over a scope, each as `value AS o<n>`.
+    pub(in crate::translate) fn select_list(
+        &mut self,
+        targets: &[Node],
+        scope: &Scope<'_>,
+        clause: &'static str,
+    ) -> Outcome<(Vec<String>, Vec<Output>)> {
+        let select = SelectStmt { target_list: targets.to_vec(), ..Default::default() };
+        let (mut list, mut outputs) = (Vec::new(), Vec::new());
+        for (index, (name, target)) in self.expand(&select, scope)?.into_iter().enumerate() {
+            let value = match &target {
+                Target::Expression(node) => self.expression(node, Site::new(scope, clause))?,
+                Target::Column(column) => column.value.clone(),
+            };
+            let column = format!("o{}", index + 1);
+            list.push(match value.ty {
+                Type::Unknown => format!("CAST({} AS VARCHAR) AS {column}", value.sql),
+                _ => format!("{} AS {column}", value.sql),
+            });
+            outputs.push(Output { name, ty: value.ty, column });
+        }
+        Ok((list, outputs))
+    }
+
     /// The select list with `*` written out.
     pub(super) fn expand(&mut self, select: &SelectStmt, scope: &Scope<'_>) -> Outcome<Vec<(String, Target)>> {
         let mut targets = Vec::new();

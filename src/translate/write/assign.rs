@@ -1,7 +1,7 @@
 //! What is stored in a column: SET lists, defaults and generated columns, each cast as an assignment.
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{Node, ResTarget};
+use pg_query::protobuf::{MultiAssignRef, Node, ResTarget};
 
 use super::row_scope;
 use crate::catalog::{AttNum, Column, Identity, Outcome, Problem, Table, Type, lookup};
@@ -9,10 +9,29 @@ use crate::translate::cast::Context;
 use crate::translate::expression::{Site, contains_column, required, words};
 use crate::translate::reader::Reader;
 use crate::translate::scope::Scope;
-use crate::translate::typed::{Typed, physical};
+use crate::translate::through::Behind;
+use crate::translate::typed::{Family, Typed, family, is_citext, physical};
 use crate::translate::{Taken, column_name, table_name};
 
 impl Reader<'_> {
+    /// Assignments to a view's columns as assignments to its table's.
+    pub(super) fn targets_behind(
+        &self,
+        behind: Option<&Behind>,
+        table: &Table,
+        targets: &[Node],
+        word: &str,
+    ) -> Outcome<Vec<Node>> {
+        let one = |node: &Node| match &node.node {
+            Some(NodeEnum::ResTarget(target)) => {
+                let target = self.column_behind(behind, table, target, word)?;
+                Ok(Node { node: Some(NodeEnum::ResTarget(Box::new(target))) })
+            }
+            _ => Ok(node.clone()),
+        };
+        targets.iter().map(one).collect()
+    }
+
     /// SET a = …, (b, c) = (…, …)
     pub(super) fn assignments(
         &mut self,
@@ -63,10 +82,12 @@ impl Reader<'_> {
                     .at(target.location));
                 }
                 Some(NodeEnum::MultiAssignRef(multi)) => {
-                    let Some(NodeEnum::RowExpr(row)) = required(&multi.source)?.node.as_ref() else {
-                        return Err(Problem::unsupported("SET (…) = (SELECT …)").at(target.location));
-                    };
                     let at = usize::try_from(multi.colno - 1).unwrap_or_default();
+                    let Some(NodeEnum::RowExpr(row)) = required(&multi.source)?.node.as_ref() else {
+                        let sql = self.assigned_of_row(multi, at, &column, scope).map_err(|p| p.at(target.location))?;
+                        values.push((column.attnum, sql));
+                        continue;
+                    };
                     if row.args.len() != usize::try_from(multi.ncolumns).unwrap_or_default() {
                         return Err(Problem::rejected("42601", "number of columns does not match number of values"));
                     }
@@ -80,6 +101,34 @@ impl Reader<'_> {
             values.push((column.attnum, sql));
         }
         Ok(values)
+    }
+
+    /// SET (a, b) = (SELECT …): what the query's one row has for this column, NULL where it has no row.
+    fn assigned_of_row(
+        &mut self,
+        multi: &MultiAssignRef,
+        at: usize,
+        column: &Column,
+        scope: &Scope<'_>,
+    ) -> Outcome<String> {
+        let source = required(&multi.source)?;
+        let query = match &source.node {
+            Some(NodeEnum::SubLink(link)) => required(&link.subselect)?,
+            _ => {
+                let message = "source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression";
+                return Err(Problem::rejected("0A000", message));
+            }
+        };
+        let Some(NodeEnum::SelectStmt(select)) = &query.node else {
+            return Err(Problem::unsupported("this form of subquery"));
+        };
+        let query = self.query(select, Some(scope))?;
+        if query.outputs.len() != usize::try_from(multi.ncolumns).unwrap_or_default() {
+            return Err(Problem::rejected("42601", "number of columns does not match number of values"));
+        }
+        let output = &query.outputs[at];
+        let ty = if output.ty == Type::Unknown { Type::Text } else { output.ty.clone() };
+        self.store(Typed::new(format!("(SELECT q.{} FROM ({}) AS q)", output.column, query.sql), ty), column)
     }
 
     /// SET j['a'] = …: upon what an assignment before it may have made of the column.
@@ -137,6 +186,7 @@ impl Reader<'_> {
         if let Type::Opaque(name) = &column.ty
             && value.ty != column.ty
             && value.ty != Type::Unknown
+            && !(is_citext(&column.ty) && family(&value.ty) == Family::Text)
         {
             return Err(Problem::unsupported(format!("an assignment to a column of type {name}")));
         }

@@ -21,10 +21,15 @@ impl Reader<'_> {
         let relation = insert.relation.as_ref().ok_or_else(|| Problem::unsupported("INSERT without a table"))?;
         let oid = self.target(relation)?;
         let table = self.table(oid)?.clone();
+        let behind = self.behind(relation)?;
+        if behind.is_some() && (insert.on_conflict_clause.is_some() || insert.returning_clause.is_some()) {
+            return Err(Problem::unsupported("ON CONFLICT or RETURNING of an INSERT into a view"));
+        }
         let mut columns = Vec::new();
         // COPY leaves out what can't be written.
         let is_copied = names_no_column(&insert.cols);
-        for node in insert.cols.iter().filter(|_| !is_copied) {
+        let named: &[Node] = if is_copied { &[] } else { &insert.cols };
+        for node in &self.targets_behind(behind.as_ref(), &table, named, "insert into")? {
             let Some(NodeEnum::ResTarget(target)) = &node.node else { continue };
             let column = self.assigned_column(&table, target)?.clone();
             if columns.iter().any(|c: &Column| c.attnum == column.attnum) {
@@ -35,7 +40,10 @@ impl Reader<'_> {
         }
         let all = insert.cols.is_empty() || is_copied;
         if all {
-            columns = table.columns.iter().filter(|c| !is_copied || c.generated.is_none()).cloned().collect();
+            columns = match &behind {
+                Some(behind) => self.columns_behind(behind, &table)?,
+                None => table.columns.iter().filter(|c| !is_copied || c.generated.is_none()).cloned().collect(),
+            };
         }
         let overriding = insert.r#override;
         let source = self.inserted_rows(insert, &table, &mut columns, all, overriding)?;
@@ -46,16 +54,21 @@ impl Reader<'_> {
             }
             None => None,
         };
-        if let Some(returning) = &insert.returning_clause {
-            let mut scope = row_scope(&table, column_name);
-            if let (Some(source), Some(alias)) = (scope.sources.first_mut(), &relation.alias) {
-                source.name.clone_from(&alias.aliasname);
+        let returning = match &insert.returning_clause {
+            Some(returning) if self.in_with => Some(self.returning_of_insert(returning, relation, &table)?),
+            Some(returning) => {
+                let mut scope = row_scope(&table, column_name);
+                if let (Some(source), Some(alias)) = (scope.sources.first_mut(), &relation.alias) {
+                    source.name.clone_from(&alias.aliasname);
+                }
+                // What can't be read here may be right; only names that aren't there are refused.
+                if let Err(problem @ Problem::Rejected(_)) = self.check_returning(returning, &scope) {
+                    return Err(problem);
+                }
+                None
             }
-            // What can't be read here may be right; only names that aren't there are refused.
-            if let Err(problem @ Problem::Rejected(_)) = self.check_returning(returning, &scope) {
-                return Err(problem);
-            }
-        }
+            None => None,
+        };
         self.named.truncate(visible);
         Ok(WritePlan::Insert(InsertPlan {
             steps: std::mem::take(&mut self.steps),
@@ -66,6 +79,7 @@ impl Reader<'_> {
             conflict,
             remarks: std::mem::take(&mut self.remarks),
             writes: std::mem::take(&mut self.writes),
+            returning,
         }))
     }
 

@@ -13,12 +13,10 @@ use pg_query::protobuf::{DeleteStmt, Node, RangeVar, SelectStmt, UpdateStmt};
 use super::expression::Site;
 use super::reader::Reader;
 use super::scope::{Scope, Source, SourceColumn};
+use super::through::Behind;
 use super::typed::Typed;
-use super::{DeletePlan, Output, UpdatePlan, WritePlan, column_name, table_name};
+use super::{DeletePlan, UpdatePlan, WritePlan, column_name, table_name};
 use crate::catalog::{AttNum, Oid, Outcome, Problem, Table};
-
-/// A temporary table made by a WITH query that writes, and its columns: what RETURNING gives.
-type Returned = Option<(String, Vec<Output>)>;
 
 /// What an UPDATE or DELETE writes.
 struct Written {
@@ -28,29 +26,13 @@ struct Written {
     scope: Scope<'static>,
     /// DuckDB's FROM.
     from: String,
+    /// The view that stands before the table.
+    behind: Option<Behind>,
 }
 
 impl Reader<'_> {
-    fn table(&self, oid: Oid) -> Outcome<&Table> {
+    pub(super) fn table(&self, oid: Oid) -> Outcome<&Table> {
         self.catalog().tables.get(&oid).ok_or_else(|| Problem::unsupported("a table that has been dropped"))
-    }
-
-    /// A statement that writes, standing inside WITH.
-    pub(super) fn write_in_with(&mut self, node: &Node) -> Outcome<Returned> {
-        let mut returned = None;
-        let plan = match &node.node {
-            Some(NodeEnum::DeleteStmt(delete)) => {
-                if let Some(returning) = &delete.returning_clause {
-                    returned = Some(self.returning_of_delete(delete, returning)?);
-                }
-                self.delete(delete)?
-            }
-            Some(NodeEnum::UpdateStmt(update)) if update.returning_clause.is_none() => self.update(update)?,
-            Some(NodeEnum::InsertStmt(insert)) if insert.returning_clause.is_none() => self.insert(insert)?,
-            _ => return Err(Problem::unsupported("RETURNING of an INSERT or UPDATE inside WITH")),
-        };
-        self.writes.push(plan);
-        Ok(returned)
     }
 
     /// The rows that UPDATE and DELETE choose from: their table, then what FROM or USING joins to it.
@@ -59,14 +41,18 @@ impl Reader<'_> {
         let oid = self.target(relation)?;
         let table = self.table(oid)?.clone();
         let mut scope = Scope::default();
-        let (target, mut from) = self.table_source(&table, relation.alias.as_ref())?;
+        let behind = self.behind(relation)?;
+        let (target, mut from) = match &behind {
+            Some(behind) => (behind.source.clone(), behind.from.clone()),
+            None => self.table_source(&table, relation.alias.as_ref())?,
+        };
         let alias = target.alias.clone();
         scope.sources.push(target);
         let joined = self.read_from(joined, &mut scope)?;
         if !joined.is_empty() {
             from = format!("{from}, {joined}");
         }
-        Ok(Written { table, alias, scope, from })
+        Ok(Written { table, alias, scope, from, behind })
     }
 
     pub(super) fn update(&mut self, update: &UpdateStmt) -> Outcome<WritePlan> {
@@ -74,13 +60,22 @@ impl Reader<'_> {
         if let Some(with) = &update.with_clause {
             self.with(with)?;
         }
-        let Written { table, alias, scope, from } = self.written_rows(update.relation.as_ref(), &update.from_clause)?;
+        let Written { table, alias, scope, from, behind } =
+            self.written_rows(update.relation.as_ref(), &update.from_clause)?;
         // In the server's order, which decides what is reported of several errors.
-        let condition = self.write_condition(update.where_clause.as_deref(), &scope)?;
-        if let Some(returning) = &update.returning_clause {
-            self.check_returning(returning, &scope)?;
-        }
-        let values = self.assignments(&update.target_list, &table, &scope)?;
+        let condition = self.write_condition(update.where_clause.as_deref(), &scope, behind.as_ref())?;
+        let returning = match &update.returning_clause {
+            Some(returning) if self.in_with => {
+                Some(self.returning_of_update(returning, update, &scope, &from, &condition.0)?)
+            }
+            Some(returning) => {
+                self.check_returning(returning, &scope)?;
+                None
+            }
+            None => None,
+        };
+        let targets = self.targets_behind(behind.as_ref(), &table, &update.target_list, "update")?;
+        let values = self.assignments(&targets, &table, &scope)?;
         let mut list = vec![format!("{alias}._r AS _r")];
         let mut columns = Vec::new();
         for (attnum, sql) in values {
@@ -99,6 +94,7 @@ impl Reader<'_> {
             condition: condition.1,
             remarks: std::mem::take(&mut self.remarks),
             writes: std::mem::take(&mut self.writes),
+            returning,
         }))
     }
 
@@ -107,9 +103,9 @@ impl Reader<'_> {
         if let Some(with) = &delete.with_clause {
             self.with(with)?;
         }
-        let Written { table, alias, scope, from } =
+        let Written { table, alias, scope, from, behind } =
             self.written_rows(delete.relation.as_ref(), &delete.using_clause)?;
-        let condition = self.write_condition(delete.where_clause.as_deref(), &scope)?;
+        let condition = self.write_condition(delete.where_clause.as_deref(), &scope, behind.as_ref())?;
         if let Some(returning) = &delete.returning_clause {
             self.check_returning(returning, &scope)?;
         }
@@ -124,9 +120,22 @@ impl Reader<'_> {
         }))
     }
 
-    fn write_condition(&mut self, node: Option<&Node>, scope: &Scope<'_>) -> Outcome<(String, Option<String>)> {
-        let Some(node) = node else { return Ok((String::new(), None)) };
+    fn write_condition(
+        &mut self,
+        node: Option<&Node>,
+        scope: &Scope<'_>,
+        behind: Option<&Behind>,
+    ) -> Outcome<(String, Option<String>)> {
+        let own = behind.and_then(|behind| behind.condition.as_deref());
+        let Some(node) = node else {
+            return Ok((own.map(|own| format!(" WHERE {own}")).unwrap_or_default(), None));
+        };
         let condition = self.condition(node, Site::new(scope, "WHERE"))?;
+        let condition = match own {
+            // What the view leaves out is never looked at.
+            Some(own) => format!("CASE WHEN {own} THEN {condition} ELSE false END"),
+            None => condition,
+        };
         Ok((format!(" WHERE {condition}"), Some(written(node))))
     }
 
@@ -153,7 +162,7 @@ impl Reader<'_> {
 }
 
 /// A scope of one row whose columns stand where `place` says.
-fn row_scope(table: &Table, place: impl Fn(AttNum) -> String) -> Scope<'static> {
+pub(super) fn row_scope(table: &Table, place: impl Fn(AttNum) -> String) -> Scope<'static> {
     let columns = table
         .columns
         .iter()
