@@ -18,6 +18,7 @@ pub mod locks;
 pub mod lookup;
 mod manifest;
 pub mod naming;
+pub mod overload;
 pub mod pg;
 pub mod problem;
 pub mod sequence;
@@ -129,6 +130,11 @@ impl Catalog {
     /// SET CONSTRAINTS … DEFERRED.
     pub(crate) fn defer_constraints(&mut self) {
         self.settings.insert(DEFERRED.to_owned(), String::new());
+    }
+
+    /// SET CONSTRAINTS … IMMEDIATE.
+    pub(crate) fn undefer_constraints(&mut self) {
+        self.settings.remove(DEFERRED);
     }
 
     /// A fresh database.
@@ -449,6 +455,8 @@ pub struct Definition {
     pub is_strict: bool,
     /// VOLATILE, what a function is that isn't said to be anything else.
     pub is_volatile: bool,
+    /// IMMUTABLE
+    pub is_immutable: bool,
     /// Its text; absent where it isn't given as one (BEGIN ATOMIC, C).
     pub body: Option<String>,
     /// The query that it is, where it does nothing else.

@@ -52,8 +52,8 @@ impl Run<'_, '_> {
             let rows = self.store.row_count(table)?;
             self.store.take_numbers(&[(sequence, Taken::EachRow)].into(), rows);
         }
-        // Numbers of a sequence are a window over all rows, which no column default can be.
-        if value.to_uppercase().contains(" OVER ") {
+        // Numbers of a sequence are a window over all rows, which no column default can be; nor can a query.
+        if value.to_uppercase().contains(" OVER ") || value.contains("SELECT ") {
             self.store.add_column(table, attnum, &added.ty, None)?;
             return self.store.replace_column(table, attnum, &added.ty, &value);
         }

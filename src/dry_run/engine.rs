@@ -4,12 +4,15 @@
 //! [`Problem::Rejected`]; any other refusal of DuckDB is [`Problem::Unsupported`] with the engine's words, never a panic and
 //! never a silent pass; only an interrupt or a broken machine ends the rehearsal. Left out: what the SQL means.
 
+use std::cell::Cell;
+
 use anyhow::{Context, Error, Result, anyhow};
 use duckdb::{Connection, Row};
 use serde_json::{Map, Value};
 
 use crate::catalog::Problem;
 use crate::catalog::problem::ServerError;
+use crate::native::own_calls as calls;
 use crate::ui;
 
 /// Why a statement, or the whole rehearsal, doesn't go on.
@@ -21,6 +24,8 @@ pub(super) enum Halt {
     Violation(Box<Violation>),
     /// Nothing can go on: an interrupt, a file that can't be read.
     Broken(Error),
+    /// Calls of the database's own functions must be made first; then it is begun anew.
+    Calls,
 }
 
 /// Rows that the server would refuse.
@@ -54,6 +59,8 @@ pub(super) struct Engine<'s> {
     connection: &'s Connection,
     /// Name of the attached database.
     schema: String,
+    /// The level on which calls of the database's own functions are looked up.
+    calls: Cell<u64>,
 }
 
 impl Drop for Engine<'_> {
@@ -67,7 +74,7 @@ impl Drop for Engine<'_> {
 impl<'s> Engine<'s> {
     /// Attaches an empty database in memory and makes it the current one.
     pub(super) fn attach(connection: &'s Connection, schema: &str) -> Result<Engine<'s>> {
-        let engine = Engine { connection, schema: schema.to_owned() };
+        let engine = Engine { connection, schema: schema.to_owned(), calls: Cell::new(0) };
         // JSON errors are the SQL shell's setting; here the words are wanted.
         engine.plain(&format!("SET errors_as_json = false; ATTACH ':memory:' AS {schema}; USE {schema}"))?;
         crate::native::register(connection)?;
@@ -106,7 +113,28 @@ impl<'s> Engine<'s> {
 
     /// Runs SQL without a result.
     pub(super) fn run(&self, sql: &str) -> Ran<()> {
-        self.connection.execute_batch(sql).map_err(|error| halt(&error, sql))
+        let ran = self.connection.execute_batch(sql);
+        self.known(ran, sql)
+    }
+
+    /// Calls of functions are looked up on this level from here on.
+    pub(super) fn watch(&self, level: u64) {
+        self.calls.set(level);
+    }
+
+    /// A result, unless it was made without knowing what a call gives.
+    fn known<T>(&self, ran: duckdb::Result<T>, sql: &str) -> Ran<T> {
+        let level = self.calls.get();
+        if calls::is_wanting(level) {
+            return Err(Halt::Calls);
+        }
+        ran.map_err(|error| match halt(&error, sql) {
+            Halt::Problem(problem) => match calls::failed(level) {
+                Some(error) => Halt::Problem(Problem::Rejected(error)),
+                None => Halt::Problem(problem),
+            },
+            other => other,
+        })
     }
 
     /// Runs a query and decodes its rows.
@@ -120,7 +148,8 @@ impl<'s> Engine<'s> {
             }
             Ok(decoded)
         };
-        run().map_err(|error| halt(&error, sql))
+        let ran = run();
+        self.known(ran, sql)
     }
 
     /// The connection, for analyses that ask on their own.

@@ -9,6 +9,7 @@ mod decode;
 mod fault;
 mod lexer;
 mod promises;
+mod sections;
 mod selection;
 mod sources;
 mod split;

@@ -1,7 +1,8 @@
 //! What the user names becomes files in the order they run.
 //!
 //! Input: paths as they were written. Output: [`Source`]s (path and migration name) and warnings. Known layouts: a file; `-`; a
-//! folder with one `migration.sql` or `up.sql`; a folder of such folders (Prisma, Diesel, Hasura); a folder of `*.sql`. Invariants: names are ordered as
+//! folder with one `migration.sql` or `up.sql`; a folder of such folders (Prisma, Diesel, Hasura); a folder of `*.sql` (Flyway, Drizzle,
+//! golang-migrate, sqlx, dbmate, goose, Supabase). Invariants: names are ordered as
 //! numbers where they hold numbers; files that undo are left out and named; nothing else is left out in silence.
 //! Left out: what the files hold.
 
@@ -98,7 +99,16 @@ fn folder(path: &Path, warnings: &mut Vec<String>) -> Result<Vec<Source>> {
         };
         return Err(hinted(anyhow!("{} holds no migration", path.display()), hint));
     }
-    Ok(forward.iter().map(|f| file(f)).collect())
+    // Flyway's repeatable migrations run when all others have.
+    let (last, first): (Vec<&PathBuf>, Vec<&PathBuf>) = forward.iter().partition(|f| is_flyway(f, 'R'));
+    Ok(first.into_iter().chain(last).map(|f| file(f)).collect())
+}
+
+/// `V1_2__name.sql`, `U1__name.sql`, `R__name.sql`
+fn is_flyway(path: &Path, letter: char) -> bool {
+    let name = name_of(path);
+    let Some((version, _)) = name.strip_prefix(letter).and_then(|rest| rest.split_once("__")) else { return false };
+    version.is_empty() == (letter == 'R') && version.chars().all(|c| c.is_ascii_digit() || c == '.' || c == '_')
 }
 
 /// The file of a migration that has a folder of its own.
@@ -117,6 +127,9 @@ fn skipped<'a>(folder: &Path, files: impl Iterator<Item = &'a PathBuf>, what: &s
 fn undoes(path: &Path, files: &[PathBuf]) -> bool {
     const WORDS: [&str; 3] = ["down", "rollback", "undo"];
     let stem = |path: &Path| path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().to_lowercase());
+    if is_flyway(path, 'U') && files.iter().any(|other| is_flyway(other, 'V')) {
+        return true;
+    }
     let own = stem(path);
     WORDS.iter().any(|word| {
         let Some(rest) = own.strip_suffix(word) else { return false };
@@ -268,6 +281,27 @@ mod tests {
             &["."],
             &["2_b.up", "3_add_rollback", "10_c"],
             &["m: left out that undo: 2_b.down.sql, 10_c_rollback.sql, rollback.sql"],
+        );
+    }
+
+    #[test]
+    fn flyways_files_are_known_by_their_letters() {
+        check(
+            &["V10__c.sql", "V2__b.sql", "V1.1__a.sql", "R__views.sql", "U2__b.sql"],
+            &["."],
+            &["V1.1__a", "V2__b", "V10__c", "R__views"],
+            &["m: left out that undo: U2__b.sql"],
+        );
+    }
+
+    #[test]
+    fn other_tools_layouts_are_read() {
+        check(&["0000_a.sql", "0001_b.sql", "meta/_journal.json"], &["."], &["0000_a", "0001_b"], &[]);
+        check(
+            &["1_a.up.sql", "1_a.down.sql", "2_b.up.sql", "2_b.down.sql"],
+            &["."],
+            &["1_a.up", "2_b.up"],
+            &["m: left out that undo: 1_a.down.sql, 2_b.down.sql"],
         );
     }
 

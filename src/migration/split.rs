@@ -11,6 +11,7 @@ use super::copy;
 use super::fault;
 use super::lexer::{self, Piece, PieceKind};
 use super::promises;
+use super::sections;
 use super::{Comment, Place, Promise, Statement};
 
 /// Size of the parts in which a large text is parsed.
@@ -29,6 +30,8 @@ pub(super) struct Content {
 /// # Errors
 /// A syntax error or a psql command, each with file, line and column.
 pub(super) fn split(name: &str, text: &str) -> Result<Content> {
+    let forward = sections::forward(text);
+    let text = forward.as_deref().unwrap_or(text);
     let pieces = lexer::pieces(text);
     let lines = Lines::new(text);
     refuse_foreign(name, text, &pieces)?;

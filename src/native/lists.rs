@@ -62,7 +62,7 @@ impl<'a> Column<'a> {
 }
 
 /// A row of lists of texts.
-struct ListsOfTexts;
+pub(super) struct ListsOfTexts;
 
 impl Takes for ListsOfTexts {
     type Function<T: 'static> = fn(&Lists<'_>) -> Given<T>;

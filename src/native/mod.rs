@@ -11,6 +11,7 @@ mod call;
 mod json;
 mod lists;
 pub(crate) mod numeric;
+pub(crate) mod own_calls;
 mod regex;
 pub(crate) mod text;
 pub(crate) mod time;
@@ -110,6 +111,7 @@ pub(crate) fn register(connection: &Connection) -> Result<()> {
             Native::Texts(function) => call::register::<Texts, _>(connection, name, *function),
         }?;
     }
+    own_calls::register(connection)?;
     lists::register(connection)
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Input: the body of a DO block, function, procedure or trigger. Output: what it does to a [`Host`](run::Host), which knows the
 //! rows. Invariants: expressions and SQL statements are the host's business, so that they mean what they mean everywhere else; a form
-//! that isn't run exactly is refused by name; a body that goes on for too long is stopped. Left out: cursors, COMMIT inside of a
+//! that isn't run exactly is refused by name; a body that goes on for too long is stopped. Left out: COMMIT inside of a
 //! body.
 
 pub mod conditions;

@@ -47,7 +47,7 @@ pub struct Declaration {
 }
 
 /// What is declared.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Declared {
     /// A type, as written.
     Type(String),
@@ -57,6 +57,17 @@ pub enum Declared {
     RowOf(Vec<String>),
     /// ALIAS FOR
     Alias(String),
+    /// CURSOR FOR
+    Cursor(Box<CursorQuery>),
+}
+
+/// The query of a cursor.
+#[derive(Debug, Clone)]
+pub struct CursorQuery {
+    /// Names and types of what it is opened with.
+    pub parameters: Vec<(String, String)>,
+    /// The query.
+    pub query: Query,
 }
 
 /// `WHEN condition OR … THEN …`
@@ -204,6 +215,37 @@ pub enum Kind {
         /// What it does.
         body: Vec<Statement>,
     },
+    /// FOR record IN cursor(arguments)
+    ForCursor {
+        /// Its label.
+        label: Option<String>,
+        /// The record, which the loop makes.
+        name: String,
+        /// The cursor.
+        cursor: String,
+        /// What it is opened with.
+        arguments: Vec<Sql>,
+        /// What it does.
+        body: Vec<Statement>,
+    },
+    /// OPEN cursor(arguments), OPEN cursor FOR query
+    Open {
+        /// The cursor.
+        cursor: String,
+        /// What it is opened with.
+        arguments: Vec<Sql>,
+        /// Its query, where it has none of its own.
+        query: Option<Query>,
+    },
+    /// FETCH cursor INTO targets; without targets MOVE.
+    Fetch {
+        /// The cursor.
+        cursor: String,
+        /// What takes the row.
+        into: Option<Into>,
+    },
+    /// CLOSE
+    Close(String),
     /// FOREACH target IN ARRAY value
     ForEach {
         /// Its label.

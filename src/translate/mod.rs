@@ -55,6 +55,8 @@ pub struct Settings {
     pub collation: Option<String>,
     /// Variables that the statement can see; none outside of PL/pgSQL.
     pub variables: Variables,
+    /// The level on which calls of the database's own functions are looked up; 0 where none can be made.
+    pub calls: u64,
 }
 
 /// Which of several equally good rows to take where PostgreSQL leaves it to its plan. A statement whose rows are the same either
@@ -139,6 +141,16 @@ pub struct Remarks {
     pub constants: Vec<String>,
     /// Sequences that numbers are taken from.
     pub numbers: std::collections::BTreeMap<Oid, Taken>,
+}
+
+/// A value that is new at every run, but the same throughout one: no call of it differs from another.
+pub(crate) const TIME_OF_RUN: &str = "the time of the run";
+
+impl Remarks {
+    /// How many values are new at every call.
+    pub(crate) fn new_at_every_call(&self) -> usize {
+        self.volatile.iter().filter(|what| *what != TIME_OF_RUN).count() + self.numbers.len()
+    }
 }
 
 /// How many numbers a statement takes from a sequence.

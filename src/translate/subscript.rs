@@ -21,7 +21,10 @@ impl Reader<'_> {
         if let (Some(NodeEnum::FuncCall(call)), [Node { node: Some(NodeEnum::String(field)) }]) =
             (&argument.node, indirection.indirection.as_slice())
         {
-            return self.row_field(call, &field.sval, site);
+            return match self.is_own(&words(&call.funcname)) {
+                true => self.called_field(call, &field.sval, site),
+                false => self.row_field(call, &field.sval, site),
+            };
         }
         let value = self.expression(argument, site)?;
         let mut indices = Vec::new();

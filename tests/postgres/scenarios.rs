@@ -292,8 +292,13 @@ fn check_all(file: &str, unsupported: usize) {
         }
         left.append(&mut pair.left);
     }
-    assert!(wrong.is_empty(), "{} of {file} differ, {agreed} agree:\n  {}", wrong.len(), wrong.join("\n  "));
     let left_over = left.join("\n  ");
+    assert!(
+        wrong.is_empty(),
+        "{} of {file} differ, {agreed} agree:\n  {}\nand can't be rehearsed:\n  {left_over}",
+        wrong.len(),
+        wrong.join("\n  ")
+    );
     assert!(
         left.len() <= unsupported,
         "{} of {file} can't be rehearsed, {unsupported} before:\n  {left_over}",
@@ -363,6 +368,29 @@ fn documents() {
 #[test]
 fn writes() {
     check_all("writes.txt", 60);
+}
+
+/// Scripts of one's own: `REHEARSAL_SCRIPTS=FILE cargo test --release --test postgres own_scripts -- --nocapture`.
+#[test]
+fn own_scripts() {
+    if let Ok(file) = std::env::var("REHEARSAL_SCRIPTS") {
+        check_all(&file, 0);
+    }
+}
+
+#[test]
+fn routines() {
+    check_all("routines.txt", 4);
+}
+
+#[test]
+fn triggers() {
+    check_all("triggers.txt", 0);
+}
+
+#[test]
+fn bodies() {
+    check_all("bodies.txt", 0);
 }
 
 #[test]

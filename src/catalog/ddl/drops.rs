@@ -27,6 +27,7 @@ impl Change {
             ObjectType::ObjectFunction => self.drop_functions(statement, "DROP FUNCTION"),
             ObjectType::ObjectProcedure => self.drop_functions(statement, "DROP PROCEDURE"),
             ObjectType::ObjectRoutine => self.drop_functions(statement, "DROP ROUTINE"),
+            ObjectType::ObjectAggregate => self.drop_functions(statement, "DROP AGGREGATE"),
             ObjectType::ObjectTrigger => self.drop_of_table(statement, "trigger", "DROP TRIGGER"),
             ObjectType::ObjectPolicy => self.drop_of_table(statement, "policy", "DROP POLICY"),
             ObjectType::ObjectExtension => self.drop_extensions(statement),

@@ -5,6 +5,7 @@
 //! expressions, which the translator binds, and rows, which the effects are carried out on.
 
 mod alter;
+mod callers;
 mod columns;
 mod constraints;
 mod conversions;

@@ -44,7 +44,10 @@ impl Change {
                 self.note_roles(statement.newowner.iter());
                 "ALTER OWNER"
             }
-            NodeEnum::AlterFunctionStmt(_) => "ALTER FUNCTION",
+            NodeEnum::AlterFunctionStmt(statement) => self.alter_function(statement)?,
+            NodeEnum::DefineStmt(statement) if statement.kind == ObjectType::ObjectAggregate as i32 => {
+                self.create_aggregate(statement)?
+            }
             NodeEnum::VariableSetStmt(statement) => self.set_variable(statement)?,
             NodeEnum::VariableShowStmt(statement) => {
                 if statement.name != "all" {
@@ -53,8 +56,9 @@ impl Change {
                 "SHOW"
             }
             NodeEnum::ConstraintsSetStmt(statement) => {
-                if statement.deferred {
-                    self.catalog.defer_constraints();
+                match statement.deferred {
+                    true => self.catalog.defer_constraints(),
+                    false => self.catalog.undefer_constraints(),
                 }
                 "SET CONSTRAINTS"
             }
@@ -439,7 +443,7 @@ fn statement_words(node: &NodeEnum) -> String {
         NodeEnum::CreateRangeStmt(_) => "a range type",
         NodeEnum::RuleStmt(_) => "a rewrite rule",
         NodeEnum::CreateForeignTableStmt(_) => "a foreign table",
-        NodeEnum::DefineStmt(_) => "CREATE of an aggregate, operator or base type",
+        NodeEnum::DefineStmt(_) => "CREATE of an operator or base type",
         NodeEnum::CreateCastStmt(_) => "CREATE CAST",
         NodeEnum::CreateEventTrigStmt(_) => "an event trigger",
         NodeEnum::DropOwnedStmt(_) => "DROP OWNED",

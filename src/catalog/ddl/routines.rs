@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    CreateFunctionStmt, CreateTrigStmt, DropStmt, FunctionParameter, FunctionParameterMode, ObjectWithArgs, TypeName,
+    AlterFunctionStmt, CreateFunctionStmt, CreateTrigStmt, DefElem, DefineStmt, DropStmt, FunctionParameter,
+    FunctionParameterMode, ObjectWithArgs, TypeName,
 };
 
 use super::{Change, is_cascade, qualified};
-use crate::catalog::{Catalog, Definition, Function, Gives, Outcome, Parameter, Problem, Type, tree};
+use crate::catalog::{Catalog, Definition, Function, Gives, Outcome, Parameter, Problem, Type, overload, tree};
 
 impl Function {
     /// Types of what the caller gives.
@@ -85,6 +86,50 @@ impl Change {
         Ok(if statement.is_procedure { "CREATE PROCEDURE" } else { "CREATE FUNCTION" }.to_owned())
     }
 
+    /// ALTER FUNCTION: what a function is said to be; what it is run with is recorded.
+    pub(super) fn alter_function(&mut self, statement: &AlterFunctionStmt) -> Outcome<&'static str> {
+        const TAG: &str = "ALTER FUNCTION";
+        let Some(object) = &statement.func else { return Ok(TAG) };
+        let (schema, name) = qualified(&object.objname)?;
+        let wanted = argument_types(object, &self.catalog);
+        let is = |function: &Function| {
+            function.name == name
+                && schema.as_ref().is_none_or(|schema| *schema == function.schema)
+                && (object.args_unspecified
+                    || wanted.is_none()
+                    || function.inputs().is_none_or(|own| Some(own) == wanted))
+        };
+        let found: Vec<usize> =
+            (0..self.catalog.functions.len()).filter(|&at| is(&self.catalog.functions[at])).collect();
+        let [one] = found.as_slice() else {
+            return match found.is_empty() && !self.catalog.partial {
+                true if object.args_unspecified => {
+                    Err(Problem::rejected("42883", format!("could not find a function named \"{name}\"")))
+                }
+                true => {
+                    let types: Vec<String> =
+                        wanted.unwrap_or_default().iter().map(|ty| ty.base_name(&self.catalog)).collect();
+                    Err(Problem::rejected("42883", format!("function {name}({}) does not exist", types.join(", "))))
+                }
+                false => Ok(TAG),
+            };
+        };
+        let Some(definition) = self.catalog.functions[*one].definition.as_mut() else { return Ok(TAG) };
+        for node in &statement.actions {
+            let Some(NodeEnum::DefElem(option)) = &node.node else { continue };
+            describe(Arc::make_mut(definition), option);
+        }
+        Ok(TAG)
+    }
+
+    /// An aggregate is known by its name; calls of it are refused.
+    pub(super) fn create_aggregate(&mut self, statement: &DefineStmt) -> Outcome<&'static str> {
+        let (schema, name) = qualified(&statement.defnames)?;
+        let schema = self.catalog.creation_schema(schema.as_deref())?;
+        self.catalog.functions.push(Function { schema, name, language: "aggregate".to_owned(), definition: None });
+        Ok("CREATE AGGREGATE")
+    }
+
     pub(super) fn drop_functions(&mut self, statement: &DropStmt, tag: &'static str) -> Outcome<&'static str> {
         for node in &statement.objects {
             let Some(NodeEnum::ObjectWithArgs(object)) = &node.node else {
@@ -105,10 +150,17 @@ impl Change {
                             || function.inputs() == wanted)
                 })
                 .collect();
-            let what = if tag == "DROP PROCEDURE" { "procedure" } else { "function" };
+            let what = match tag {
+                "DROP PROCEDURE" => "procedure",
+                "DROP AGGREGATE" => "aggregate",
+                _ => "function",
+            };
             match exact.as_slice() {
                 [one] => {
                     self.drop_triggers_of(*one, statement)?;
+                    let function = self.catalog.functions[*one].clone();
+                    let shown = described(&function, &self.catalog);
+                    self.drop_callers(&function, &shown, is_cascade(statement.behavior))?;
                     self.catalog.functions.remove(*one);
                 }
                 [] if statement.missing_ok => self.note(format!("function {name} does not exist, skipping")),
@@ -190,7 +242,7 @@ fn argument_types(object: &ObjectWithArgs, catalog: &Catalog) -> Option<Vec<Type
     let mut types = Vec::new();
     for node in &object.objargs {
         let Some(NodeEnum::TypeName(name)) = &node.node else { return None };
-        types.push(without_modifiers(Type::from_name(name, catalog).ok()?));
+        types.push(without_modifiers(type_of(name, catalog).ok()?));
     }
     Some(types)
 }
@@ -223,6 +275,7 @@ fn definition(statement: &CreateFunctionStmt, catalog: &Catalog) -> Outcome<Defi
         is_procedure: statement.is_procedure,
         is_strict: false,
         is_volatile: true,
+        is_immutable: false,
         body: None,
         query: None,
     };
@@ -233,9 +286,7 @@ fn definition(statement: &CreateFunctionStmt, catalog: &Catalog) -> Outcome<Defi
                 let texts = tree::strings(&list.items);
                 made.body = texts.into_iter().next();
             }
-            ("volatility", Some(NodeEnum::String(word))) => made.is_volatile = word.sval == "volatile",
-            ("strict", Some(NodeEnum::Boolean(value))) => made.is_strict = value.boolval,
-            _ => {}
+            _ => describe(&mut made, option),
         }
     }
     let language = statement.options.iter().find_map(|node| match &node.node {
@@ -246,6 +297,18 @@ fn definition(statement: &CreateFunctionStmt, catalog: &Catalog) -> Outcome<Defi
         made.query = made.body.as_deref().and_then(only_query);
     }
     Ok(made)
+}
+
+/// VOLATILE and its kin, STRICT.
+fn describe(definition: &mut Definition, option: &DefElem) {
+    match (option.defname.as_str(), option.arg.as_deref().and_then(|arg| arg.node.as_ref())) {
+        ("volatility", Some(NodeEnum::String(word))) => {
+            definition.is_volatile = word.sval == "volatile";
+            definition.is_immutable = word.sval == "immutable";
+        }
+        ("strict", Some(NodeEnum::Boolean(value))) => definition.is_strict = value.boolval,
+        _ => {}
+    }
 }
 
 /// The query that a text is, where it is one.
@@ -262,12 +325,21 @@ fn parameter(given: &FunctionParameter, catalog: &Catalog) -> Outcome<Parameter>
     use FunctionParameterMode as Mode;
     Ok(Parameter {
         name: given.name.clone(),
-        ty: without_modifiers(Type::from_name(name, catalog)?),
+        ty: without_modifiers(type_of(name, catalog)?),
         is_input: !matches!(mode, Mode::FuncParamOut | Mode::FuncParamTable),
         is_output: matches!(mode, Mode::FuncParamOut | Mode::FuncParamTable | Mode::FuncParamInout),
         is_variadic: mode == Mode::FuncParamVariadic,
         default: given.defexpr.clone(),
     })
+}
+
+/// A type, polymorphic ones among them.
+fn type_of(name: &TypeName, catalog: &Catalog) -> Outcome<Type> {
+    let names = tree::strings(&name.names);
+    match names.last().and_then(|name| overload::polymorphic(name)) {
+        Some(ty) if name.array_bounds.is_empty() => Ok(ty),
+        _ => Type::from_name(name, catalog),
+    }
 }
 
 /// Lengths and precisions of a function's types are ignored.
@@ -291,7 +363,7 @@ fn given(name: &TypeName, catalog: &Catalog) -> Outcome<Gives> {
         Some("event_trigger") => return Err(Problem::unsupported("an event trigger")),
         _ => {}
     }
-    match Type::from_name(&plain, catalog) {
+    match type_of(&plain, catalog) {
         Ok(Type::Void) => Ok(Gives::Nothing),
         Ok(Type::Record) => Ok(Gives::Record),
         Ok(ty) => Ok(Gives::Value(without_modifiers(ty))),

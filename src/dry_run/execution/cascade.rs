@@ -5,11 +5,11 @@
 
 use std::collections::VecDeque;
 
-use super::{Run, Touched};
+use super::{Cascaded, Run, Touched};
 use crate::catalog::{Action, AttNum, Catalog, Constraint, ConstraintKind, ForeignKey, Oid};
 use crate::dry_run::engine::{Halt, Ran, Violation};
-use crate::dry_run::store::{Change, column};
-use crate::dry_run::verification::violation;
+use crate::dry_run::store::{Change, column, columns_of};
+use crate::dry_run::verification::{Side, violation};
 use crate::translate::{column_name, equality, table_name};
 
 /// Keys that are about to go, and who refers to them.
@@ -123,6 +123,7 @@ impl Run<'_, '_> {
         );
         if cascade.action == Action::Cascade && !cascade.updated {
             let (rows, count) = self.keep(&format!("SELECT DISTINCT t._r {joined}"))?;
+            self.watch(child, &rows, count, None)?;
             if count == 0 {
                 return Ok((0, Vec::new()));
             }
@@ -142,6 +143,7 @@ impl Run<'_, '_> {
             values.push_str(&format!(", CAST({value} AS {ty}) AS n{attnum}"));
         }
         let (rows, count) = self.keep(&format!("SELECT t._r{values} {joined}"))?;
+        self.watch(child, &rows, count, Some(&key.columns))?;
         if count == 0 {
             return Ok((0, Vec::new()));
         }
@@ -152,6 +154,22 @@ impl Run<'_, '_> {
         let columns = Some(key.columns.iter().copied().collect());
         self.touched.push(Touched { table: child, rows, columns });
         Ok((count, more))
+    }
+
+    /// Remembers rows that are about to be changed or deleted, as they are, where triggers will ask for them.
+    fn watch(&mut self, table: Oid, rows: &str, count: u64, columns: Option<&[AttNum]>) -> Ran<()> {
+        if !self.watched.contains(&table) {
+            return Ok(());
+        }
+        self.store.ensure_all(self.catalog, table)?;
+        let list: String =
+            columns_of(self.catalog, table).iter().map(|c| format!(", t.c{0} AS o{0}", c.attnum)).collect();
+        let (rows, _) = self.keep(&format!(
+            "SELECT t._r AS _r{list} FROM {} AS t SEMI JOIN {rows} AS s ON s._r = t._r",
+            table_name(table)
+        ))?;
+        self.cascaded.push(Cascaded { table, rows, count, columns: columns.map(<[_]>::to_vec) });
+        Ok(())
     }
 
     fn note_cascade(&mut self, cascade: &Cascade, rows: u64, verb: &str) {
@@ -184,8 +202,9 @@ impl Run<'_, '_> {
             return Ok(());
         }
         // RESTRICT waits for nothing.
-        if unless_replaced && self.catalog.is_deferred(constraint) {
-            return Err(crate::dry_run::verification::deferred(constraint));
+        if unless_replaced && self.waits(constraint) {
+            self.deferred.insert(constraint.oid, Side::Parent);
+            return Ok(());
         }
         let name = |oid: Oid| self.catalog.tables.get(&oid).map_or_else(String::new, |t| t.name.clone());
         let message = format!(

@@ -21,8 +21,34 @@ pub(in crate::dry_run) struct StagedInsert {
     pub(super) shown: Vec<AttNum>,
 }
 
+impl StagedInsert {
+    /// Takes out the update of rows that are there already.
+    pub(in crate::dry_run) fn take_update(&mut self) -> Option<StagedUpdate> {
+        self.update.take()
+    }
+
+    /// Puts it back.
+    pub(in crate::dry_run) fn put_update(&mut self, update: StagedUpdate) {
+        self.update = Some(update);
+    }
+
+    /// The stage of the rows that are updated, and their number.
+    pub(in crate::dry_run) fn updated(&self) -> Option<(String, u64)> {
+        self.update.as_ref().map(|update| (update.stage.clone(), update.rows))
+    }
+}
+
 impl Run<'_, '_> {
     pub(super) fn stage_insert(&mut self, plan: &InsertPlan, other: Option<&InsertPlan>) -> Ran<StagedInsert> {
+        let mut staged = self.stage_rows_to_insert(plan, other)?;
+        if let Some(conflict) = &plan.conflict {
+            self.resolve_conflicts(plan, conflict, &mut staged)?;
+        }
+        Ok(staged)
+    }
+
+    /// The rows as they are proposed, before ON CONFLICT looks at them.
+    pub(super) fn stage_rows_to_insert(&mut self, plan: &InsertPlan, other: Option<&InsertPlan>) -> Ran<StagedInsert> {
         self.load(&plan.remarks)?;
         self.store.ensure_all(self.catalog, plan.table)?;
         let (source, rows) = self.stage_source(plan)?;
@@ -31,12 +57,7 @@ impl Run<'_, '_> {
             let (second, _) = self.stage_source(other)?;
             self.compare_sources(plan, &source, &second)?;
         }
-        let mut staged =
-            StagedInsert { table: plan.table, stage: source, rows, update: None, shown: plan.columns.clone() };
-        if let Some(conflict) = &plan.conflict {
-            self.resolve_conflicts(plan, conflict, &mut staged)?;
-        }
-        Ok(staged)
+        Ok(StagedInsert { table: plan.table, stage: source, rows, update: None, shown: plan.columns.clone() })
     }
 
     /// The plan's rows, numbered: as they are listed, or else by their values, so that the numbers are the same at every run.

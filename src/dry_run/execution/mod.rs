@@ -15,11 +15,12 @@ mod steps;
 mod update;
 mod walk;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::engine::{Halt, Ran};
 use super::report::StatementReport;
 use super::store::{Store, columns_of};
+use super::verification::Side;
 use crate::catalog::{AttNum, Catalog, Oid, Problem};
 use crate::translate::{
     InsertPlan, Remarks, Returning, Settings, Step, Tie, Translator, UpdatePlan, WritePlan, table_name,
@@ -58,6 +59,29 @@ pub(super) struct Run<'a, 's> {
     pub(super) keeps_order: bool,
     /// Statements that this one runs inside of: their temporary tables are still needed.
     pub(super) level: usize,
+    /// Tables with triggers: what referential actions do there is remembered.
+    pub(super) watched: BTreeSet<Oid>,
+    /// What they did there.
+    pub(super) cascaded: Vec<Cascaded>,
+    /// The transaction goes on: constraints that are deferred wait for its end.
+    pub(super) holds_deferred: bool,
+    /// Committed statements are run again.
+    pub(super) replaying: bool,
+    /// Constraints that wait, each with the side that was written on.
+    pub(super) deferred: BTreeMap<Oid, Side>,
+}
+
+/// Rows that a referential action has changed or deleted.
+#[derive(Debug, Clone)]
+pub(super) struct Cascaded {
+    /// Their table.
+    pub(super) table: Oid,
+    /// A temporary table with their `_r`, and the rows as they were: `o<attnum>`.
+    pub(super) rows: String,
+    /// How many they are.
+    pub(super) count: u64,
+    /// Columns written; `None` for rows that went.
+    pub(super) columns: Option<Vec<AttNum>>,
 }
 
 /// Rows that a statement wrote.
@@ -88,6 +112,20 @@ impl Staged {
             Staged::Update(update) => (update.stage.clone(), update.rows),
             Staged::Delete(delete) => delete.stage(),
             Staged::Insert(insert) => (insert.stage.clone(), insert.rows),
+        }
+    }
+
+    /// The same for some of its rows; only rows that come in can be parted.
+    pub(super) fn piece(&self, stage: String, rows: u64) -> Option<Staged> {
+        match self {
+            Staged::Insert(insert) if insert.update.is_none() => Some(Staged::Insert(insert::StagedInsert {
+                table: insert.table,
+                stage,
+                rows,
+                update: None,
+                shown: insert.shown.clone(),
+            })),
+            _ => None,
         }
     }
 
@@ -189,6 +227,24 @@ impl<'a> Run<'a, '_> {
     /// Stages a write by itself; [`Run::apply`] carries it out.
     pub(super) fn stage_main(&mut self, plan: &WritePlan, alternative: Option<&WritePlan>) -> Ran<Staged> {
         self.stage(plan, alternative)
+    }
+
+    /// Stages the rows that an INSERT proposes; [`Run::resolve_proposed`] holds them against what is there.
+    pub(super) fn stage_proposed(&mut self, plan: &InsertPlan) -> Ran<Staged> {
+        self.compute(&plan.remarks.constants)?;
+        self.note(&plan.remarks);
+        Ok(Staged::Insert(self.stage_rows_to_insert(plan, None)?))
+    }
+
+    /// What ON CONFLICT makes of the rows that are proposed.
+    pub(super) fn resolve_proposed(&mut self, plan: &InsertPlan, staged: Staged) -> Ran<Staged> {
+        match (staged, &plan.conflict) {
+            (Staged::Insert(mut insert), Some(conflict)) => {
+                self.resolve_conflicts(plan, conflict, &mut insert)?;
+                Ok(Staged::Insert(insert))
+            }
+            (staged, _) => Ok(staged),
+        }
     }
 
     /// Carries out what WITH queries have staged.

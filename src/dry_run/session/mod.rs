@@ -8,6 +8,7 @@
 mod batch;
 mod binding;
 mod body;
+mod calls;
 pub(super) mod claims;
 mod outcome;
 mod points;
@@ -112,8 +113,16 @@ pub struct Session<'s> {
     savepoints: Vec<transaction::Savepoint>,
     /// Writes under way whose triggers run.
     nesting: usize,
+    /// Deferred constraints that rows of the transaction under way have broken, to be checked at its end.
+    deferred: BTreeMap<Oid, super::verification::Side>,
+    /// Committed statements are run again.
+    replaying: bool,
     /// Bodies under way.
     bodies: usize,
+    /// Calls that are being made for a statement's rows, the innermost last.
+    call_effects: Vec<calls::CallEffects>,
+    /// Tables that volatile functions have read for the statement under way.
+    read_by_calls: std::collections::BTreeSet<Oid>,
     /// The error under way is one that the migration raises itself.
     raised: bool,
     /// Where the sequences stood before the statement under way.
@@ -170,6 +179,7 @@ impl<'s> Session<'s> {
             Source::Synthetic { .. } | Source::Empty => (None, None),
         };
         let settings = Settings {
+            calls: 0,
             now: manifest.captured_at.trim_end_matches('Z').replace('T', " "),
             time_zone: time_zone.filter(|zone| !["UTC", "Etc/UTC", "GMT"].contains(&zone.as_str())),
             variables: Variables::default(),
@@ -198,7 +208,11 @@ impl<'s> Session<'s> {
             provenance: Provenance::default(),
             savepoints: Vec::new(),
             nesting: 0,
+            deferred: BTreeMap::new(),
+            replaying: false,
             bodies: 0,
+            call_effects: Vec::new(),
+            read_by_calls: std::collections::BTreeSet::new(),
             raised: false,
             numbers_before: Vec::new(),
         })
@@ -352,6 +366,7 @@ fn described(migration: &Migration, statement: &Statement) -> StatementReport {
 pub(super) fn broken(halt: Halt, doing: &str) -> anyhow::Error {
     match halt {
         Halt::Broken(error) => error.context(doing.to_owned()),
+        Halt::Calls => anyhow!("a function that would have to be called").context(doing.to_owned()),
         Halt::Problem(problem) => anyhow!("{problem}").context(doing.to_owned()),
         Halt::Violation(violation) => anyhow!("{}", violation.error.message).context(doing.to_owned()),
     }

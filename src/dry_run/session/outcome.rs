@@ -48,6 +48,10 @@ impl Session<'_> {
                 None => self.reject(migration, statement, report, error),
             },
             Err(Halt::Problem(Problem::Unsupported(unsupported))) => self.give_up(statement, report, unsupported),
+            Err(Halt::Calls) => {
+                let what = "functions called for each row in this place".to_owned();
+                self.give_up(statement, report, Unsupported { what, position: None });
+            }
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 //! Input: a statement and the session's state. Output: the state after it, and its report. Invariant: a statement happens as a whole or
 //! not at all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{ExplainStmt, ViewStmt};
@@ -66,17 +66,31 @@ impl Session<'_> {
         Ok(Verdict::Catalog)
     }
 
-    /// Runs a statement that is no body and calls none.
+    /// Runs a statement that is no body; functions that it calls for each row are run as they are needed.
     pub(super) fn execute_plain(&mut self, statement: &Statement, report: &mut StatementReport) -> Ran<Verdict> {
+        self.with_calls(report, |session, report| session.execute_once(statement, report))
+    }
+
+    fn execute_once(&mut self, statement: &Statement, report: &mut StatementReport) -> Ran<Verdict> {
         if super::triggers::meets_triggers(&statement.node, &self.catalog) {
             let before = self.catalog.clone();
-            let done = self.write_with_triggers(statement, report);
+            let done = self.write_with_triggers(statement, None, report).map(|(verdict, _)| verdict);
             if done.is_ok() {
                 self.recognition.note_written(statement, &before);
             }
             return done;
         }
-        super::triggers::expect_no_truncation(&statement.node, &self.catalog)?;
+        let truncated = super::triggers::truncated(&statement.node, &self.catalog);
+        if !truncated.is_empty() {
+            return self.truncate_with_triggers(statement, &truncated, report, |session, report| {
+                session.execute_alone(statement, report)
+            });
+        }
+        self.execute_alone(statement, report)
+    }
+
+    /// Runs a statement that fires no triggers.
+    fn execute_alone(&mut self, statement: &Statement, report: &mut StatementReport) -> Ran<Verdict> {
         let before = self.catalog.clone();
         self.store.begin()?;
         let done = self.dispatch(statement, report, &before);
@@ -177,6 +191,7 @@ impl Session<'_> {
                 let settled = settled.map(|insert| NodeEnum::InsertStmt(Box::new(insert)));
                 let (plan, other) = self.write_plans(settled.as_ref().unwrap_or(node))?;
                 let table = execution::table_of(&plan);
+                self.expect_calls_apart(table)?;
                 report.table = self.table_name(table);
                 self.expect_no_triggers(&execution::with_queries(&plan))?;
                 if self.writes_through_view(node) {
@@ -201,6 +216,9 @@ impl Session<'_> {
                 Ok(Verdict::Executed)
             }
             node => {
+                if matches!(node, NodeEnum::ConstraintsSetStmt(set) if !set.deferred) {
+                    self.check_deferred(report)?;
+                }
                 let applied = self.define(node, before)?;
                 self.carry_out(&applied, report, before)
             }
@@ -285,18 +303,29 @@ impl Session<'_> {
             touched: Vec::new(),
             keeps_order: false,
             level: self.nesting,
+            watched: BTreeSet::new(),
+            cascaded: Vec::new(),
+            holds_deferred: self.replaying || self.block != super::transaction::Block::None,
+            replaying: self.replaying,
+            deferred: BTreeMap::new(),
         };
         let done = work(&mut run)?;
         run.tidy()?;
+        let deferred = std::mem::take(&mut run.deferred);
+        self.deferred.extend(deferred);
         Ok(done)
     }
 
     /// Answers a query on the state as it stands; up to `limit` rows are decoded.
     pub(in crate::dry_run) fn ask(&mut self, node: &NodeEnum, limit: usize) -> Ran<Selected> {
-        let (plan, _) = self.select_plans(node)?;
         let mut report = StatementReport::default();
+        self.with_calls(&mut report, |session, report| session.ask_once(node, limit, report))
+    }
+
+    fn ask_once(&mut self, node: &NodeEnum, limit: usize, report: &mut StatementReport) -> Ran<Selected> {
+        let (plan, _) = self.select_plans(node)?;
         self.store.begin()?;
-        let selected = self.on_rows(&mut report, |run| run.select(&plan, None, limit));
+        let selected = self.on_rows(report, |run| run.select(&plan, None, limit));
         match selected {
             Ok(selected) => {
                 self.store.commit()?;

@@ -14,8 +14,8 @@ use anyhow::Result;
 use super::points::Point;
 use super::{Sent, Session, broken};
 use crate::catalog::Problem;
-use crate::dry_run::engine::Ran;
-use crate::dry_run::report::{StatementReport, Verdict};
+use crate::dry_run::engine::{Halt, Ran};
+use crate::dry_run::report::{ErrorReport, StatementReport, Verdict};
 use crate::dry_run::schema::Provenance;
 use crate::migration::Statement;
 
@@ -65,7 +65,7 @@ impl Session<'_> {
         }
         self.file = Some(file);
         if self.block == Block::Implicit {
-            self.commit()?;
+            self.commit_file()?;
         }
         if self.options.transactions == Transactions::PerFile && self.block == Block::None && !self.stopped {
             self.block = Block::Implicit;
@@ -76,7 +76,7 @@ impl Session<'_> {
     /// The end of the last file; a block that is still open is lost with the connection.
     pub(super) fn finish(&mut self) -> Result<()> {
         match self.block {
-            Block::Implicit => self.commit()?,
+            Block::Implicit => self.commit_file()?,
             Block::Explicit | Block::Failed => self.abort()?,
             Block::None => {}
         }
@@ -97,13 +97,23 @@ impl Session<'_> {
                 Block::None | Block::Implicit => self.block = Block::Explicit,
             },
             TransactionStmtKind::TransStmtCommit => match self.block {
-                Block::Explicit => self.commit()?,
+                Block::Explicit => {
+                    if let Err(halt) = self.check_deferred(report) {
+                        self.abort_or_break()?;
+                        return Err(halt);
+                    }
+                    self.commit()?;
+                }
                 Block::Failed => {
                     report.notes.push("The transaction has failed: COMMIT rolls it back.".to_owned());
                     self.abort_or_break()?;
                 }
                 Block::None | Block::Implicit => {
                     report.notes.push("WARNING: there is no transaction in progress".to_owned());
+                    if let Err(halt) = self.check_deferred(report) {
+                        self.abort_or_break()?;
+                        return Err(halt);
+                    }
                     self.commit()?;
                 }
             },
@@ -233,7 +243,48 @@ impl Session<'_> {
         }
     }
 
+    /// Deferred constraints that rows have broken: does each of them hold by now?
+    pub(super) fn check_deferred(&mut self, report: &mut StatementReport) -> Ran<()> {
+        for (constraint, side) in std::mem::take(&mut self.deferred) {
+            self.on_rows(report, |run| run.verify_deferred(constraint, side))?;
+        }
+        Ok(())
+    }
+
+    /// The end of a file's transaction; what it finds is its last statement's error.
+    fn commit_file(&mut self) -> Result<()> {
+        let last = self.reports.len().checked_sub(1).filter(|_| !self.deferred.is_empty());
+        let Some(last) = last else {
+            return self.commit();
+        };
+        let mut report = std::mem::take(&mut self.reports[last]);
+        let checked = self.check_deferred(&mut report);
+        let error = match checked {
+            Ok(()) => None,
+            Err(Halt::Violation(violation)) => Some(violation.error),
+            Err(Halt::Problem(Problem::Rejected(error))) => Some(error),
+            Err(halt) => return Err(broken(halt, "checking deferred constraints")),
+        };
+        if let Some(error) = &error {
+            report.verdict = Verdict::Failed;
+            report.notes.push("The error comes at the end of the file's transaction.".to_owned());
+            report.error = Some(ErrorReport {
+                sqlstate: error.sqlstate.to_owned(),
+                message: error.message.clone(),
+                detail: error.detail.clone(),
+                hint: error.hint.clone(),
+                ..ErrorReport::default()
+            });
+        }
+        self.reports[last] = report;
+        match error {
+            Some(_) => self.fail(),
+            None => self.commit(),
+        }
+    }
+
     fn commit(&mut self) -> Result<()> {
+        self.deferred.clear();
         self.forget_savepoints();
         self.end_temporary()?;
         self.committed.append(&mut self.open);
@@ -276,6 +327,7 @@ impl Session<'_> {
     /// Back to the last commit: from the snapshot, with the committed statements run again.
     fn abort(&mut self) -> Result<()> {
         self.forget_savepoints();
+        self.deferred.clear();
         let undone = std::mem::take(&mut self.open);
         self.ended += 1;
         self.block = Block::None;
@@ -291,7 +343,18 @@ impl Session<'_> {
         self.provenance = Provenance::default();
         self.catalog = self.base.clone();
         self.unreliable = self.unreliable_before.clone();
-        // What couldn't be told the first time has done nothing.
+        self.replaying = true;
+        let replayed = self.replay();
+        self.replaying = false;
+        self.deferred.clear();
+        replayed?;
+        // Numbers taken from a sequence aren't given back.
+        self.catalog.keep_numbers(&standing);
+        Ok(())
+    }
+
+    /// Runs the committed statements again; what couldn't be told the first time has done nothing.
+    fn replay(&mut self) -> Result<()> {
         for sent in self.committed.clone().into_iter().filter(|sent| !sent.unsupported) {
             crate::ui::check_interrupt()?;
             let mut report = StatementReport { index: sent.statement.index, ..StatementReport::default() };
@@ -307,8 +370,6 @@ impl Session<'_> {
                 Err(halt) => return Err(broken(halt, "restoring the state before the failed transaction")),
             }
         }
-        // Numbers taken from a sequence aren't given back.
-        self.catalog.keep_numbers(&standing);
         Ok(())
     }
 }

@@ -15,7 +15,7 @@ use super::engine::{Halt, Ran, Violation};
 use super::execution::{Run, Touched, describe_row};
 use super::store::{column, columns_in, columns_of};
 use crate::catalog::problem::ServerError;
-use crate::catalog::{AttNum, Constraint, ConstraintKind, Expression, ForeignKey, Index, Oid, Problem, Type};
+use crate::catalog::{AttNum, Constraint, ConstraintKind, Expression, ForeignKey, Index, Oid, Problem, Timing, Type};
 use crate::render::count;
 use crate::translate::{column_name, equality, has_equality, table_name};
 use keys::{KeySql, quoted_where_needed, text_of};
@@ -258,8 +258,9 @@ impl Run<'_, '_> {
             })?;
         let Some((_, first)) = found.first() else { return Ok(()) };
         let constraint = index.constraint.and_then(|oid| self.catalog.constraints.get(&oid));
-        if let Some(constraint) = constraint.filter(|c| among.is_some() && self.catalog.is_deferred(c)) {
-            return Err(deferred(constraint));
+        if let Some(constraint) = constraint.filter(|c| among.is_some() && self.waits(c)) {
+            self.deferred.insert(constraint.oid, Side::Own);
+            return Ok(());
         }
         let rows = found.iter().map(|(rows, _)| rows).sum();
         let detail = format!("Key ({})=({first}) {verb}.", key.label);
@@ -319,8 +320,9 @@ impl Run<'_, '_> {
         if rows == 0 {
             return Ok(());
         }
-        if self.catalog.is_deferred(constraint) && of_rows {
-            return Err(deferred(constraint));
+        if of_rows && self.waits(constraint) {
+            self.deferred.insert(constraint.oid, Side::Own);
+            return Ok(());
         }
         let (mut names, mut values) = (Vec::new(), Vec::new());
         for &attnum in &key.columns {
@@ -363,6 +365,40 @@ impl Run<'_, '_> {
         let Some(key) = self.key_sql(&index)? else { return Ok(()) };
         let message = format!("could not create unique index \"{}\"", index.name);
         self.verify_unique(&index, &key, None, message, "is duplicated")
+    }
+
+    /// Is a constraint checked at the end of the transaction only? What is run again was all well in the end.
+    pub(super) fn waits(&self, constraint: &Constraint) -> bool {
+        let deferrable = self.replaying && constraint.timing != Timing::Immediate;
+        self.holds_deferred && (deferrable || self.catalog.is_deferred(constraint))
+    }
+
+    /// A constraint that waited for the end of its transaction.
+    pub(super) fn verify_deferred(&mut self, oid: Oid, side: Side) -> Ran<()> {
+        let Some(constraint) = self.catalog.constraints.get(&oid).cloned() else { return Ok(()) };
+        match (&constraint.kind, side) {
+            (ConstraintKind::PrimaryKey(index) | ConstraintKind::Unique(index), _) => {
+                let Some(index) = self.catalog.indexes.get(index).cloned() else { return Ok(()) };
+                let Some(key) = self.key_sql(&index)? else { return Ok(()) };
+                let message = format!("duplicate key value violates unique constraint \"{}\"", index.name);
+                self.verify_unique(&index, &key, None, message, "already exists")
+            }
+            (ConstraintKind::ForeignKey(key), Side::Own) => self.verify_foreign_key(&constraint, key, None),
+            (ConstraintKind::ForeignKey(key), Side::Parent) => match self.verify_foreign_key(&constraint, key, None) {
+                Err(Halt::Violation(mut violation)) => {
+                    violation.error.message = format!(
+                        "update or delete on table \"{}\" violates foreign key constraint \"{}\" on table \"{}\"",
+                        self.relation(key.parent),
+                        constraint.name,
+                        self.relation(constraint.table)
+                    );
+                    violation.error.detail = None;
+                    Err(Halt::Violation(violation))
+                }
+                other => other,
+            },
+            _ => Ok(()),
+        }
     }
 
     /// A new or newly validated foreign key or check.
@@ -436,8 +472,11 @@ impl Run<'_, '_> {
 fn written(touched: &Touched, condition: &str) -> String {
     format!("FROM {} AS t WHERE {condition} AND t._r IN (SELECT _r FROM {})", table_name(touched.table), touched.rows)
 }
-/// A constraint is broken that a later statement may mend before COMMIT checks it.
-pub(in crate::dry_run) fn deferred(constraint: &Constraint) -> Halt {
-    let what = format!("a row that breaks {}, which is checked at COMMIT only,", constraint.name);
-    Problem::unsupported(what).into()
+/// Which side of a constraint a row was written on that breaks it until now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::dry_run) enum Side {
+    /// The constraint's own table.
+    Own,
+    /// The table that a foreign key refers to.
+    Parent,
 }

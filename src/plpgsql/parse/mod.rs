@@ -3,6 +3,7 @@
 //! Input: the text between the dollar quotes. Output: its tree, or the server's error. Tokens are PostgreSQL's own, and so is the
 //! reading of SQL inside: an expression goes on to the word that ends it, at no depth of parentheses, just as on the server.
 
+mod cursors;
 mod names;
 mod sql;
 mod statements;
@@ -291,7 +292,11 @@ impl<'t> Parser<'t> {
             });
         }
         if self.is("cursor") || self.is("no") && self.is_at(self.next + 1, "scroll") || self.is("scroll") {
-            return Err(Problem::unsupported("a cursor in PL/pgSQL"));
+            let query = self.cursor_query()?;
+            self.expect(";")?;
+            self.names.declare(Name::plain(&name));
+            let ty = Declared::Cursor(Box::new(query));
+            return Ok(Declaration { name, at, ty, constant: false, not_null: false, default: None });
         }
         let constant = self.take("constant");
         let ty = self.declared_type()?;

@@ -53,7 +53,9 @@ impl Parser<'_> {
                 self.next += 1;
                 Ok(Kind::Nothing)
             }
-            "open" | "fetch" | "move" | "close" => self.skip("a cursor in PL/pgSQL"),
+            "open" => self.open(),
+            "fetch" | "move" => self.fetch(word == "move"),
+            "close" => self.close(),
             "commit" | "rollback" => self.skip("COMMIT and ROLLBACK inside of a block"),
             _ => {
                 let (sql, into) = self.sql_statement()?;
@@ -62,7 +64,7 @@ impl Parser<'_> {
         }
     }
 
-    fn skip(&mut self, what: &'static str) -> Outcome<Kind> {
+    pub(super) fn skip(&mut self, what: &'static str) -> Outcome<Kind> {
         self.find(&[";"])?;
         Ok(Kind::Unsupported(what))
     }
@@ -127,7 +129,7 @@ impl Parser<'_> {
         Ok(Kind::Case(subject, branches, otherwise))
     }
 
-    fn loop_body(&mut self, label: Option<&str>) -> Outcome<Vec<Statement>> {
+    pub(super) fn loop_body(&mut self, label: Option<&str>) -> Outcome<Vec<Statement>> {
         self.expect("loop")?;
         let body = self.statements()?;
         self.expect("end")?;
@@ -196,9 +198,11 @@ impl Parser<'_> {
                 self.next = after_in + usize::from(reverse);
                 return self.for_range(label, &paths, reverse);
             }
-            // One name is a cursor's.
-            if self.next == after_in + 1 && self.is_name(after_in) {
-                return Err(Problem::unsupported("a cursor in PL/pgSQL"));
+            // One name is a cursor's, with or without arguments.
+            let opened = self.is_at(after_in + 1, "(") && self.is_at(self.next - 1, ")");
+            if self.is_name(after_in) && (self.next == after_in + 1 || opened) {
+                self.next = after_in;
+                return self.cursor_loop(label, paths[0].join("."));
             }
         }
         self.next = first;

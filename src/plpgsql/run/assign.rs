@@ -44,8 +44,11 @@ impl<H: Host> Interpreter<'_, H> {
     /// `target := expression`
     pub(super) fn assign(&mut self, target: &Target, value: &Sql, frame: &mut Frame) -> Result<(), H::Halt> {
         let place = find(&frame.variables, &target.path)?;
+        if let [subscript] = target.subscripts.as_slice() {
+            return self.assign_element(place, subscript, value, frame);
+        }
         if !target.subscripts.is_empty() {
-            return Err(Problem::unsupported("an assignment to an element of an array").into());
+            return Err(Problem::unsupported("an assignment to an array of several dimensions").into());
         }
         match frame.variables.value(place) {
             Some(held) => {
@@ -55,12 +58,66 @@ impl<H: Host> Interpreter<'_, H> {
                 self.put(place, value, frame)
             }
             None => {
-                if let Some(fields) = self.named_row(value, frame) {
-                    return self.put_row(place, fields, frame);
-                }
-                Err(Problem::unsupported("an assignment to a record of anything but a record").into())
+                let fields = match self.row(value, frame)? {
+                    Some(fields) => fields,
+                    None => self
+                        .wanted(std::slice::from_ref(target), frame)?
+                        .into_iter()
+                        .map(|ty| (String::new(), Value::null(ty)))
+                        .collect(),
+                };
+                let shape: Option<Vec<(String, Type)>> = match &frame.variables.named(place).variable {
+                    Variable::Row(held) => {
+                        Some(held.iter().map(|(name, value)| (name.clone(), value.ty.clone())).collect())
+                    }
+                    _ => None,
+                };
+                let fields = match shape {
+                    Some(columns) => self.shaped(fields, &columns)?,
+                    None => fields,
+                };
+                self.put_row(place, fields, frame)
             }
         }
+    }
+
+    /// `array[i] := value`
+    fn assign_element(
+        &mut self,
+        place: crate::translate::Place,
+        subscript: &Sql,
+        value: &Sql,
+        frame: &mut Frame,
+    ) -> Result<(), H::Halt> {
+        let held = frame.variables.value(place).cloned();
+        let Some((held, element)) = held.and_then(|held| match held.ty.clone() {
+            Type::Array(element) => Some((held, *element)),
+            _ => None,
+        }) else {
+            return Err(Problem::unsupported("an assignment to an element of anything but an array").into());
+        };
+        let at = self.evaluate(subscript, frame, Some(&Type::Int4))?;
+        let value = self.evaluate(value, frame, Some(&element))?;
+        if at.is_null() {
+            return Err(Problem::rejected("22004", "array subscript in assignment must not be null").into());
+        }
+        let ty = held.ty.clone();
+        let variables = Variables { positional: vec![(1, held), (2, at.clone()), (3, value)], ..Variables::default() };
+        let length = crate::plpgsql::parse::expression("coalesce(array_length($1, 1), 0)")?;
+        let answer = self.host.query(&length.node, &variables, &[Type::Int4], 1)?;
+        let number = |value: Option<&Value>| value.and_then(Value::text).and_then(|text| text.parse::<i64>().ok());
+        let length = number(answer.rows.first().and_then(|row| row.first())).unwrap_or(0);
+        if !number(Some(&at)).is_some_and(|at| (1..=length + 1).contains(&at)) {
+            return Err(Problem::unsupported("an assignment to an element beyond the end of an array").into());
+        }
+        let text = match length {
+            0 => "ARRAY[$3]",
+            _ => "$1[1:$2 - 1] || ARRAY[$3] || $1[$2 + 1:]",
+        };
+        let query = crate::plpgsql::parse::expression(text)?;
+        let answer = self.host.query(&query.node, &variables, std::slice::from_ref(&ty), 1)?;
+        let value = single(&answer, "", &ty)?;
+        self.put(place, value, frame)
     }
 
     /// A value into a place.
@@ -183,6 +240,9 @@ impl<H: Host> Interpreter<'_, H> {
 
     /// A variable comes into being.
     pub(super) fn declare(&mut self, declaration: &Declaration, frame: &mut Frame) -> Result<(), H::Halt> {
+        if let Declared::Cursor(query) = &declaration.ty {
+            frame.cursors.define(&declaration.name, query);
+        }
         let mut variable = self.declared(&declaration.ty, frame)?;
         if let Some(default) = &declaration.default {
             match &mut variable {
@@ -194,10 +254,7 @@ impl<H: Host> Interpreter<'_, H> {
                         return Err(null_refused(&declaration.name).into());
                     }
                 }
-                Variable::Row(_) | Variable::Record(_) => match self.named_row(default, frame) {
-                    Some(fields) => variable = Variable::Record(Some(fields)),
-                    None => return Err(Problem::unsupported("a record with a default").into()),
-                },
+                Variable::Row(_) | Variable::Record(_) => variable = Variable::Record(self.row(default, frame)?),
             }
         }
         let named = Named { name: declaration.name.clone(), variable, not_null: declaration.not_null };
@@ -248,6 +305,10 @@ impl<H: Host> Interpreter<'_, H> {
                 Some(found) => Ok(Variable::Row(empty_row(found))),
                 None => Err(Problem::rejected("42P01", format!("relation \"{}\" does not exist", path.join(".")))),
             },
+            Declared::Cursor(_) => Ok(Variable::Scalar(Value::null(Type::Text))),
+            Declared::Type(text) if text.eq_ignore_ascii_case("refcursor") => {
+                Ok(Variable::Scalar(Value::null(Type::Text)))
+            }
             Declared::Type(text) => {
                 if text.eq_ignore_ascii_case("record") {
                     return Ok(Variable::Record(None));

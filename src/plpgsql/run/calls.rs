@@ -12,7 +12,7 @@ use pg_query::protobuf::{
 
 use super::routine::is_interpreted;
 use super::{Frame, Given, Host, Interpreter};
-use crate::catalog::{Function, Gives, Problem, Type, tree};
+use crate::catalog::{Function, Gives, Problem, Type, overload, tree};
 use crate::translate::{Value, Variables};
 
 /// Numbers of the parameters that stand for what calls gave.
@@ -77,6 +77,9 @@ impl<H: Host> Interpreter<'_, H> {
             }
             return Ok(());
         }
+        if self.calls_over_rows(select, frame)? {
+            return Ok(());
+        }
         for item in &mut select.from_clause {
             let Some(NodeEnum::RangeFunction(function)) = &item.node else { continue };
             if let Some(rows) = self.rows_in_from(&function.clone(), frame)? {
@@ -92,7 +95,7 @@ impl<H: Host> Interpreter<'_, H> {
         let Some(NodeEnum::FuncCall(call)) = target.val.as_deref().and_then(|node| node.node.as_ref()) else {
             return Ok(());
         };
-        let Some(function) = self.meant(call)? else { return Ok(()) };
+        let Some(function) = self.meant(call, frame)? else { return Ok(()) };
         let definition = function.definition.as_ref();
         let gives_set = definition.is_some_and(|d| d.is_set && matches!(d.gives, Gives::Value(_)));
         if !gives_set {
@@ -112,7 +115,7 @@ impl<H: Host> Interpreter<'_, H> {
         let Some(inner) = &mut node.node else { return Ok(()) };
         match inner {
             NodeEnum::FuncCall(call) => {
-                let Some(function) = self.meant(call)? else {
+                let Some(function) = self.meant(call, frame)? else {
                     for argument in &mut call.args {
                         self.calls_of(argument, frame)?;
                     }
@@ -143,7 +146,8 @@ impl<H: Host> Interpreter<'_, H> {
                     self.calls_of(first, frame)?;
                 }
             }
-            NodeEnum::CaseExpr(_) | NodeEnum::SubLink(_) => {}
+            // A field of a row that a function gives is read where it stands.
+            NodeEnum::AIndirection(_) | NodeEnum::CaseExpr(_) | NodeEnum::SubLink(_) => {}
             other => {
                 for child in tree::children_mut(other) {
                     self.calls_of(child, frame)?;
@@ -154,44 +158,58 @@ impl<H: Host> Interpreter<'_, H> {
     }
 
     /// A parameter that stands for a value.
-    fn stands_for(&mut self, value: Value, frame: &mut Frame) -> NodeEnum {
+    pub(super) fn stands_for(&mut self, value: Value, frame: &mut Frame) -> NodeEnum {
         let number = FIRST + i32::try_from(frame.variables.positional.len()).unwrap_or(0);
         frame.variables.positional.push((number, value));
         NodeEnum::ParamRef(ParamRef { number, location: -1 })
     }
 
-    /// The function of the database that a call means, where it means one that is run here.
-    fn meant(&self, call: &FuncCall) -> Result<Option<Function>, Problem> {
+    /// The function of the database that a call means, where it means one that is run here and that can be told from here.
+    pub(super) fn meant(&mut self, call: &FuncCall, frame: &mut Frame) -> Result<Option<Function>, H::Halt> {
         let names = tree::strings(&call.funcname);
         let (schema, name) = match names.as_slice() {
             [name] => (None, name.as_str()),
             [schema, name] => (Some(schema.as_str()), name.as_str()),
             _ => return Ok(None),
         };
-        let catalog = self.host.catalog();
         let fits = |function: &&Function| match &function.definition {
             Some(definition) => {
                 let inputs: Vec<_> = definition.inputs().collect();
                 let needed = inputs.iter().filter(|p| p.default.is_none()).count();
-                call.args.len() <= inputs.len() && call.args.len() >= needed
+                let given = definition.gathered(call).args.len();
+                given <= inputs.len() && given >= needed
             }
             None => true,
         };
-        let mut found = catalog.functions_named(schema, name).filter(|function| is_interpreted(function)).filter(fits);
-        match (found.next(), found.next()) {
-            (Some(_), Some(_)) => Err(Problem::unsupported(format!("one of several functions named {name}"))),
-            (Some(function), None) if function.definition.is_some() => Ok(Some(function.clone())),
-            _ => Ok(None),
-        }
+        let is_plain = |function: &&Function| function.definition.as_ref().is_none_or(|d| !d.is_polymorphic());
+        let all = self.host.catalog().functions_named(schema, name).filter(is_plain);
+        let found: Vec<Function> = all.filter(|function| is_interpreted(function)).filter(fits).cloned().collect();
+        let place = match found.as_slice() {
+            [_] => Some(0),
+            [] => None,
+            several => {
+                let mut types = Vec::new();
+                for node in &call.args {
+                    types.push(match is_open(node) {
+                        true => Type::Unknown,
+                        false => {
+                            let answer = self.ask(&one_value(node), frame, &[], 1)?;
+                            answer.columns.first().map_or(Type::Unknown, |(_, ty)| ty.clone())
+                        }
+                    });
+                }
+                overload::nearest(&several.iter().collect::<Vec<_>>(), &types)
+            }
+        };
+        Ok(place.and_then(|place| found.into_iter().nth(place)).filter(|function| function.definition.is_some()))
     }
 
     /// The values of a call's arguments, in the order of the parameters.
     fn arguments(&mut self, function: &Function, call: &FuncCall, frame: &mut Frame) -> Result<Vec<Value>, H::Halt> {
+        self.rows_given.clear();
         let Some(definition) = function.definition.clone() else { return Ok(Vec::new()) };
         let inputs: Vec<_> = definition.inputs().cloned().collect();
-        if call.func_variadic || inputs.iter().any(|parameter| parameter.is_variadic) {
-            return Err(Problem::unsupported(format!("the variadic function {}()", function.name)).into());
-        }
+        let call = &definition.gathered(call);
         let mut given: Vec<Option<Value>> = vec![None; inputs.len()];
         for (at, argument) in call.args.iter().enumerate() {
             let (at, node) = match &argument.node {
@@ -203,7 +221,13 @@ impl<H: Host> Interpreter<'_, H> {
                 }
                 _ => (at, Some(argument)),
             };
-            if let Some(node) = node {
+            if let Some(node) = node
+                && inputs[at].ty == Type::Record
+            {
+                let row = self.row_of(node, frame)?;
+                self.rows_given.push((at, row));
+                given[at] = Some(Value::null(Type::Record));
+            } else if let Some(node) = node {
                 given[at] = Some(self.argument(function, node, &inputs[at].ty, frame)?);
             }
         }
@@ -225,6 +249,10 @@ impl<H: Host> Interpreter<'_, H> {
 
     fn argument(&mut self, function: &Function, node: &Node, ty: &Type, frame: &mut Frame) -> Result<Value, H::Halt> {
         let query = one_value(node);
+        if *ty == Type::Opaque("regclass".to_owned()) {
+            let answer = self.ask(&query, frame, &[Type::Text], 1)?;
+            return Ok(self.relation_named(first_value(&answer.rows, &Type::Text))?);
+        }
         if is_open(node) {
             let answer = self.ask(&query, frame, std::slice::from_ref(ty), 1)?;
             return Ok(first_value(&answer.rows, ty));
@@ -242,6 +270,26 @@ impl<H: Host> Interpreter<'_, H> {
         let query = crate::plpgsql::parse::expression("$1")?;
         let answer = self.host.query(&query.node, &variables, std::slice::from_ref(ty), 1)?;
         Ok(first_value(&answer.rows, ty))
+    }
+
+    /// A relation by its name, as it is written where it is shown.
+    fn relation_named(&self, name: Value) -> Result<Value, Problem> {
+        let Some(text) = name.text() else { return Ok(name) };
+        let catalog = self.host.catalog();
+        let words: Vec<String> = text.split('.').map(crate::plpgsql::parse::folded).collect();
+        let (schema, relation) = match words.as_slice() {
+            [relation] => (None, relation),
+            [schema, relation] => (Some(schema.as_str()), relation),
+            _ => return Err(Problem::unsupported(format!("the relation {text}"))),
+        };
+        if catalog.find_relation(schema, relation).is_none() {
+            return Err(catalog.missing_relation(schema, relation));
+        }
+        let shown = crate::catalog::lookup::quoted(relation);
+        Ok(Value::text_of(match schema.filter(|schema| !catalog.search_path.iter().any(|path| path == schema)) {
+            Some(schema) => format!("{}.{shown}", crate::catalog::lookup::quoted(schema)),
+            None => shown.to_string(),
+        }))
     }
 
     fn no_function(&self, function: &Function, types: &[Type]) -> Problem {
@@ -262,7 +310,7 @@ impl<H: Host> Interpreter<'_, H> {
         let Some(NodeEnum::FuncCall(call)) = list.items.first().and_then(|node| node.node.as_ref()) else {
             return Ok(None);
         };
-        let Some(function) = self.meant(call)? else { return Ok(None) };
+        let Some(function) = self.meant(call, frame)? else { return Ok(None) };
         // The translation reads it in place, whatever its arguments are.
         if function.definition.as_ref().is_some_and(|definition| definition.query.is_some()) {
             return Ok(None);
@@ -278,11 +326,9 @@ impl<H: Host> Interpreter<'_, H> {
             });
             found
         });
-        if names_columns {
-            return Err(Problem::unsupported(format!("{}() of columns, in FROM,", function.name)).into());
-        }
-        if item.ordinality || !item.coldeflist.is_empty() {
-            return Err(Problem::unsupported(format!("this form of {}() in FROM", function.name)).into());
+        // What depends on rows is left for the translation.
+        if names_columns || item.ordinality || !item.coldeflist.is_empty() {
+            return Ok(None);
         }
         // Its arguments may name what stands before it in FROM; then they aren't known here.
         let arguments = self.arguments(&function, call, frame)?;
@@ -317,40 +363,20 @@ impl<H: Host> Interpreter<'_, H> {
             Given::Rows(rows) => rows,
             Given::Value(value) => vec![vec![value]],
             Given::Row(Some(row)) => vec![row.into_iter().map(|(_, value)| value).collect()],
+            // A row that is NULL is one of NULLs.
+            Given::Row(None) if !definition.is_set => {
+                vec![columns.iter().map(|(_, ty)| Value::null(ty.clone())).collect()]
+            }
             Given::Row(None) | Given::Nothing => Vec::new(),
         };
-        let mut whole: Option<SelectStmt> = None;
-        let none = rows.is_empty();
-        let rows = if none { vec![columns.iter().map(|(_, ty)| Value::null(ty.clone())).collect()] } else { rows };
-        for row in rows {
-            let mut select = plain_select();
-            for ((name, _), value) in columns.iter().zip(row) {
-                let value = Node { node: Some(self.stands_for(value, frame)) };
-                select.target_list.push(target(name, value));
-            }
-            if none {
-                select.where_clause = Some(Box::new(false_constant()));
-            }
-            whole = Some(match whole {
-                None => select,
-                Some(before) => SelectStmt {
-                    op: pg_query::protobuf::SetOperation::SetopUnion as i32,
-                    all: true,
-                    larg: Some(Box::new(before)),
-                    rarg: Some(Box::new(select)),
-                    limit_option: pg_query::protobuf::LimitOption::Default as i32,
-                    ..SelectStmt::default()
-                },
-            });
-        }
-        Ok(whole)
+        Ok(Some(self.rows_as_query(&columns, rows, frame)?))
     }
 
     /// CALL
     pub(super) fn call_procedure(&mut self, statement: &CallStmt, frame: &mut Frame) -> Result<(), H::Halt> {
         let Some(call) = &statement.funccall else { return Ok(()) };
         let name = tree::strings(&call.funcname).join(".");
-        let Some(function) = self.meant(call)? else {
+        let Some(function) = self.meant(call, frame)? else {
             return Err(match self.host.catalog().partial {
                 true => Problem::unsupported(format!("the procedure {name}()")).into(),
                 false => Problem::rejected("42883", format!("procedure {name}() does not exist")).into(),
@@ -389,17 +415,11 @@ impl<H: Host> Interpreter<'_, H> {
 impl Frame {
     /// No variables.
     fn bare() -> Frame {
-        Frame {
-            variables: Variables::default(),
-            row_count: 0,
-            handled: None,
-            given: Given::Nothing,
-            gives: Gives::Nothing,
-        }
+        Frame::of(Variables::default())
     }
 }
 
-fn first_value(rows: &[Vec<Value>], ty: &Type) -> Value {
+pub(super) fn first_value(rows: &[Vec<Value>], ty: &Type) -> Value {
     rows.first().and_then(|row| row.first()).cloned().unwrap_or_else(|| Value::null(ty.clone()))
 }
 
@@ -411,26 +431,20 @@ fn plain_select() -> SelectStmt {
     }
 }
 
-fn target(name: &str, value: Node) -> Node {
+pub(super) fn target(name: &str, value: Node) -> Node {
     let target = ResTarget { name: name.to_owned(), val: Some(Box::new(value)), ..ResTarget::default() };
     Node { node: Some(NodeEnum::ResTarget(Box::new(target))) }
 }
 
 /// `SELECT expression`
-fn one_value(node: &Node) -> NodeEnum {
+pub(super) fn one_value(node: &Node) -> NodeEnum {
     let mut select = plain_select();
     select.target_list.push(target("", node.clone()));
     NodeEnum::SelectStmt(Box::new(select))
 }
 
-fn false_constant() -> Node {
-    let value = pg_query::protobuf::Boolean { boolval: false };
-    let constant = pg_query::protobuf::AConst { val: Some(Val::Boolval(value)), isnull: false, location: -1 };
-    Node { node: Some(NodeEnum::AConst(constant)) }
-}
-
 /// A literal whose type is left open.
-fn is_open(node: &Node) -> bool {
+pub(super) fn is_open(node: &Node) -> bool {
     match &node.node {
         Some(NodeEnum::AConst(constant)) => constant.isnull || matches!(constant.val, Some(Val::Sval(_))),
         _ => false,

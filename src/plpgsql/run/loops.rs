@@ -1,8 +1,11 @@
 //! Loops.
 
+use pg_query::NodeEnum;
+use pg_query::protobuf::Node;
+
 use super::{Answer, Flow, Frame, Host, Interpreter, scalar};
 use crate::catalog::{Problem, Type};
-use crate::plpgsql::tree::{Query, Sql, Statement, Target};
+use crate::plpgsql::tree::{Kind, Query, Sql, Statement, Target};
 use crate::translate::{Level, Value};
 
 /// Rows that a loop over a query may have; each round counts against the step budget anyway.
@@ -25,21 +28,62 @@ fn round(flow: Flow, label: Option<&String>) -> Round {
     }
 }
 
+/// How a loop ends that a round has ended so; nothing where it goes on.
+pub(super) fn round_of(flow: Flow, label: Option<&String>) -> Option<Flow> {
+    match round(flow, label) {
+        Round::Next => None,
+        Round::Stop => Some(Flow::On),
+        Round::Out(flow) => Some(flow),
+    }
+}
+
+/// Does it matter in which order a loop's rows come? It does where a round may be the last, or rows come in that get numbers.
+fn minds_order(body: &[Statement]) -> bool {
+    body.iter().any(|statement| match &statement.kind {
+        Kind::Leave { goes_on, .. } => !goes_on,
+        Kind::Return(_) | Kind::ReturnNext(_) | Kind::ReturnQuery(_) | Kind::Execute { .. } => true,
+        Kind::Sql(sql, _) => matches!(sql.node, NodeEnum::InsertStmt(_)),
+        Kind::If(branches, otherwise) => branches.iter().any(|(_, body)| minds_order(body)) || minds_order(otherwise),
+        Kind::Block(block) => minds_order(&block.body) || block.handlers.iter().any(|h| minds_order(&h.body)),
+        Kind::Case(_, branches, otherwise) => {
+            branches.iter().any(|(_, body)| minds_order(body)) || otherwise.as_deref().is_some_and(minds_order)
+        }
+        Kind::Loop { body, .. }
+        | Kind::ForRange { body, .. }
+        | Kind::ForQuery { body, .. }
+        | Kind::ForEach { body, .. }
+        | Kind::ForCursor { body, .. } => minds_order(body),
+        _ => false,
+    })
+}
+
+/// Is the order of a query's rows the server's to choose?
+fn is_unordered(query: &Query) -> bool {
+    let Query::Static(sql) = query else { return false };
+    match &sql.node {
+        NodeEnum::SelectStmt(select) => {
+            let reads = |node: &Node| !matches!(node.node, Some(NodeEnum::RangeFunction(_)));
+            select.sort_clause.is_empty() && select.from_clause.iter().any(reads)
+        }
+        _ => false,
+    }
+}
+
 impl<H: Host> Interpreter<'_, H> {
+    /// A round of a loop.
+    pub(super) fn one_round(&mut self, body: &[Statement], frame: &mut Frame) -> Result<Flow, H::Halt> {
+        self.spend("in a loop")?;
+        self.rounds += 1;
+        self.statements(body, frame)
+    }
+
     fn round(
         &mut self,
         body: &[Statement],
         label: Option<&String>,
         frame: &mut Frame,
     ) -> Result<Option<Flow>, H::Halt> {
-        self.spend("in a loop")?;
-        self.rounds += 1;
-        let flow = self.statements(body, frame)?;
-        Ok(match round(flow, label) {
-            Round::Next => None,
-            Round::Stop => Some(Flow::On),
-            Round::Out(flow) => Some(flow),
-        })
+        Ok(round_of(self.one_round(body, frame)?, label))
     }
 
     pub(super) fn endless(
@@ -110,9 +154,7 @@ impl<H: Host> Interpreter<'_, H> {
     /// The rows of a query that is written out or made up.
     pub(super) fn rows_of(&mut self, query: &Query, into: &[Type], frame: &mut Frame) -> Result<Answer, H::Halt> {
         match query {
-            Query::Static(sql) if matches!(sql.node, pg_query::NodeEnum::SelectStmt(_)) => {
-                self.ask(&sql.node, frame, into, ALL)
-            }
+            Query::Static(sql) if matches!(sql.node, NodeEnum::SelectStmt(_)) => self.ask(&sql.node, frame, into, ALL),
             Query::Static(sql) => {
                 let done = self.run_command(&sql.node, &sql.text, Some(into), frame)?;
                 done.returned.ok_or_else(|| Problem::unsupported("a loop over a statement without rows").into())
@@ -120,7 +162,7 @@ impl<H: Host> Interpreter<'_, H> {
             Query::Dynamic { text, using } => {
                 let (mut statements, variables) = self.made_up(text, using, frame)?;
                 match (statements.pop(), statements.is_empty()) {
-                    (Some(sql), true) if matches!(sql.node, pg_query::NodeEnum::SelectStmt(_)) => {
+                    (Some(sql), true) if matches!(sql.node, NodeEnum::SelectStmt(_)) => {
                         let outer = std::mem::replace(&mut frame.variables, variables);
                         let answer = self.ask(&sql.node, frame, into, ALL);
                         frame.variables = outer;
@@ -142,6 +184,12 @@ impl<H: Host> Interpreter<'_, H> {
     ) -> Result<Flow, H::Halt> {
         let wanted = self.wanted(targets, frame)?;
         let answer = self.rows_of(query, &wanted, frame)?;
+        if answer.rows.len() > 1 && is_unordered(query) && minds_order(body) {
+            self.host.note(format!(
+                "A loop over {} rows of a query without ORDER BY: the server chooses their order, and what depends on it may differ.",
+                answer.rows.len()
+            ));
+        }
         if answer.rows.is_empty() {
             self.store_row(targets, &answer, None, frame)?;
         }

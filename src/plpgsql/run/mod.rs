@@ -2,13 +2,16 @@
 //!
 //! Input: a [`Body`], values of its parameters. Output: what it gives back, and what it has the host do. Invariants: an error
 //! undoes what its block did where the block handles errors, and nothing is caught but what the server would raise; every statement
-//! counts against a budget. Left out: cursors, COMMIT.
+//! counts against a budget. Left out: COMMIT.
 
 mod assign;
 mod calls;
+mod cursors;
 mod loops;
+mod over_rows;
 mod raise;
 mod routine;
+mod rows;
 mod statements;
 
 use pg_query::NodeEnum;
@@ -75,6 +78,9 @@ pub trait Host {
     /// RAISE below an exception.
     fn say(&mut self, level: Severity, message: &str);
 
+    /// Takes note of what a reader of the report should know.
+    fn note(&mut self, note: String);
+
     /// A moment to stop at.
     ///
     /// # Errors
@@ -129,6 +135,7 @@ struct Frame {
     /// The error that is being handled.
     handled: Option<ServerError>,
     given: Given,
+    cursors: cursors::Cursors,
     /// Types of what it gives; none where it gives nothing.
     gives: crate::catalog::Gives,
 }
@@ -142,6 +149,8 @@ pub struct Interpreter<'h, H: Host> {
     /// Rounds of loops so far.
     pub rounds: u64,
     depth: usize,
+    /// Whole rows among the arguments of the call that is next, by their place.
+    rows_given: Vec<(usize, Option<Row>)>,
     /// Where in the outermost body the statement stands that failed.
     pub failed_at: Option<usize>,
     /// The error that isn't caught is one that the body raised itself.
@@ -151,7 +160,16 @@ pub struct Interpreter<'h, H: Host> {
 impl<'h, H: Host> Interpreter<'h, H> {
     /// Runs on a host, at most `budget` statements.
     pub fn new(host: &'h mut H, budget: u64) -> Interpreter<'h, H> {
-        Interpreter { host, left: budget, budget, rounds: 0, depth: 0, failed_at: None, raised: false }
+        Interpreter {
+            host,
+            left: budget,
+            budget,
+            rounds: 0,
+            depth: 0,
+            rows_given: Vec::new(),
+            failed_at: None,
+            raised: false,
+        }
     }
 
     /// Counts a statement or a round of a loop.

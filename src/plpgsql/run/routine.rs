@@ -5,6 +5,7 @@ use std::sync::Arc;
 use pg_query::NodeEnum;
 use pg_query::protobuf::DoStmt;
 
+use super::cursors::Cursors;
 use super::statements::outermost;
 use super::{Flow, Frame, Host, Interpreter, scalar};
 use crate::catalog::{Definition, Function, Gives, Outcome, Problem, Type, tree};
@@ -99,6 +100,19 @@ impl<H: Host> Interpreter<'_, H> {
         Ok((frame, flow? == Flow::Return))
     }
 
+    /// Runs a function on its own.
+    ///
+    /// # Errors
+    /// The server's, or what can't be told.
+    pub fn call_function(&mut self, function: &Function, arguments: Vec<Value>) -> Result<Given, H::Halt> {
+        self.call(function, arguments)
+    }
+
+    /// Statements that may still run.
+    pub fn left(&self) -> u64 {
+        self.left
+    }
+
     /// Runs a function or procedure of the database with its arguments.
     pub(super) fn call(&mut self, function: &Function, arguments: Vec<Value>) -> Result<Given, H::Halt> {
         let Some(definition) = function.definition.clone() else {
@@ -128,7 +142,13 @@ impl<H: Host> Interpreter<'_, H> {
         arguments: Vec<Value>,
     ) -> Result<Given, H::Halt> {
         let body = body_of(function, definition)?;
-        let (names, positional) = parameters(definition, arguments);
+        let (mut names, positional) = parameters(definition, arguments);
+        let inputs: Vec<&str> = definition.inputs().map(|parameter| parameter.name.as_str()).collect();
+        for (at, row) in std::mem::take(&mut self.rows_given) {
+            if let Some(named) = names.iter_mut().find(|named| inputs.get(at).is_some_and(|name| *name == named.name)) {
+                named.variable = Variable::Record(row);
+            }
+        }
         let label = Some(function.name.clone());
         let mut frame = Frame::new(label, names, positional, definition.gives.clone(), &body);
         if definition.is_set {
@@ -183,8 +203,7 @@ impl<H: Host> Interpreter<'_, H> {
             conflict: crate::translate::NameConflict::Column,
             positional,
         };
-        let mut frame =
-            Frame { variables, row_count: 0, handled: None, given: Given::Nothing, gives: definition.gives.clone() };
+        let mut frame = Frame { gives: definition.gives.clone(), ..Frame::of(variables) };
         self.depth += 1;
         let given = self.sql_statements(&statements, definition, &mut frame);
         self.depth -= 1;
@@ -244,11 +263,12 @@ impl<H: Host> Interpreter<'_, H> {
         frame.given = match frame.gives.clone() {
             Gives::Value(ty) => Given::Value(self.evaluate(sql, frame, Some(&ty))?),
             Gives::Nothing => Given::Nothing,
-            Gives::Trigger if is_null(sql) => Given::Row(None),
-            Gives::Row(_) | Gives::Record | Gives::Trigger => match self.named_row(sql, frame) {
-                Some(row) => Given::Row(Some(row)),
-                None => return Err(Problem::unsupported("RETURN of a row that isn't a variable").into()),
+            Gives::Trigger => Given::Row(self.row(sql, frame)?),
+            Gives::Row(columns) => match self.row(sql, frame)? {
+                Some(row) => Given::Row(Some(self.returned(row, &columns)?)),
+                None => Given::Row(None),
             },
+            Gives::Record => Given::Row(self.row(sql, frame)?),
         };
         Ok(())
     }
@@ -257,10 +277,16 @@ impl<H: Host> Interpreter<'_, H> {
     pub(super) fn give_next(&mut self, value: Option<&Sql>, frame: &mut Frame) -> Result<(), H::Halt> {
         let row = match (value, frame.gives.clone()) {
             (Some(sql), Gives::Value(ty)) => vec![self.evaluate(sql, frame, Some(&ty))?],
-            (Some(sql), _) => match self.named_row(sql, frame) {
-                Some(row) => row.into_iter().map(|(_, value)| value).collect(),
-                None => return Err(Problem::unsupported("RETURN NEXT of a row that isn't a variable").into()),
-            },
+            (Some(sql), gives) => {
+                let Some(row) = self.row(sql, frame)? else {
+                    return Err(Problem::unsupported("RETURN NEXT of no row").into());
+                };
+                let row = match gives {
+                    Gives::Row(columns) => self.shaped(row, &columns)?,
+                    _ => row,
+                };
+                row.into_iter().map(|(_, value)| value).collect()
+            }
             (None, gives) => {
                 let names: Vec<String> = match gives {
                     Gives::Row(columns) => columns.into_iter().map(|(name, _)| name).collect(),
@@ -340,7 +366,19 @@ impl Frame {
         body: &Body,
     ) -> Frame {
         let variables = Variables { levels: vec![outermost(label, names)], conflict: body.conflict, positional };
-        Frame { variables, row_count: 0, handled: None, given: Given::Nothing, gives }
+        Frame { gives, ..Frame::of(variables) }
+    }
+
+    /// Variables and nothing else.
+    pub(super) fn of(variables: Variables) -> Frame {
+        Frame {
+            variables,
+            row_count: 0,
+            handled: None,
+            given: Given::Nothing,
+            cursors: Cursors::default(),
+            gives: Gives::Nothing,
+        }
     }
 }
 
@@ -361,8 +399,4 @@ fn parameters(definition: &Definition, arguments: Vec<Value>) -> (Vec<Named>, Ve
         }
     }
     (names, positional)
-}
-
-fn is_null(sql: &Sql) -> bool {
-    sql.text.trim().eq_ignore_ascii_case("null")
 }

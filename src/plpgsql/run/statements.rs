@@ -135,6 +135,12 @@ impl<H: Host> Interpreter<'_, H> {
                 frame.row_count = answer.total;
                 frame.set_found(answer.total > 0);
             }
+            Kind::ForCursor { label, name, cursor, arguments, body } => {
+                return self.over_cursor(label.as_ref(), name, (cursor, arguments), body, frame);
+            }
+            Kind::Open { cursor, arguments, query } => self.open(cursor, arguments, query.as_ref(), frame)?,
+            Kind::Fetch { cursor, into } => self.fetch(cursor, into.as_ref(), frame)?,
+            Kind::Close(cursor) => self.close(cursor, frame)?,
             Kind::Diagnostics { stacked, items } => self.diagnostics(*stacked, items, frame)?,
             Kind::Nothing => {}
             Kind::Unsupported(what) => return Err(Problem::unsupported(*what).into()),
@@ -323,6 +329,11 @@ impl<H: Host> Interpreter<'_, H> {
                     Value::text_of(error.and_then(|error| error.detail.clone()).unwrap_or_default())
                 }
                 "pg_exception_hint" => Value::text_of(error.and_then(|error| error.hint.clone()).unwrap_or_default()),
+                "constraint_name" if error.is_some_and(|error| error.sqlstate.starts_with("23")) => {
+                    let message = error.map_or("", |error| error.message.as_str());
+                    let name = message.split_once("constraint \"").and_then(|(_, rest)| rest.split('"').next());
+                    Value::text_of(name.unwrap_or_default())
+                }
                 other => return Err(Problem::unsupported(format!("the diagnostics item {other}")).into()),
             };
             // Assigned as any other value is.

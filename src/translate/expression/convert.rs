@@ -6,6 +6,7 @@ use pg_query::protobuf::{self, Node, SqlValueFunctionOp};
 use super::{Site, required};
 use crate::catalog::{Outcome, Problem, Type};
 use crate::query::quote_literal;
+use crate::translate::TIME_OF_RUN;
 use crate::translate::cast::{Context, convert, round_time};
 use crate::translate::reader::Reader;
 use crate::translate::typed::{Family, Typed, family, is_citext, physical};
@@ -80,7 +81,7 @@ impl Reader<'_> {
 
     /// `now()`, the same for the whole rehearsal.
     pub(in crate::translate) fn now(&mut self) -> String {
-        self.volatile("the time of the run");
+        self.volatile(TIME_OF_RUN);
         format!("CAST({} AS TIMESTAMP)", quote_literal(&self.settings().now))
     }
 }

@@ -6,6 +6,7 @@ mod column;
 mod convert;
 mod list;
 mod operator;
+mod record;
 mod subquery;
 
 use pg_query::NodeEnum;

@@ -17,6 +17,9 @@ impl Reader<'_> {
             return self.prefix(&name, required(&expression.rexpr)?, site);
         };
         let right = required(&expression.rexpr)?;
+        if let Some(compared) = self.rows_compared(kind, &name, (left, right), site)? {
+            return Ok(compared);
+        }
         match kind {
             AExprKind::AexprOp => self.binary(&name, left, right, site),
             AExprKind::AexprDistinct | AExprKind::AexprNotDistinct

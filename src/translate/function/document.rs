@@ -15,6 +15,7 @@ use crate::translate::query::direction;
 use crate::translate::reader::Reader;
 use crate::translate::scope::Source;
 use crate::translate::typed::{Family, Typed, family, refuse};
+use crate::translate::variables::Value;
 
 /// A value as JSON.
 pub(in crate::translate) struct Piece {
@@ -219,10 +220,24 @@ impl Reader<'_> {
                     }
                     scope = current.outer;
                 }
-                Ok(None)
+                match self.variable_row(node, site.scope) {
+                    Some((_, Some(fields))) => self.fields_of(fields, jsonb).map(Some),
+                    Some((_, None)) => Ok(Some("CAST(NULL AS VARCHAR)".to_owned())),
+                    None => Ok(None),
+                }
             }
             _ => Ok(None),
         }
+    }
+
+    /// A variable's row.
+    fn fields_of(&mut self, fields: Vec<(String, Value)>, jsonb: bool) -> Outcome<String> {
+        let (mut keys, mut values) = (Vec::new(), Vec::new());
+        for (name, value) in fields {
+            keys.push(quote_literal(&name));
+            values.push(self.piece_of(value.typed(), jsonb)?.sql);
+        }
+        Ok(object(jsonb, &text_list(&keys), &text_list(&values), "row_to_json"))
     }
 
     /// In a grouped query, a row must be the group's.

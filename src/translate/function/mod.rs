@@ -187,7 +187,7 @@ impl Reader<'_> {
     }
 
     /// A function of the database's own goes by this name.
-    pub(super) fn is_own(&self, path: &[&str]) -> bool {
+    pub(in crate::translate) fn is_own(&self, path: &[&str]) -> bool {
         let catalog = self.catalog();
         let (schema, name) = match path {
             [name] => (None, *name),

@@ -97,7 +97,8 @@ impl Reader<'_> {
         let mut rows: Vec<Vec<Typed>> = Vec::new();
         for row in &select.values_lists {
             let Some(NodeEnum::List(list)) = &row.node else { continue };
-            let row = list.items.iter().map(|item| self.expression(item, site)).collect::<Outcome<Vec<_>>>()?;
+            let items = self.spelled_out(&list.items, &scope);
+            let row = items.iter().map(|item| self.expression(item, site)).collect::<Outcome<Vec<_>>>()?;
             if rows.first().is_some_and(|first| first.len() != row.len()) {
                 return Err(Problem::rejected("42601", "VALUES lists must all be the same length"));
             }

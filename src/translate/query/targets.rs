@@ -9,6 +9,7 @@ use crate::translate::expression::{Site, required, words};
 use crate::translate::reader::Reader;
 use crate::translate::scope::{Scope, Source, SourceColumn};
 use crate::translate::typed::Typed;
+use crate::translate::variables::Value;
 
 /// An item of a select list.
 #[derive(Debug, Clone)]
@@ -61,6 +62,14 @@ impl Reader<'_> {
             if let Some(NodeEnum::ColumnRef(column)) = &value.node
                 && column.fields.last().is_some_and(|f| matches!(f.node, Some(NodeEnum::AStar(_))))
             {
+                if let Some((path, Some(fields))) = self.variable_row(value, scope) {
+                    let target = |(name, value): (String, Value)| {
+                        let shown = format!("{}.{name}", path.join("."));
+                        (name, Target::Column(StarColumn { value: value.typed(), source: None, shown }))
+                    };
+                    targets.extend(fields.into_iter().map(target));
+                    continue;
+                }
                 targets.extend(self.star(&words(&column.fields), scope)?);
                 continue;
             }

@@ -149,15 +149,16 @@ impl Reader<'_> {
         for row in &select.values_lists {
             self.forget_constants(constants);
             let Some(NodeEnum::List(list)) = &row.node else { continue };
-            if width.is_some_and(|w| w != list.items.len()) {
+            let given = self.spelled_out(&list.items, &scope);
+            if width.is_some_and(|w| w != given.len()) {
                 return Err(Problem::rejected("42601", "VALUES lists must all be the same length"));
             }
             if width.is_none() {
-                width = Some(list.items.len());
-                fit(columns, list.items.len(), all)?;
+                width = Some(given.len());
+                fit(columns, given.len(), all)?;
             }
             let mut items = Vec::new();
-            for (item, column) in list.items.iter().zip(columns.iter()) {
+            for (item, column) in given.iter().zip(columns.iter()) {
                 items.push(match &item.node {
                     Some(NodeEnum::SetToDefault(_)) => self.default_value(table, column)?,
                     _ => {

@@ -2,24 +2,29 @@
 //!
 //! Input: an INSERT, UPDATE or DELETE. Output: the same with its triggers run in the server's order: BEFORE on the rows as they are
 //! staged, the write, its constraints, AFTER on the rows that were written. Invariants: triggers of one kind run by name; a trigger
-//! whose function isn't within reach makes the whole statement one that can't be told. Left out: constraint triggers that are deferred,
-//! transition tables, triggers fired by referential actions, BEFORE triggers that look at the table they are on.
+//! whose function isn't within reach makes the whole statement one that can't be told. Left out: triggers that are deferred, those that
+//! stand for the write itself, and those before referential actions.
 
 mod rows;
 mod simple;
+mod stages;
+mod transitions;
+mod turn;
+
+use std::collections::BTreeSet;
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::CreateTrigStmt;
+use pg_query::protobuf::{CreateTrigStmt, DropBehavior};
 
 use super::Session;
 use crate::catalog::{Action, AttNum, Catalog, ConstraintKind, Function, Oid, Outcome, Problem, Type, tree};
 use crate::dry_run::engine::Ran;
-use crate::dry_run::execution::{self, Staged};
 use crate::dry_run::report::{StatementReport, Verdict};
 use crate::migration::Statement;
-use crate::plpgsql::run::is_interpreted;
-use crate::translate::{Named, Value, Variable, WritePlan};
+use crate::plpgsql::run::{Answer, is_interpreted};
+use crate::translate::{Named, Value, Variable};
 use rows::Work;
+pub(super) use turn::Returning;
 
 const BEFORE: i32 = 1 << 1;
 const INSERT: i32 = 1 << 2;
@@ -36,10 +41,45 @@ const DEPTH: usize = 8;
 struct Fired {
     name: String,
     statement: std::sync::Arc<CreateTrigStmt>,
-    function: Function,
+    /// Its function, where that is known.
+    function: Option<Function>,
+}
+
+/// Something that triggers fire on.
+#[derive(Clone)]
+struct Event {
+    table: Oid,
+    kind: i32,
+    /// Columns that an UPDATE writes.
+    columns: Option<Vec<AttNum>>,
 }
 
 impl Fired {
+    fn has_transitions(&self) -> bool {
+        !self.statement.transition_rels.is_empty()
+    }
+
+    /// What it runs, with the trigger's own arguments in place.
+    fn function(&self) -> Outcome<Function> {
+        let refused = |what: &str| Problem::unsupported(format!("the trigger {}, {what},", self.name));
+        if self.statement.timing & INSTEAD != 0 {
+            return Err(refused("which stands for the write itself"));
+        }
+        if self.statement.initdeferred {
+            return Err(refused("which is deferred"));
+        }
+        let mut function = self.function.clone().ok_or_else(|| refused("whose function isn't known"))?;
+        if let Some(definition) = &mut function.definition
+            && let Some(body) = &definition.body
+            && body.to_lowercase().contains("tg_argv")
+        {
+            let arguments = tree::strings(&self.statement.args);
+            let body = with_arguments(body, &arguments).ok_or_else(|| refused("whose arguments are counted"))?;
+            std::sync::Arc::make_mut(definition).body = Some(body);
+        }
+        Ok(function)
+    }
+
     fn is_before(&self) -> bool {
         self.statement.timing & BEFORE != 0
     }
@@ -58,35 +98,61 @@ pub(super) fn meets_triggers(node: &NodeEnum, catalog: &Catalog) -> bool {
     if catalog.triggers.is_empty() {
         return false;
     }
-    let relation = match node {
-        NodeEnum::InsertStmt(insert) => insert.relation.as_ref(),
-        NodeEnum::UpdateStmt(update) => update.relation.as_ref(),
-        NodeEnum::DeleteStmt(delete) => delete.relation.as_ref(),
-        _ => None,
-    };
-    let Some(relation) = relation else { return false };
-    let schema = crate::catalog::lookup::schema_of(relation);
-    let Some(table) = catalog.table(schema, &relation.relname).map(|table| table.oid) else { return false };
+    let Some(table) = target_of(node, catalog) else { return false };
     let fires = |trigger: &crate::catalog::Trigger| trigger.enabled;
-    let own = catalog.triggers.iter().any(|t| t.table == table && fires(t) && t.statement.events & event(node) != 0);
+    let updates = matches!(node, NodeEnum::InsertStmt(insert) if insert.on_conflict_clause.is_some());
+    let events = event(node) | if updates { UPDATE } else { 0 };
+    let own = catalog.triggers.iter().any(|t| t.table == table && fires(t) && t.statement.events & events != 0);
     let reached = reached(catalog, table);
     own || (!matches!(node, NodeEnum::InsertStmt(_))
         && catalog.triggers.iter().any(|t| t.table != table && fires(t) && reached.contains(&t.table)))
 }
 
-/// TRUNCATE of a table with a trigger for it isn't run.
-pub(super) fn expect_no_truncation(node: &NodeEnum, catalog: &Catalog) -> Outcome<()> {
-    let NodeEnum::TruncateStmt(truncate) = node else { return Ok(()) };
+/// The tables of a TRUNCATE, if one of them has a trigger for it.
+pub(super) fn truncated(node: &NodeEnum, catalog: &Catalog) -> Vec<Oid> {
+    let NodeEnum::TruncateStmt(truncate) = node else { return Vec::new() };
+    let mut tables = Vec::new();
     for relation in &truncate.relations {
         let Some(NodeEnum::RangeVar(relation)) = &relation.node else { continue };
         let schema = crate::catalog::lookup::schema_of(relation);
-        let Some(table) = catalog.table(schema, &relation.relname) else { continue };
-        let fires = |t: &&crate::catalog::Trigger| t.table == table.oid && t.enabled;
-        if let Some(trigger) = catalog.triggers.iter().filter(fires).find(|t| t.statement.events & TRUNCATE != 0) {
-            return Err(Problem::unsupported(format!("the trigger {}, which fires on TRUNCATE,", trigger.name)));
+        tables.extend(catalog.table(schema, &relation.relname).map(|table| table.oid));
+    }
+    let mut at = 0;
+    while let Some(&parent) = tables.get(at).filter(|_| truncate.behavior == DropBehavior::DropCascade as i32) {
+        at += 1;
+        for constraint in catalog.foreign_keys_to(parent) {
+            if !tables.contains(&constraint.table) {
+                tables.push(constraint.table);
+            }
         }
     }
-    Ok(())
+    let fires =
+        |t: &crate::catalog::Trigger| tables.contains(&t.table) && t.enabled && t.statement.events & TRUNCATE != 0;
+    if catalog.triggers.iter().any(fires) { tables } else { Vec::new() }
+}
+
+/// Does a write fire triggers before each of its rows?
+pub(super) fn fires_before_rows(node: &NodeEnum, catalog: &Catalog) -> bool {
+    let table = target_of(node, catalog);
+    let fires = |t: &crate::catalog::Trigger| {
+        Some(t.table) == table
+            && t.enabled
+            && t.statement.row
+            && t.statement.timing & BEFORE != 0
+            && t.statement.events & event(node) != 0
+    };
+    catalog.triggers.iter().any(fires)
+}
+
+/// The table that a write names.
+fn target_of(node: &NodeEnum, catalog: &Catalog) -> Option<Oid> {
+    let relation = match node {
+        NodeEnum::InsertStmt(insert) => insert.relation.as_ref(),
+        NodeEnum::UpdateStmt(update) => update.relation.as_ref(),
+        NodeEnum::DeleteStmt(delete) => delete.relation.as_ref(),
+        _ => None,
+    }?;
+    catalog.table(crate::catalog::lookup::schema_of(relation), &relation.relname).map(|table| table.oid)
 }
 
 /// Tables that the referential actions of a table write.
@@ -108,14 +174,19 @@ fn reached(catalog: &Catalog, table: Oid) -> Vec<Oid> {
 
 impl Session<'_> {
     /// Carries out a write whose table has triggers; what it did is undone where it fails.
-    pub(super) fn write_with_triggers(&mut self, statement: &Statement, report: &mut StatementReport) -> Ran<Verdict> {
+    pub(super) fn write_with_triggers(
+        &mut self,
+        statement: &Statement,
+        returning: Option<&Returning<'_>>,
+        report: &mut StatementReport,
+    ) -> Ran<(Verdict, Option<Answer>)> {
         if self.nesting >= DEPTH {
             return Err(Problem::unsupported("triggers that fire each other without end").into());
         }
         let point = self.set_point();
         let variables = self.settings.variables.clone();
         self.bodies += 1;
-        let done = self.write_in_turn(statement, report);
+        let done = self.write_in_turn(statement, returning, report);
         self.bodies -= 1;
         self.settings.variables = variables;
         if done.is_err() {
@@ -126,132 +197,90 @@ impl Session<'_> {
         done
     }
 
-    fn write_in_turn(&mut self, statement: &Statement, report: &mut StatementReport) -> Ran<Verdict> {
-        let (plan, other) = self.write_plans(&statement.node)?;
-        let table = execution::table_of(&plan);
-        report.table = self.table_name(table);
-        let reads: Vec<Oid> = execution::remarks(&plan).reads.keys().copied().collect();
-        self.depend_on(reads.into_iter().chain([table]), Some(table), report);
-        let fired = self.fired(table, event(&statement.node), &plan)?;
-        self.expect_reach(table, &plan, &fired)?;
-        let (mut staged, mut kept) = self.on_rows(report, |run| {
-            run.level = 0;
-            let staged = run.stage_main(&plan, other.as_ref())?;
-            Ok((staged, std::mem::take(&mut run.temporary)))
-        })?;
-        let of = |before: bool, row: bool| {
-            fired.iter().filter(move |f| f.is_before() == before && f.statement.row == row).cloned().collect::<Vec<_>>()
-        };
-        self.run_once(&of(true, false), table, statement, report)?;
-        let before_row = of(true, true);
-        let after_row = of(false, true);
-        let mut work = None;
-        if !before_row.is_empty() || !after_row.is_empty() {
-            let mut made = self.work(table, &plan, &staged, &mut kept, report)?;
-            for trigger in &before_row {
-                self.run_before(trigger, &mut made, &mut kept, statement, report)?;
-            }
-            if !before_row.is_empty() {
-                staged = self.restage(staged, &made, &mut kept, report)?;
-            }
-            work = Some(made);
-        }
-        let cascaded = report.rows_cascaded.unwrap_or(0);
-        kept = self.on_rows(report, |run| {
-            run.temporary = kept;
-            run.apply(staged)?;
-            run.verify_touched()?;
-            Ok(std::mem::take(&mut run.temporary))
-        })?;
-        if report.rows_cascaded.unwrap_or(0) > cascaded {
-            let reached = reached(&self.catalog, table);
-            if self.catalog.triggers.iter().any(|t| t.enabled && reached.contains(&t.table)) {
-                return Err(Problem::unsupported("triggers fired by referential actions").into());
-            }
-        }
-        if let Some(work) = &work {
-            for trigger in &after_row {
-                self.run_after(trigger, work, statement, report)?;
-            }
-        }
-        self.run_once(&of(false, false), table, statement, report)?;
-        for name in kept {
-            self.store.engine.run(&format!("DROP TABLE IF EXISTS temp.{name}"))?;
-        }
-        Ok(Verdict::Executed)
-    }
-
-    /// The triggers that a write fires, by name.
-    fn fired(&self, table: Oid, event: i32, plan: &WritePlan) -> Outcome<Vec<Fired>> {
+    /// The triggers that an event fires, by name.
+    fn fired(&self, event: &Event) -> Outcome<Vec<Fired>> {
         let mut fired = Vec::new();
-        for trigger in self.catalog.triggers.iter().filter(|t| t.table == table && t.enabled) {
+        for trigger in self.catalog.triggers.iter().filter(|t| t.table == event.table && t.enabled) {
             let statement = &trigger.statement;
-            if statement.events & event == 0 {
+            if statement.events & event.kind == 0 {
                 continue;
             }
-            if let (WritePlan::Update(plan), false) = (plan, statement.columns.is_empty()) {
+            if let (Some(written), false) = (&event.columns, statement.columns.is_empty()) {
                 let named = tree::strings(&statement.columns);
-                let columns = &self.catalog.tables[&table].columns;
-                let written = columns.iter().filter(|column| plan.columns.contains(&column.attnum));
+                let columns = &self.catalog.tables[&event.table].columns;
+                let written = columns.iter().filter(|column| written.contains(&column.attnum));
                 if !written.into_iter().any(|column| named.contains(&column.name)) {
                     continue;
                 }
             }
-            let refused = |what: &str| Problem::unsupported(format!("the trigger {}, {what},", trigger.name));
-            if statement.timing & INSTEAD != 0 || !statement.transition_rels.is_empty() {
-                return Err(refused("which isn't of a form that is run here"));
-            }
-            if statement.initdeferred {
-                return Err(refused("which is deferred"));
-            }
             let names = tree::strings(&statement.funcname);
             let (schema, name) = match names.as_slice() {
-                [name] => (None, name),
-                [schema, name] => (Some(schema.as_str()), name),
-                _ => return Err(refused("whose function isn't known")),
+                [name] => (None, name.as_str()),
+                [schema, name] => (Some(schema.as_str()), name.as_str()),
+                _ => (None, ""),
             };
             let function = self.catalog.functions_named(schema, name).find(|function| is_interpreted(function));
-            let Some(function) = function.filter(|function| function.definition.is_some()) else {
-                return Err(refused("whose function isn't known"));
-            };
             fired.push(Fired {
                 name: trigger.name.clone(),
                 statement: trigger.statement.clone(),
-                function: function.clone(),
+                function: function.filter(|function| function.definition.is_some()).cloned(),
             });
         }
         fired.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(fired)
     }
 
-    /// What isn't run in the server's order is refused before anything happens.
-    fn expect_reach(&self, table: Oid, plan: &WritePlan, fired: &[Fired]) -> Outcome<()> {
-        if !execution::with_queries(plan).is_empty() {
-            return Err(Problem::unsupported("triggers of a statement whose WITH writes"));
+    /// Tables with triggers that the referential actions of a table reach.
+    fn watched_tables(&self, table: Oid) -> BTreeSet<Oid> {
+        let reached = reached(&self.catalog, table);
+        let fires = |t: &&crate::catalog::Trigger| t.enabled && reached.contains(&t.table);
+        self.catalog.triggers.iter().filter(fires).map(|t| t.table).collect()
+    }
+
+    /// TRUNCATE of tables with triggers for it.
+    pub(super) fn truncate_with_triggers(
+        &mut self,
+        statement: &Statement,
+        tables: &[Oid],
+        report: &mut StatementReport,
+        truncate: impl FnOnce(&mut Self, &mut StatementReport) -> Ran<Verdict>,
+    ) -> Ran<Verdict> {
+        let point = self.set_point();
+        self.bodies += 1;
+        let done = self.truncate_in_turn(statement, tables, report, truncate);
+        self.bodies -= 1;
+        if done.is_err() {
+            self.go_back(&point)?;
         }
-        let before_row = |f: &&Fired| f.is_before() && f.statement.row;
-        if let WritePlan::Insert(plan) = plan
-            && let Some(conflict) = &plan.conflict
-            && (conflict.update.is_some() || fired.iter().any(|f| before_row(&f)))
-        {
-            return Err(Problem::unsupported("ON CONFLICT on a table with triggers"));
+        self.release(point)?;
+        done
+    }
+
+    fn truncate_in_turn(
+        &mut self,
+        statement: &Statement,
+        tables: &[Oid],
+        report: &mut StatementReport,
+        truncate: impl FnOnce(&mut Self, &mut StatementReport) -> Ran<Verdict>,
+    ) -> Ran<Verdict> {
+        if self.nesting >= DEPTH {
+            return Err(Problem::unsupported("triggers that fire each other without end").into());
         }
-        let described = &self.catalog.tables[&table];
-        if fired.iter().any(|f| before_row(&f)) && described.columns.iter().any(|c| c.generated.is_some()) {
-            return Err(Problem::unsupported("BEFORE triggers on a table with generated columns"));
-        }
-        for trigger in fired.iter().filter(before_row) {
-            let body = trigger.function.definition.as_ref().and_then(|d| d.body.as_deref()).unwrap_or_default();
-            let body = body.to_lowercase();
-            let mut words = body.split(|c: char| !(c.is_alphanumeric() || c == '_'));
-            if words.any(|word| word == described.name.to_lowercase()) {
-                return Err(Problem::unsupported(format!(
-                    "the trigger {}, which looks at the table it is on before its rows are written,",
-                    trigger.name
-                )));
+        let mut kept = Vec::new();
+        let mut verdict = None;
+        let mut truncate = Some(truncate);
+        for before in [true, false] {
+            for table in tables {
+                let event = Event { table: *table, kind: TRUNCATE, columns: None };
+                let fired: Vec<Fired> =
+                    self.fired(&event)?.into_iter().filter(|trigger| trigger.is_before() == before).collect();
+                self.run_once(&fired, &event, None, &mut kept, statement, report)?;
+            }
+            if let Some(truncate) = truncate.take() {
+                verdict = Some(truncate(self, report)?);
             }
         }
-        Ok(())
+        Ok(verdict.unwrap_or(Verdict::Executed))
     }
 
     /// The variables that every trigger function has.
@@ -267,6 +296,7 @@ impl Session<'_> {
         let op = match event {
             INSERT => "INSERT",
             DELETE => "DELETE",
+            TRUNCATE => "TRUNCATE",
             _ => "UPDATE",
         };
         vec![
@@ -285,23 +315,62 @@ impl Session<'_> {
     fn run_once(
         &mut self,
         triggers: &[Fired],
-        table: Oid,
+        event: &Event,
+        work: Option<&Work>,
+        kept: &mut Vec<String>,
         statement: &Statement,
         report: &mut StatementReport,
     ) -> Ran<()> {
         for trigger in triggers {
-            if trigger.statement.when_clause.is_some() {
-                return Err(Problem::unsupported("a condition of a statement's trigger").into());
+            let function = trigger.function()?;
+            if let Some(when) = trigger.statement.when_clause.as_deref() {
+                let answer = self.answer(&rows::query_of(when), &[Type::Bool], 1, report)?;
+                if !answer.rows.first().and_then(|row| row.first()).is_some_and(Value::is_true) {
+                    continue;
+                }
             }
-            let mut variables = self.trigger_variables(trigger, table, event(&statement.node));
+            let mut variables = self.trigger_variables(trigger, event.table, event.kind);
             for name in ["new", "old"] {
                 let variable = Variable::Record(None);
                 variables.push(Named { name: name.to_owned(), variable, not_null: false });
             }
-            self.run_function(&trigger.function, vec![variables], statement, report)?;
+            let empty = match trigger.has_transitions() && work.is_none() {
+                true => Some(self.empty_work(event, kept, report)?),
+                false => None,
+            };
+            let transitions = self.make_transitions(trigger, work.or(empty.as_ref()))?;
+            self.run_function(&function, vec![variables], statement, report)?;
+            self.drop_transitions(transitions)?;
         }
         Ok(())
     }
+}
+
+/// A body with the trigger's arguments for `TG_ARGV[0]` and so on; none where it asks for them in another way.
+fn with_arguments(body: &str, arguments: &[String]) -> Option<String> {
+    let mut text = String::new();
+    let mut rest = body;
+    while let Some(at) = rest.to_lowercase().find("tg_argv") {
+        let behind = rest.get(at + "tg_argv".len()..)?.trim_start().strip_prefix('[')?;
+        let (index, after) = behind.split_once(']')?;
+        let index: usize = index.trim().parse().ok()?;
+        text.push_str(rest.get(..at)?);
+        text.push_str(&match arguments.get(index) {
+            Some(argument) => format!("({}::text)", crate::query::quote_literal(argument)),
+            None => "(NULL::text)".to_owned(),
+        });
+        rest = after;
+    }
+    text.push_str(rest);
+    Some(text)
+}
+
+/// Does a trigger's function name a table?
+fn looks_at(trigger: &Fired, table: &str) -> bool {
+    let body = trigger.function.as_ref().and_then(|f| f.definition.as_ref()).and_then(|d| d.body.as_deref());
+    let body = body.unwrap_or_default().to_lowercase();
+    let table = table.rsplit('.').next().unwrap_or(table).to_lowercase();
+    body.contains("execute") || body.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|word| word == table)
 }
 
 /// Columns of a table with their types.
@@ -312,15 +381,6 @@ fn columns_of(catalog: &Catalog, table: Oid) -> Vec<(AttNum, String, Type)> {
         .map_or_else(Vec::new, |table| table.columns.iter().map(|c| (c.attnum, c.name.clone(), c.ty.clone())).collect())
 }
 
-/// What a write has staged, under the names that a trigger's rows have.
-fn has(plan: &WritePlan) -> (bool, bool) {
-    match plan {
-        WritePlan::Insert(_) => (true, false),
-        WritePlan::Update(_) => (true, true),
-        WritePlan::Delete(_) => (false, true),
-    }
-}
-
 impl Work {
     fn event(&self) -> i32 {
         match (self.has_new, self.has_old) {
@@ -329,9 +389,4 @@ impl Work {
             _ => UPDATE,
         }
     }
-}
-
-/// The stage of a write, for those who put another in its place.
-fn stage_of(staged: &Staged) -> (String, u64) {
-    staged.stage()
 }

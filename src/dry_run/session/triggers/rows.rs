@@ -6,22 +6,17 @@
 use pg_query::NodeEnum;
 use pg_query::protobuf::{Node, ResTarget, SelectStmt};
 
-use super::{Fired, columns_of, has, stage_of};
+use super::{DELETE, Event, Fired, INSERT, columns_of};
 use crate::catalog::{AttNum, Function, Oid, Outcome, Problem, Type};
 use crate::dry_run::engine::Ran;
-use crate::dry_run::execution::Staged;
 use crate::dry_run::report::StatementReport;
 use crate::dry_run::session::Session;
 use crate::dry_run::session::body::Bodied;
 use crate::migration::Statement;
 use crate::plpgsql::run::{Interpreter, Row};
 use crate::translate::{
-    Level, NameConflict, Named, Tie, Translator, Value, Variable, Variables, WritePlan, column_name, physical_type,
-    table_name,
+    Level, NameConflict, Named, Tie, Translator, Value, Variable, Variables, column_name, physical_type, table_name,
 };
-
-/// Rows written down at once.
-const CHUNK: usize = 500;
 
 /// Rows that triggers see.
 pub(super) struct Work {
@@ -29,6 +24,20 @@ pub(super) struct Work {
     pub(super) columns: Vec<(AttNum, String, Type)>,
     /// The temporary table.
     pub(super) name: String,
+    pub(super) has_new: bool,
+    pub(super) has_old: bool,
+}
+
+/// Rows as they were: a temporary table with `_r` and `o<attnum>`.
+pub(super) struct Olds {
+    pub(super) name: String,
+}
+
+/// A stage, and what of its rows there is.
+pub(super) struct Shape<'s> {
+    pub(super) stage: &'s str,
+    /// Columns of an UPDATE's stage; all of them where there is no such list.
+    pub(super) columns: Option<&'s [AttNum]>,
     pub(super) has_new: bool,
     pub(super) has_old: bool,
 }
@@ -56,7 +65,7 @@ impl Work {
 }
 
 /// `SELECT expression`
-fn query_of(node: &Node) -> NodeEnum {
+pub(super) fn query_of(node: &Node) -> NodeEnum {
     let target = ResTarget { val: Some(Box::new(node.clone())), ..ResTarget::default() };
     NodeEnum::SelectStmt(Box::new(SelectStmt {
         target_list: vec![Node { node: Some(NodeEnum::ResTarget(Box::new(target))) }],
@@ -88,24 +97,24 @@ impl Session<'_> {
     pub(super) fn work(
         &mut self,
         table: Oid,
-        plan: &WritePlan,
-        staged: &Staged,
+        shape: &Shape<'_>,
         kept: &mut Vec<String>,
         report: &mut StatementReport,
     ) -> Ran<Work> {
         self.store.ensure_all(&self.catalog, table)?;
         let columns = columns_of(&self.catalog, table);
-        let (has_new, has_old) = has(plan);
-        let (stage, _) = stage_of(staged);
+        let &Shape { stage, columns: written, has_new, has_old } = shape;
+        let generated = self.generated_columns(table);
         let mut list = vec!["s._r AS _r".to_owned()];
-        for (attnum, _, _) in &columns {
+        for (attnum, _, ty) in &columns {
             let column = column_name(*attnum);
-            let staged = match plan {
-                WritePlan::Update(plan) => plan.columns.contains(attnum),
-                _ => true,
-            };
             if has_new {
-                let value = if staged { format!("s.n{attnum}") } else { format!("t.{column}") };
+                let value = match written.is_none_or(|written| written.contains(attnum)) {
+                    // Generated columns are computed when all triggers have run.
+                    _ if generated.contains(attnum) => format!("CAST(NULL AS {})", physical_type(ty)?),
+                    true => format!("s.n{attnum}"),
+                    false => format!("t.{column}"),
+                };
                 list.push(format!("{value} AS n{attnum}"));
             }
             if has_old {
@@ -120,6 +129,90 @@ impl Session<'_> {
         Ok(Work { table, columns, name, has_new, has_old })
     }
 
+    pub(super) fn generated_columns(&self, table: Oid) -> Vec<AttNum> {
+        let described = self.catalog.tables.get(&table);
+        let columns = described.map(|table| table.columns.as_slice()).unwrap_or_default();
+        columns.iter().filter(|column| column.generated.is_some()).map(|column| column.attnum).collect()
+    }
+
+    /// Rows that are about to be changed or deleted, as they are.
+    pub(super) fn olds(
+        &mut self,
+        table: Oid,
+        stage: &str,
+        kept: &mut Vec<String>,
+        report: &mut StatementReport,
+    ) -> Ran<Olds> {
+        self.store.ensure_all(&self.catalog, table)?;
+        let list: Vec<String> = columns_of(&self.catalog, table)
+            .iter()
+            .map(|(c, _, _)| format!(", t.{} AS o{c}", column_name(*c)))
+            .collect();
+        let sql = format!(
+            "SELECT t._r AS _r{} FROM {} AS t SEMI JOIN {stage} AS s ON s._r = t._r",
+            list.concat(),
+            table_name(table)
+        );
+        Ok(Olds { name: self.keep_table(&sql, kept, report)?.0 })
+    }
+
+    /// The rows that were written, as triggers afterwards see them.
+    pub(super) fn work_after(
+        &mut self,
+        event: &Event,
+        stage: &str,
+        rows: u64,
+        olds: Option<&Olds>,
+        kept: &mut Vec<String>,
+        report: &mut StatementReport,
+    ) -> Ran<Work> {
+        if rows == 0 {
+            return self.empty_work(event, kept, report);
+        }
+        self.store.ensure_all(&self.catalog, event.table)?;
+        let columns = columns_of(&self.catalog, event.table);
+        let (has_new, has_old) = (event.kind != DELETE, event.kind != INSERT);
+        let mut list = vec!["s._r AS _r".to_owned()];
+        for (attnum, _, _) in &columns {
+            if has_new {
+                list.push(format!("t.{} AS n{attnum}", column_name(*attnum)));
+            }
+            if has_old {
+                list.push(format!("o.o{attnum}"));
+            }
+        }
+        let mut joined = format!("{stage} AS s");
+        if has_new {
+            joined.push_str(&format!(" JOIN {} AS t ON t._r = s._r", table_name(event.table)));
+        }
+        if let Some(olds) = olds.filter(|_| has_old) {
+            joined.push_str(&format!(" JOIN {} AS o ON o._r = s._r", olds.name));
+        }
+        let (name, _) = self.keep_table(&format!("SELECT {} FROM {joined}", list.join(", ")), kept, report)?;
+        Ok(Work { table: event.table, columns, name, has_new, has_old })
+    }
+
+    /// No rows at all.
+    pub(super) fn empty_work(
+        &mut self,
+        event: &Event,
+        kept: &mut Vec<String>,
+        report: &mut StatementReport,
+    ) -> Ran<Work> {
+        let columns = columns_of(&self.catalog, event.table);
+        let (has_new, has_old) = (event.kind != DELETE, event.kind != INSERT);
+        let mut list = vec!["CAST(NULL AS BIGINT) AS _r".to_owned()];
+        for (attnum, _, ty) in &columns {
+            for (letter, there) in [("n", has_new), ("o", has_old)] {
+                if there {
+                    list.push(format!("CAST(NULL AS {}) AS {letter}{attnum}", physical_type(ty)?));
+                }
+            }
+        }
+        let (name, _) = self.keep_table(&format!("SELECT {} WHERE false", list.join(", ")), kept, report)?;
+        Ok(Work { table: event.table, columns, name, has_new, has_old })
+    }
+
     /// SQL over the work table `w` of an expression over NEW and OLD; nothing where it asks more than that.
     pub(super) fn over_rows(
         &mut self,
@@ -131,7 +224,7 @@ impl Session<'_> {
         let mut names = self.trigger_variables(trigger, work.table, work.event());
         names.extend(work.variables());
         let variables = Variables {
-            levels: vec![Level { label: Some(trigger.function.name.clone()), names }],
+            levels: vec![Level { label: trigger.function.as_ref().map(|function| function.name.clone()), names }],
             conflict: NameConflict::Error,
             positional: Vec::new(),
         };
@@ -169,13 +262,14 @@ impl Session<'_> {
         statement: &Statement,
         report: &mut StatementReport,
     ) -> Ran<()> {
+        let function = trigger.function()?;
         let condition = self.firing_condition(work, trigger)?;
         if work.has_new && self.run_simple(trigger, work, &condition, kept, report)? {
             return Ok(());
         }
         let (numbers, rows) = self.rows_of_work(work, &condition)?;
         let calls = rows.into_iter().map(|row| self.call_variables(trigger, work, row)).collect();
-        let given = self.run_function(&trigger.function, calls, statement, report)?;
+        let given = self.run_function(&function, calls, statement, report)?;
         self.put_back(work, &numbers, &given, kept, report)
     }
 
@@ -187,11 +281,19 @@ impl Session<'_> {
         statement: &Statement,
         report: &mut StatementReport,
     ) -> Ran<()> {
+        if self.store.engine.count(&format!("SELECT count(*) FROM {}", work.name))? == 0 {
+            return Ok(());
+        }
+        let function = trigger.function()?;
         let condition = self.firing_condition(work, trigger)?;
         let (_, rows) = self.rows_of_work(work, &condition)?;
-        let calls = rows.into_iter().map(|row| self.call_variables(trigger, work, row)).collect();
-        self.run_function(&trigger.function, calls, statement, report)?;
-        Ok(())
+        let calls: Vec<Vec<Named>> = rows.into_iter().map(|row| self.call_variables(trigger, work, row)).collect();
+        if calls.is_empty() {
+            return Ok(());
+        }
+        let transitions = self.make_transitions(trigger, Some(work))?;
+        self.run_function(&function, calls, statement, report)?;
+        self.drop_transitions(transitions)
     }
 
     fn call_variables(&self, trigger: &Fired, work: &Work, (new, old): (Option<Row>, Option<Row>)) -> Vec<Named> {
@@ -263,100 +365,5 @@ impl Session<'_> {
             Ok(pair)
         })?;
         Ok((numbers, rows))
-    }
-
-    /// Puts what a trigger gave back into the work table; rows it gave none for are gone.
-    fn put_back(
-        &mut self,
-        work: &mut Work,
-        numbers: &[i64],
-        given: &[Option<Row>],
-        kept: &mut Vec<String>,
-        report: &mut StatementReport,
-    ) -> Ran<()> {
-        if numbers.is_empty() {
-            return Ok(());
-        }
-        let mut types = vec![("_r".to_owned(), "BIGINT".to_owned()), ("stays".to_owned(), "BOOLEAN".to_owned())];
-        if work.has_new {
-            for (attnum, _, ty) in &work.columns {
-                types.push((format!("n{attnum}"), physical_type(ty)?));
-            }
-        }
-        let columns: Vec<String> = types.iter().map(|(name, ty)| format!("CAST({name} AS {ty}) AS {name}")).collect();
-        let names: Vec<&str> = types.iter().map(|(name, _)| name.as_str()).collect();
-        let mut parts = Vec::new();
-        for (numbers, given) in numbers.chunks(CHUNK).zip(given.chunks(CHUNK)) {
-            let mut rows = Vec::new();
-            for (number, row) in numbers.iter().zip(given) {
-                let mut values = vec![number.to_string(), row.is_some().to_string()];
-                for at in 0..names.len() - 2 {
-                    let value = row.as_ref().and_then(|row| row.get(at));
-                    values.push(value.map_or_else(|| "NULL".to_owned(), |(_, value)| value.sql().to_owned()));
-                }
-                rows.push(format!("({})", values.join(", ")));
-            }
-            parts.push(format!(
-                "SELECT {} FROM (VALUES {}) AS v({})",
-                columns.join(", "),
-                rows.join(", "),
-                names.join(", ")
-            ));
-        }
-        let (returned, _) = self.keep_table(&parts.join(" UNION ALL "), kept, report)?;
-        let mut list = vec!["w._r".to_owned()];
-        for (attnum, _, _) in &work.columns {
-            if work.has_new {
-                list.push(format!("CASE WHEN v._r IS NULL THEN w.n{attnum} ELSE v.n{attnum} END AS n{attnum}"));
-            }
-            if work.has_old {
-                list.push(format!("w.o{attnum}"));
-            }
-        }
-        let sql = format!(
-            "SELECT {} FROM {} AS w LEFT JOIN {returned} AS v ON v._r = w._r WHERE coalesce(v.stays, true)",
-            list.join(", "),
-            work.name
-        );
-        work.name = self.keep_table(&sql, kept, report)?.0;
-        Ok(())
-    }
-
-    /// The write with the rows that BEFORE triggers have left.
-    pub(super) fn restage(
-        &mut self,
-        staged: Staged,
-        work: &Work,
-        kept: &mut Vec<String>,
-        report: &mut StatementReport,
-    ) -> Ran<Staged> {
-        // An UPDATE writes what its triggers have changed as well.
-        let mut columns = staged.columns();
-        if work.has_new && work.has_old {
-            for (attnum, _, _) in &work.columns {
-                if !columns.contains(attnum) {
-                    let (name, n, o) = (&work.name, format!("n{attnum}"), format!("o{attnum}"));
-                    let sql = format!("SELECT count(*) FROM {name} WHERE {n} IS DISTINCT FROM {o}");
-                    if self.store.engine.count(&sql)? > 0 {
-                        columns.push(*attnum);
-                    }
-                }
-            }
-        }
-        let list: Vec<String> = match (work.has_new, work.has_old) {
-            (false, _) => Vec::new(),
-            (true, true) => columns.iter().map(|c| format!(", n{c}")).collect(),
-            (true, false) => work.columns.iter().map(|(c, _, _)| format!(", n{c}")).collect(),
-        };
-        let sql = format!("SELECT _r{} FROM {}", list.concat(), work.name);
-        let (stage, rows) = self.keep_table(&sql, kept, report)?;
-        let taken = std::mem::take(kept);
-        let (staged, all) = self.on_rows(report, |run| {
-            run.temporary = taken;
-            let staged = run.restaged(staged, stage, rows, columns)?;
-            Ok((staged, std::mem::take(&mut run.temporary)))
-        })?;
-        *kept = all;
-        Ok(staged)
     }
 }

@@ -42,12 +42,12 @@ impl Session<'_> {
         kept: &mut Vec<String>,
         report: &mut StatementReport,
     ) -> Ran<bool> {
-        let text = trigger.function.definition.as_ref().and_then(|d| d.body.clone()).unwrap_or_default();
+        let function = trigger.function()?;
+        let text = function.definition.as_ref().and_then(|d| d.body.clone()).unwrap_or_default();
         let names = ["new", "old"].map(str::to_owned);
         let body = parse::body(&text, &names, parse::Kind::Trigger)?;
         let block = &body.block;
-        let plain =
-            trigger.function.language == "plpgsql" && block.declarations.is_empty() && block.handlers.is_empty();
+        let plain = function.language == "plpgsql" && block.declarations.is_empty() && block.handlers.is_empty();
         let Some((last, list)) = block.body.split_last().filter(|_| plain) else { return Ok(false) };
         if !matches!(&last.kind, Kind::Return(Some(sql)) if gives_new(sql)) || !only_computes(list) {
             return Ok(false);

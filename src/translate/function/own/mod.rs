@@ -1,8 +1,11 @@
-//! Functions of the database's own that are nothing but a query: read in place of their call.
+//! Functions of the database's own: those that are nothing but a query are read in place of their call, others are looked up.
 //!
 //! Input: a call, and the query that its function gives. Output: the same query over the call's arguments. Invariants: parameters stand
-//! for the arguments' values, and a column of the query's own hides them as on the server; a function that does anything else is
-//! refused by name.
+//! for the arguments' values, and a column of the query's own hides them as on the server; what is new at every call isn't read in
+//! place.
+
+mod called;
+mod choice;
 
 use std::rc::Rc;
 
@@ -11,29 +14,66 @@ use pg_query::protobuf::{FuncCall, SelectStmt};
 
 use crate::catalog::{Definition, Function, Gives, Outcome, Problem, Type};
 use crate::translate::cast::{Context, convert};
-use crate::translate::expression::{Site, words};
+use crate::translate::expression::Site;
 use crate::translate::query::Query;
 use crate::translate::reader::Reader;
-use crate::translate::scope::Scope;
 use crate::translate::typed::{Typed, physical};
 use crate::translate::variables::{Level, NameConflict, Named, Value, Variable, Variables};
 
 /// Calls within calls.
 const DEPTH: usize = 16;
 
+/// The query that a function is, where it is nothing else.
+fn query_of(function: &Function) -> Option<SelectStmt> {
+    match function.definition.as_ref()?.query.as_deref()? {
+        NodeEnum::SelectStmt(select) => Some((**select).clone()),
+        _ => None,
+    }
+}
+
 impl Reader<'_> {
-    /// A call of a function of the database's own, as a value.
+    /// A call of a function of the database's own, as a value: in place where it is nothing but a query, else looked up.
     pub(in crate::translate) fn own_function(&mut self, call: &FuncCall, site: Site<'_>) -> Outcome<Typed> {
-        let (function, select) = self.inlined(call)?;
+        let chosen = self.chosen_function(call, site)?;
+        let call = &chosen.call;
+        // The server looks into functions in SQL, and takes others at their word.
+        let is_immutable = chosen.function.definition.as_ref().is_some_and(|definition| definition.is_immutable);
+        self.is_mutable |= chosen.function.language != "sql" && !is_immutable;
+        let Some(select) = query_of(&chosen.function) else { return self.called_value(&chosen, call, site) };
+        let (remarks, steps) = (self.remarks.clone(), self.steps.len());
+        let inlined = self.inlined_value(&chosen.function, &select, call, site);
+        // A query in place may be computed once for all rows: what is new at every call isn't.
+        let is_new = self.remarks.new_at_every_call() > remarks.new_at_every_call();
+        match inlined {
+            Ok(value) if !is_new => Ok(value),
+            Err(problem @ Problem::Rejected(_)) => Err(problem),
+            inlined => {
+                self.remarks = remarks;
+                self.steps.truncate(steps);
+                match self.called_value(&chosen, call, site) {
+                    Err(Problem::Unsupported(_)) if self.settings().calls == 0 => inlined,
+                    called => called,
+                }
+            }
+        }
+    }
+
+    fn inlined_value(
+        &mut self,
+        function: &Function,
+        select: &SelectStmt,
+        call: &FuncCall,
+        site: Site<'_>,
+    ) -> Outcome<Typed> {
         let refused = |what: &str| Problem::unsupported(format!("the function {}(), {what},", function.name));
         let Some(definition) = function.definition.clone() else { return Err(refused("which isn't known")) };
         let Gives::Value(ty) = &definition.gives else { return Err(refused("which gives no value")) };
         if definition.is_set || call.over.is_some() || call.agg_filter.is_some() {
             return Err(refused("called in this place"));
         }
-        let arguments = self.own_arguments(&function, &definition, call, site)?;
+        let arguments = self.own_arguments(function, &definition, call, site)?;
         let nulls: Vec<String> = arguments.iter().map(|argument| format!("{} IS NULL", argument.sql)).collect();
-        let query = self.own_query(&function, &definition, &select, arguments)?;
+        let query = self.own_query(function, &definition, select, arguments)?;
         let [output] = query.outputs.as_slice() else { return Err(refused("whose query has several columns")) };
         let value = Typed::new(format!("q.{}", output.column), output.ty.clone());
         let value = convert(value, ty, Context::Assignment, None, self.catalog())?;
@@ -61,19 +101,43 @@ impl Reader<'_> {
 
     /// A call in FROM: the query with the function's own column names.
     pub(in crate::translate) fn own_rows(&mut self, call: &FuncCall, site: Site<'_>) -> Outcome<(Query, bool)> {
-        let (function, select) = self.inlined(call)?;
+        let chosen = self.chosen_function(call, site)?;
+        let call = &chosen.call;
+        let is_plain = |definition: &Definition| definition.is_set && !definition.is_strict;
+        let select = query_of(&chosen.function).filter(|_| chosen.function.definition.as_deref().is_some_and(is_plain));
+        let Some(select) = select else { return self.called_rows(&chosen, call, site) };
+        let (remarks, steps) = (self.remarks.clone(), self.steps.len());
+        match self.inlined_rows(&chosen.function, &select, call, site) {
+            Err(Problem::Unsupported(unsupported)) => {
+                self.remarks = remarks;
+                self.steps.truncate(steps);
+                match self.called_rows(&chosen, call, site) {
+                    Err(Problem::Unsupported(_)) if self.settings().calls == 0 => {
+                        Err(Problem::Unsupported(unsupported))
+                    }
+                    called => called,
+                }
+            }
+            inlined => inlined,
+        }
+    }
+
+    fn inlined_rows(
+        &mut self,
+        function: &Function,
+        select: &SelectStmt,
+        call: &FuncCall,
+        site: Site<'_>,
+    ) -> Outcome<(Query, bool)> {
         let refused = |what: &str| Problem::unsupported(format!("the function {}(), {what},", function.name));
         let Some(definition) = function.definition.clone() else { return Err(refused("which isn't known")) };
-        if definition.is_strict || !definition.is_set {
-            return Err(refused("called in FROM"));
-        }
         let (columns, is_value) = match &definition.gives {
             Gives::Value(ty) => (vec![(function.name.clone(), ty.clone())], true),
             Gives::Row(columns) => (columns.clone(), false),
             _ => return Err(refused("whose columns aren't known")),
         };
-        let arguments = self.own_arguments(&function, &definition, call, site)?;
-        let mut query = self.own_query(&function, &definition, &select, arguments)?;
+        let arguments = self.own_arguments(function, &definition, call, site)?;
+        let mut query = self.own_query(function, &definition, select, arguments)?;
         if query.outputs.len() != columns.len() {
             return Err(refused("whose query has other columns than it gives"));
         }
@@ -87,71 +151,6 @@ impl Reader<'_> {
         }
         query.sql = format!("SELECT {} FROM ({}) AS q", list.join(", "), query.sql);
         Ok((query, is_value))
-    }
-
-    /// The function that a call means, and its query.
-    fn inlined(&self, call: &FuncCall) -> Outcome<(Function, SelectStmt)> {
-        let path = words(&call.funcname);
-        let shown = path.join(".");
-        let (schema, name) = match path.as_slice() {
-            [name] => (None, *name),
-            [.., schema, name] => (Some(*schema), *name),
-            [] => (None, ""),
-        };
-        let fits = |function: &&Function| match &function.definition {
-            Some(definition) => {
-                let inputs: Vec<_> = definition.inputs().collect();
-                let needed = inputs.iter().filter(|parameter| parameter.default.is_none()).count();
-                (needed..=inputs.len()).contains(&call.args.len())
-            }
-            None => true,
-        };
-        let mut found = self.catalog().functions_named(schema, name).filter(fits);
-        let refused = || Problem::unsupported(format!("the function {shown}(), which the database defines itself,"));
-        let (Some(function), None) = (found.next(), found.next()) else { return Err(refused()) };
-        let query = function.definition.as_ref().and_then(|definition| definition.query.as_deref());
-        match query {
-            Some(NodeEnum::SelectStmt(select)) => Ok((function.clone(), (**select).clone())),
-            _ => Err(refused()),
-        }
-    }
-
-    fn own_arguments(
-        &mut self,
-        function: &Function,
-        definition: &Definition,
-        call: &FuncCall,
-        site: Site<'_>,
-    ) -> Outcome<Vec<Typed>> {
-        let refused = |what: &str| Problem::unsupported(format!("the function {}(), {what},", function.name));
-        let volatile = self.remarks.volatile.len();
-        let mut arguments = Vec::new();
-        for (at, parameter) in definition.inputs().enumerate() {
-            if parameter.is_variadic || call.func_variadic {
-                return Err(refused("which takes any number of arguments"));
-            }
-            let value = match (call.args.get(at), &parameter.default) {
-                (Some(node), _) if matches!(node.node, Some(NodeEnum::NamedArgExpr(_))) => {
-                    return Err(refused("called with names"));
-                }
-                (Some(node), _) => self.expression(node, site)?,
-                (None, Some(default)) => {
-                    let scope = Scope::default();
-                    self.expression(default, Site::new(&scope, "DEFAULT"))?
-                }
-                (None, None) => return Err(refused("called with too few arguments")),
-            };
-            let value = match value.ty == parameter.ty {
-                true => value,
-                false => convert(value, &parameter.ty, Context::Implicit, None, self.catalog())
-                    .map_err(|_| refused("called with arguments of other types"))?,
-            };
-            arguments.push(value);
-        }
-        if self.remarks.volatile.len() > volatile {
-            return Err(refused("called with a value that is new at every call"));
-        }
-        Ok(arguments)
     }
 
     /// The function's query over its arguments.
