@@ -25,12 +25,13 @@ impl Catalog {
     /// # Errors
     /// For a type or definition that PostgreSQL's parser doesn't read, naming where it stands.
     pub fn from_manifest(manifest: &Manifest) -> Result<Catalog> {
-        let new_enums_are_open = match &manifest.source {
-            Source::Postgres(server) => major(&server.version).is_some_and(|major| major >= 17),
-            Source::Synthetic { .. } | Source::Empty => false,
+        let version = match &manifest.source {
+            Source::Postgres(server) => major(&server.version).unwrap_or_default(),
+            Source::Synthetic { .. } | Source::Empty => 0,
         };
         let partial = manifest.source != Source::Empty;
-        let mut catalog = Catalog { partial, new_enums_are_open, ..Catalog::empty() };
+        let (new_enums_are_open, is_newer) = (version >= 17, version > 15);
+        let mut catalog = Catalog { partial, new_enums_are_open, is_newer, ..Catalog::empty() };
         for ty in &manifest.enums {
             catalog.load_enum(ty).with_context(|| format!("the enum {} of the snapshot", ty.name))?;
         }
@@ -138,7 +139,8 @@ impl Catalog {
             (None, None) => return,
         };
         let sequence = self.new_oid();
-        self.sequences.insert(sequence, Sequence { oid: sequence, schema, name, owner, numbers: None });
+        self.sequences
+            .insert(sequence, Sequence { oid: sequence, schema, name, owner, numbers: None, replaced: Vec::new() });
     }
 
     fn load_index(&mut self, table: Oid, index: &manifest::Index) -> Result<()> {

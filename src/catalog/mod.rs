@@ -65,6 +65,8 @@ pub struct Catalog {
     pub functions: Vec<Function>,
     /// Triggers, as recorded.
     pub triggers: Vec<Trigger>,
+    /// Roles that the migration has made; those that were there before aren't known.
+    pub roles: BTreeSet<String>,
     /// Extensions by name.
     pub extensions: BTreeSet<String>,
     /// Row security policies, as recorded.
@@ -77,6 +79,8 @@ pub struct Catalog {
     pub search_path: Vec<String>,
     /// Made from a snapshot, which lists no views, functions, triggers, policies and extensions: one that isn't here may exist.
     pub partial: bool,
+    /// The server is newer than PostgreSQL 15, whose parameters are known.
+    pub is_newer: bool,
     /// Labels added to an enum may be used at once where its type was created in the same transaction: from PostgreSQL 17 on.
     pub new_enums_are_open: bool,
     /// Temporary tables that COMMIT drops (true) or empties.
@@ -96,7 +100,29 @@ pub struct Catalog {
 /// Set by SET CONSTRAINTS … DEFERRED, to the end of the transaction; no parameter has such a name.
 const DEFERRED: &str = "constraints deferred";
 
+impl Sequence {
+    /// Gives it another state, as a whole.
+    pub(crate) fn replace(&mut self, numbers: Numbers) {
+        self.replaced.push(self.numbers);
+        self.numbers = Some(numbers);
+    }
+
+    /// A roll-back: `then` is the sequence as it has come to be. Numbers taken from a state that stays aren't given back.
+    pub(crate) fn keep_numbers(&mut self, then: &Sequence) {
+        self.numbers = then.replaced.get(self.replaced.len()).copied().unwrap_or(then.numbers);
+    }
+}
+
 impl Catalog {
+    /// A roll-back doesn't give back the numbers that were taken from sequences; `then` is the catalog rolled back from.
+    pub(crate) fn keep_numbers(&mut self, then: &BTreeMap<Oid, Sequence>) {
+        for (oid, sequence) in &mut self.sequences {
+            if let Some(then) = then.get(oid) {
+                sequence.keep_numbers(then);
+            }
+        }
+    }
+
     /// Is the constraint checked at COMMIT only, as things stand?
     pub fn is_deferred(&self, constraint: &Constraint) -> bool {
         match constraint.timing {
@@ -401,6 +427,9 @@ pub struct Sequence {
     pub owner: Option<(Oid, AttNum)>,
     /// Where it stands; absent where that isn't known, as for those of a snapshot.
     pub numbers: Option<Numbers>,
+    /// Where it stood when ALTER SEQUENCE or RESTART IDENTITY put another state in place of its own, which a roll-back undoes as
+    /// it doesn't undo numbers taken.
+    pub replaced: Vec<Option<Numbers>>,
 }
 
 /// A function or procedure.

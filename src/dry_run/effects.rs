@@ -87,7 +87,7 @@ impl Run<'_, '_> {
                 let then = Translator { catalog: before, settings: self.settings, tie: Tie::Least };
                 let (value, _) = then.table_expression(table, &using.node, Some(&converted.ty))?;
                 let columns = columns_in(&value);
-                if columns.is_empty() && !value.to_uppercase().contains(" OVER ") {
+                if then.is_fixed(table, &using.node)? {
                     self.compute(std::slice::from_ref(&value))?;
                 }
                 self.store.ensure(table, columns)?;

@@ -194,7 +194,10 @@ impl<'s> Engine<'s> {
     pub(super) fn objects(&self, sql: &str) -> Ran<Vec<Map<String, Value>>> {
         self.rows(sql, |row| row.get::<_, String>(0))?
             .iter()
-            .map(|text| serde_json::from_str(text).with_context(|| format!("reading a sample row: {text}")))
+            .map(|text| {
+                let read = serde_json::from_str(text).or_else(|_| serde_json::from_str(&quoted_numbers(text)));
+                read.with_context(|| format!("reading a sample row: {text}"))
+            })
             .collect::<Result<_>>()
             .map_err(Halt::Broken)
     }
@@ -204,12 +207,43 @@ impl<'s> Engine<'s> {
         self.rows(sql, |row| Ok((row.get::<_, Option<String>>(0)?, row.get::<_, i64>(1)?.unsigned_abs())))?
             .into_iter()
             .map(|(text, rows)| {
-                let value = text.map_or(Ok(Value::Null), |text| serde_json::from_str(&text))?;
+                let value = text.map_or(Ok(Value::Null), |text| {
+                    serde_json::from_str(&text).or_else(|_| serde_json::from_str(&quoted_numbers(&text)))
+                })?;
                 Ok((value, rows))
             })
             .collect::<Result<_>>()
             .map_err(Halt::Broken)
     }
+}
+
+/// The engine's JSON with `NaN` and `Infinity`, which aren't JSON, as texts.
+fn quoted_numbers(json: &str) -> String {
+    let (mut out, mut quoted, mut escaped, mut word) = (String::new(), false, false, String::new());
+    for c in json.chars() {
+        if !quoted && (c.is_alphabetic() || (c == '-' && word.is_empty())) {
+            word.push(c);
+            continue;
+        }
+        end_word(&mut out, &mut word);
+        match c {
+            '"' if !escaped => quoted = !quoted,
+            _ => {}
+        }
+        escaped = quoted && c == '\\' && !escaped;
+        out.push(c);
+    }
+    end_word(&mut out, &mut word);
+    out
+}
+
+/// Writes a word down, between quotes where it is no word of JSON.
+fn end_word(out: &mut String, word: &mut String) {
+    match word.as_str() {
+        "NaN" | "Infinity" | "-Infinity" => out.push_str(&format!("\"{word}\"")),
+        other => out.push_str(other),
+    }
+    word.clear();
 }
 
 /// What DuckDB's error means for the statement.

@@ -41,6 +41,7 @@ pub(super) fn as_insert(copy: &CopyStmt, data: &str) -> Option<NodeEnum> {
         }),
         _ => None,
     });
+    let cols: Vec<Node> = if given == 0 { vec![all_columns()] } else { cols.collect() };
     let select = SelectStmt {
         limit_option: LimitOption::Default as i32,
         op: SetOperation::SetopNone as i32,
@@ -69,12 +70,18 @@ pub(super) fn as_insert(copy: &CopyStmt, data: &str) -> Option<NodeEnum> {
     };
     Some(NodeEnum::InsertStmt(Box::new(InsertStmt {
         relation: copy.relation.clone(),
-        cols: cols.collect(),
+        cols,
         select_stmt: Some(Box::new(Node { node: Some(NodeEnum::SelectStmt(Box::new(select))) })),
         // COPY writes identity columns whatever they say.
         r#override: OverridingKind::OverridingSystemValue as i32,
         ..InsertStmt::default()
     })))
+}
+
+/// The columns of a COPY that names none: all but generated ones. No INSERT can say so: a name that is written stands somewhere.
+fn all_columns() -> Node {
+    let all = ResTarget { name: "*".to_owned(), location: -1, ..ResTarget::default() };
+    Node { node: Some(NodeEnum::ResTarget(Box::new(all))) }
 }
 
 fn constant(text: Option<String>) -> Node {
@@ -257,7 +264,7 @@ mod tests {
         check(
             "COPY t FROM STDIN WITH (FORMAT csv, HEADER)",
             "a,b\n1,\"x \"\"y\"\",\n z\"\n,\"\"\n\\.\n",
-            Some("INSERT INTO t OVERRIDING SYSTEM VALUE VALUES ('1', 'x \"y\",\n z'), (NULL, '')"),
+            Some("INSERT INTO t (\"*\") OVERRIDING SYSTEM VALUE VALUES ('1', 'x \"y\",\n z'), (NULL, '')"),
         );
         check(
             "COPY t (a) FROM STDIN",

@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn every_length_is_xxh3() {
-        let bytes: Vec<u8> = (0..600u32).map(|n| (n * 2_654_435_761 >> 13) as u8).collect();
+        let bytes: Vec<u8> = (0..600u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
         for seed in [0, 1, !0, 0x9e37_79b9_7f4a_7c15] {
             for (length, from) in (0..=300).flat_map(|length| [(length, 0), (length, 77)]) {
                 let bytes = &bytes[from..from + length];

@@ -253,6 +253,7 @@ fn limit(sql: String, from: &Type, to: &Type, context: Context) -> String {
                 "CASE WHEN length({sql}) > {length} THEN CASE WHEN length(rtrim({sql}, ' ')) > {length} THEN {error} ELSE left({sql}, {length}) END ELSE {sql} END"
             )
         }
+        Type::Name if *from != Type::Name => format!("pg_name({sql})"),
         Type::Char(length) => {
             let explicit = if context == Context::Explicit { "t" } else { "f" };
             format!("pg_char({sql}, '{length}', '{explicit}')")

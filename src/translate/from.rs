@@ -74,6 +74,11 @@ impl Reader<'_> {
         }
         if let Some((sql, outputs)) = super::system::relation(self.catalog(), schema, name)? {
             self.asks_system = true;
+            if self.catalog().partial && ["pg_type", "pg_enum"].contains(&name) {
+                self.caveat(format!(
+                    "a snapshot lists the types that its columns have: {name} may hold more on the server"
+                ));
+            }
             let alias = format!("s{}", self.number());
             let source = source_of(&alias, name, &outputs, relation.alias.as_ref())?;
             return Ok((source, format!("({sql}) AS {alias}")));
@@ -134,7 +139,9 @@ impl Reader<'_> {
         // A view's query sees none of the names around it.
         let named = std::mem::take(&mut self.named);
         self.view_depth += 1;
+        let unread = std::mem::replace(&mut self.outputs_unread, true);
         let query = self.without_variables(|reader| reader.query(select, None));
+        self.outputs_unread = unread;
         self.view_depth -= 1;
         self.named = named;
         let query = query?;
@@ -155,12 +162,15 @@ impl Reader<'_> {
         let Some(NodeEnum::SelectStmt(select)) = required(&subselect.subquery)?.node.as_ref() else {
             return Err(Problem::unsupported("this form of subquery"));
         };
+        let unread = std::mem::replace(&mut self.outputs_unread, true);
         let query = if subselect.lateral {
             let around = scope.clone();
-            self.query(select, Some(&around))?
+            self.query(select, Some(&around))
         } else {
-            self.query(select, scope.outer)?
+            self.query(select, scope.outer)
         };
+        self.outputs_unread = unread;
+        let query = query?;
         let physical = format!("s{}", self.number());
         let name = subselect.alias.as_ref().map_or(physical.as_str(), |a| a.aliasname.as_str());
         let source = source_of(&physical, name, &query.outputs, subselect.alias.as_ref())?;
@@ -334,7 +344,10 @@ impl Reader<'_> {
                 let message = format!("WITH query name \"{}\" specified more than once", cte.ctename);
                 return Err(Problem::rejected("42712", message).at(cte.location));
             }
+            let constants = self.constants();
             self.common_table(cte, with.recursive).map_err(|p| p.at(cte.location))?;
+            // The server doesn't plan what isn't read.
+            self.forget_constants(constants);
         }
         Ok(())
     }
@@ -413,6 +426,7 @@ impl Reader<'_> {
             step_sql: format!("SELECT {} FROM ({}) AS q", list.join(", "), step.sql),
             distinct: !select.all,
             columns: outputs.iter().map(|o| o.column.clone()).collect(),
+            types: outputs.iter().map(|output| output.ty.clone()).collect(),
         }));
         self.named.push(Named { name: name.clone(), table, outputs });
         Ok(())

@@ -44,7 +44,8 @@ fn value(text: &str, ty: &Type, explicit: bool, catalog: &Catalog) -> Outcome<St
             }
             quote_literal(&format!("schema {text}"))
         }
-        Type::Unknown | Type::Text | Type::Name | Type::Varchar(None) | Type::Opaque(_) => quote_literal(text),
+        Type::Name => quote_literal(native::text::cut_name(text)),
+        Type::Unknown | Type::Text | Type::Varchar(None) | Type::Opaque(_) => quote_literal(text),
         Type::Varchar(Some(length)) => shorten(text, *length as usize, explicit, ty),
         Type::Char(length) => {
             let flag = if explicit { "t" } else { "f" };

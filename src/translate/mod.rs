@@ -14,6 +14,8 @@ mod arrival;
 mod assignment;
 mod bind;
 mod cast;
+mod constant;
+mod equality;
 mod expression;
 mod from;
 mod function;
@@ -109,6 +111,8 @@ pub struct Recursion {
     pub distinct: bool,
     /// Physical columns, in order.
     pub columns: Vec<String>,
+    /// Their types.
+    pub types: Vec<Type>,
 }
 
 /// An output column of a query.
@@ -332,22 +336,22 @@ pub fn shown(sql: &str, ty: &Type) -> String {
 
 /// What a value is grouped by: itself, or a key where equal values may be written differently.
 pub fn identity(sql: &str, ty: &Type) -> String {
-    number::identity(sql, ty)
+    equality::key(sql, ty)
 }
 
-/// A value that such a key stands for.
-pub fn original(key: &str, ty: &Type) -> String {
-    if number::is_text(ty) { format!("pg_numeric_unkey({key})") } else { key.to_owned() }
+/// May equal values of the type be written differently, so that its [`identity`] isn't the value itself?
+pub fn is_loose(ty: &Type) -> bool {
+    equality::is_loose(ty)
+}
+
+/// Is it known which values of the type are equal?
+pub fn has_equality(ty: &Type) -> bool {
+    !matches!(ty, Type::Opaque(_) | Type::Json) || typed::is_citext(ty)
 }
 
 /// SQL that says whether two values, which their types' operators can compare, are equal.
 pub fn equality(left: (&str, &Type), right: (&str, &Type)) -> String {
-    let (left, right) = (Typed::new(left.0, left.1.clone()), Typed::new(right.0, right.1.clone()));
-    let (left, right) = match (typed::number_rank(&left.ty), typed::number_rank(&right.ty)) {
-        (Some(_), Some(_)) => number::comparable(left, right),
-        _ => (left, right),
-    };
-    format!("{} = {}", left.sql, right.sql)
+    equality::equal(left, right)
 }
 
 /// The steps whose tables are read in the end: like the server, nobody runs a WITH query that isn't.
@@ -494,6 +498,16 @@ impl Translator<'_> {
             }
             None => Ok((value.sql, value.ty)),
         }
+    }
+
+    /// Does an expression over a table's rows give the same for all of them, at any time? The server computes it ahead.
+    ///
+    /// # Errors
+    /// As [`Translator::select`].
+    pub fn is_fixed(&self, table: Oid, expression: &Node) -> Outcome<bool> {
+        let mut reader = Reader::new(self);
+        let (read, fixed) = reader.fixed(|reader| reader.row_expression(table, expression, "this expression"));
+        read.map(|_| fixed)
     }
 
     /// The value a column gets where a statement names none: its default, or NULL. Not over any row; may differ at every row

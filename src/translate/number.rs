@@ -42,7 +42,6 @@ pub(super) fn key(value: &Typed) -> String {
 pub(super) fn identity(sql: &str, ty: &Type) -> String {
     match ty {
         ty if is_text(ty) => format!("pg_numeric_key({sql})"),
-        ty if super::typed::is_citext(ty) => format!("pg_lower({sql})"),
         _ => sql.to_owned(),
     }
 }

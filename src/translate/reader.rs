@@ -28,6 +28,10 @@ pub(super) struct Reader<'a> {
     pub view_depth: usize,
     /// Something was read that may give another value at another time: an index can't be made of it.
     pub is_mutable: bool,
+    /// Counts what was read that depends on a row, a variable or another query.
+    pub varying: usize,
+    /// The outputs of the query being read may never be computed: only a query around it could ask for them.
+    pub outputs_unread: bool,
     /// A relation of the system's own is read, of which not every column is known.
     pub asks_system: bool,
     /// Inside of EXISTS, where nobody reads the columns.
@@ -62,6 +66,8 @@ impl<'a> Reader<'a> {
             named: Vec::new(),
             view_depth: 0,
             is_mutable: false,
+            varying: 0,
+            outputs_unread: false,
             asks_system: false,
             in_exists: false,
             numberings: Numberings::default(),
@@ -86,6 +92,11 @@ impl<'a> Reader<'a> {
 
     pub fn settings(&self) -> &'a Settings {
         self.translator.settings
+    }
+
+    /// Which way ties go.
+    pub fn tie(&self) -> Tie {
+        self.translator.tie
     }
 
     /// `ASC` or `DESC` for orders that PostgreSQL leaves open.

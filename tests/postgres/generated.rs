@@ -2,8 +2,9 @@
 //!
 //! Each script goes through a session and a server, statement by statement; verdict, SQLSTATE, row counts and all tables must agree. A
 //! script that doesn't is shrunk to the statements that matter and printed as a line for `fixtures/semantics/generated.txt`, where
-//! those that were found stay. An ordinary run draws the same scripts every time, so that a change is judged by what it changes;
-//! `REHEARSAL_CASES=5000` draws so many from a new seed, goes on after a difference and prints what is refused most.
+//! those that were found stay. An ordinary run draws new scripts for a minute (`REHEARSAL_SECONDS`); the seed it begins with is
+//! printed, and `REHEARSAL_SEED` draws the same ones again. `REHEARSAL_CASES=5000` draws so many, goes on after a difference and
+//! prints what is refused most.
 
 mod alterations;
 mod dice;
@@ -12,11 +13,9 @@ mod schema;
 mod statements;
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant, SystemTime};
 
 use postgres::Client;
-use proptest::prelude::*;
-use proptest::strategy::{NewTree, ValueTree};
-use proptest::test_runner::{Config, TestError, TestRng, TestRunner};
 use rehearsal::dry_run::session::{Session, Transactions};
 use rehearsal::migration::Migration;
 use rehearsal::snapshot::{EngineOptions, Snapshot};
@@ -27,8 +26,10 @@ use crate::{fixtures, server};
 use dice::Dice;
 use schema::Schema;
 
-/// Scripts in an ordinary run.
-const CASES: u32 = 100;
+/// Seconds that an ordinary run draws scripts for.
+const SECONDS: u64 = 60;
+/// From so many statements on their shares mean something.
+const MANY: usize = 300;
 /// Of a hundred statements so many may be refused: an answer that is allowed to exist, not to become common.
 const REFUSED_PERCENT: usize = 40;
 
@@ -58,56 +59,6 @@ fn script(seed: u64) -> Vec<String> {
 /// An enum's labels as SQL.
 fn labels(number: usize) -> String {
     schema::LABELS[number].iter().map(|label| format!("'{label}'")).collect::<Vec<_>>().join(", ")
-}
-
-/// Scripts for proptest: smaller ones are those with statements left out, the last first.
-#[derive(Debug, Clone, Copy)]
-struct Scripts;
-
-struct Shrinking {
-    statements: Vec<String>,
-    kept: Vec<bool>,
-    /// The statement to be left out next, counted from the end.
-    next: usize,
-    /// The one left out last.
-    tried: Option<usize>,
-}
-
-impl Strategy for Scripts {
-    type Tree = Shrinking;
-    type Value = Vec<String>;
-
-    fn new_tree(&self, runner: &mut TestRunner) -> NewTree<Scripts> {
-        let seed = any::<u64>().no_shrink().new_tree(runner)?.current();
-        let statements = script(seed);
-        let kept = vec![true; statements.len()];
-        Ok(Shrinking { statements, kept, next: 0, tried: None })
-    }
-}
-
-impl ValueTree for Shrinking {
-    type Value = Vec<String>;
-
-    fn current(&self) -> Vec<String> {
-        self.statements.iter().zip(&self.kept).filter(|(_, kept)| **kept).map(|(s, _)| s.clone()).collect()
-    }
-
-    fn simplify(&mut self) -> bool {
-        if self.next >= self.statements.len() {
-            return false;
-        }
-        let at = self.statements.len() - 1 - self.next;
-        self.next += 1;
-        self.kept[at] = false;
-        self.tried = Some(at);
-        true
-    }
-
-    fn complicate(&mut self) -> bool {
-        let Some(at) = self.tried.take() else { return false };
-        self.kept[at] = true;
-        true
-    }
 }
 
 /// What came of the statements of all scripts.
@@ -163,44 +114,57 @@ fn line(script: &[String]) -> String {
     format!("found :: {}", script.join("; "))
 }
 
-/// Leaves statements out while the script still differs.
+/// Leaves statements out, the last first, while the script still differs.
 fn shrunk(script: &[String], mut differs: impl FnMut(&[String]) -> bool) -> Vec<String> {
-    let mut tree = Shrinking { statements: script.to_vec(), kept: vec![true; script.len()], next: 0, tried: None };
-    while tree.simplify() {
-        if !differs(&tree.current()) {
-            tree.complicate();
+    let mut kept = script.to_vec();
+    for at in (0..script.len()).rev() {
+        let mut fewer = kept.clone();
+        fewer.remove(at);
+        if !fewer.is_empty() && differs(&fewer) {
+            kept = fewer;
         }
     }
-    tree.current()
+    kept
+}
+
+/// The number in an environment variable.
+fn given(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{variable}: {text} is no number")))
+}
+
+/// The seed asked for, or one that no run had before.
+fn seed() -> u64 {
+    let now = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a clock").as_nanos() as u64;
+    given("REHEARSAL_SEED").unwrap_or_else(|| now() % 1_000_000_000_000)
 }
 
 #[test]
+#[allow(clippy::print_stdout, reason = "a seed is printed to be used again")]
 fn generated_scripts_agree_or_are_refused() {
     let database = server::database();
     let mut client = database.client();
     let snapshot = Snapshot::empty(&EngineOptions::default()).expect("nothing to read");
     let mut tally = Tally::default();
-    if let Ok(cases) = std::env::var("REHEARSAL_CASES") {
-        long_run(&mut client, &snapshot, cases.parse().expect("a number of cases"), &mut tally);
+    let first = seed();
+    println!("scripts from REHEARSAL_SEED={first}");
+    if let Some(cases) = given("REHEARSAL_CASES") {
+        long_run(&mut client, &snapshot, first, cases, &mut tally);
         return;
     }
-    let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
-    let cell = std::cell::RefCell::new((client, &mut tally, 0));
-    let drawn = TestRng::deterministic_rng(config.rng_algorithm);
-    let result = TestRunner::new_with_rng(config, drawn).run(&Scripts, |script| {
-        let (client, tally, number) = &mut *cell.borrow_mut();
-        *number += 1;
-        match run(client, &snapshot, &script, *number, tally) {
-            Some(what) => Err(TestCaseError::fail(what)),
-            None => Ok(()),
-        }
-    });
-    if let Err(TestError::Fail(what, script)) = result {
-        panic!("{what}\n\nto keep it:\n{}", line(&script));
+    let budget = Duration::from_secs(given("REHEARSAL_SECONDS").unwrap_or(SECONDS));
+    let begun = Instant::now();
+    for seed in (first..).take_while(|_| begun.elapsed() < budget) {
+        let number = (seed - first) as usize;
+        let script = script(seed);
+        let Some(what) = run(&mut client, &snapshot, &script, number, &mut tally) else { continue };
+        let mut other = Tally::default();
+        let small = shrunk(&script, |s| run(&mut client, &snapshot, s, number, &mut other).is_some());
+        let what = run(&mut client, &snapshot, &small, number, &mut other).unwrap_or(what);
+        panic!("REHEARSAL_SEED={seed}: {what}\n\nto keep it:\n{}", line(&small));
     }
     let statements = tally.agreed + tally.failed + tally.open + tally.refusals();
     assert!(
-        tally.refusals() * 100 <= statements * REFUSED_PERCENT,
+        statements < MANY || tally.refusals() * 100 <= statements * REFUSED_PERCENT,
         "{} of {statements} statements are refused: {:?}",
         tally.refusals(),
         tally.refused
@@ -209,18 +173,17 @@ fn generated_scripts_agree_or_are_refused() {
 
 /// Many scripts, going on after differences; what was found is printed.
 #[allow(clippy::print_stdout, reason = "a long run is started to be read")]
-fn long_run(client: &mut Client, snapshot: &Snapshot, cases: usize, tally: &mut Tally) {
-    let seed = std::env::var("REHEARSAL_SEED").ok().and_then(|text| text.parse::<u64>().ok());
-    let seed = seed.unwrap_or_else(|| u64::from(std::process::id()) * 1_000_003);
+fn long_run(client: &mut Client, snapshot: &Snapshot, seed: u64, cases: u64, tally: &mut Tally) {
     let mut found = 0;
     for case in 0..cases {
-        let script = script(seed + case as u64);
-        let Some(first) = run(client, snapshot, &script, case, tally) else { continue };
+        let script = script(seed + case);
+        let number = case as usize;
+        let Some(first) = run(client, snapshot, &script, number, tally) else { continue };
         found += 1;
         let mut other = Tally::default();
-        let small = shrunk(&script, |s| !s.is_empty() && run(client, snapshot, s, case, &mut other).is_some());
-        let what = run(client, snapshot, &small, case, &mut other).unwrap_or(first);
-        println!("--- seed {}\n{what}\n  {}", seed + case as u64, line(&small));
+        let small = shrunk(&script, |s| run(client, snapshot, s, number, &mut other).is_some());
+        let what = run(client, snapshot, &small, number, &mut other).unwrap_or(first);
+        println!("--- seed {}\n{what}\n  {}", seed + case, line(&small));
     }
     println!(
         "{cases} scripts from seed {seed}: {found} differ; statements: {} agree, {} fail alike, {} open, {} refused",

@@ -402,3 +402,13 @@ fn objects() {
 fn procedures() {
     check_all("procedures.txt", 8);
 }
+
+#[test]
+fn equality() {
+    check_all("equality.txt", 12);
+}
+
+#[test]
+fn state() {
+    check_all("state.txt", 0);
+}

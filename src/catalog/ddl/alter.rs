@@ -322,7 +322,14 @@ impl Change {
             let oid = self.catalog.new_oid();
             let numbers = crate::catalog::Numbers::of_type(&ty);
             let numbers = Some(super::sequences::read_options(&given.options, numbers, &ty, true)?);
-            let sequence = crate::catalog::Sequence { oid, schema, name, owner: Some((table, attnum)), numbers };
+            let sequence = crate::catalog::Sequence {
+                oid,
+                schema,
+                name,
+                owner: Some((table, attnum)),
+                numbers,
+                replaced: Vec::new(),
+            };
             self.catalog.sequences.insert(oid, sequence);
             let owner = self.catalog.tables.get_mut(&table).expect("its column was found");
             let column = owner.column_mut(attnum).expect("it was found by name");

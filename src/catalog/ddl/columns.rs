@@ -150,7 +150,9 @@ impl Change {
             draft.column.default = Some(nextval(schema, &name));
         }
         let numbers = Some(numbers);
-        self.catalog.sequences.insert(oid, Sequence { oid, schema: schema.to_owned(), name, owner: None, numbers });
+        self.catalog
+            .sequences
+            .insert(oid, Sequence { oid, schema: schema.to_owned(), name, owner: None, numbers, replaced: Vec::new() });
         Ok(Some(oid))
     }
 }

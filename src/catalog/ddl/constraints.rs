@@ -21,7 +21,17 @@ impl Change {
             );
         }
         match ConstrType::try_from(constraint.contype) {
-            Ok(ConstrType::ConstrPrimary | ConstrType::ConstrUnique) => self.add_key(table, constraint),
+            Ok(ConstrType::ConstrPrimary | ConstrType::ConstrUnique) => {
+                // Its columns are made NOT NULL first, so that it is there that one is missed.
+                let owner = &self.catalog.tables[&table];
+                let keys = tree::strings(&constraint.keys);
+                if let Some(missing) = keys.iter().find(|name| owner.column(name).is_none())
+                    && constraint.contype == ConstrType::ConstrPrimary as i32
+                {
+                    return Err(crate::catalog::lookup::missing_column(owner, missing));
+                }
+                self.add_key(table, constraint)
+            }
             Ok(ConstrType::ConstrForeign) => self.add_foreign_key(table, constraint),
             Ok(ConstrType::ConstrCheck) => self.add_check(table, constraint, &mut vec![]),
             Ok(ConstrType::ConstrExclusion) => self.add_exclusion(table, constraint),

@@ -16,10 +16,12 @@ impl Change {
     /// Adds a PRIMARY KEY or UNIQUE constraint, with an index of its own or the one it names.
     pub(super) fn add_key(&mut self, table: Oid, constraint: &protobuf::Constraint) -> Outcome<()> {
         let primary = constraint.contype == ConstrType::ConstrPrimary as i32;
-        if primary && self.catalog.primary_key(table).is_some() {
-            return Err(self.second_primary_key(table).at(constraint.location));
-        }
+        let second = || match primary && self.catalog.primary_key(table).is_some() {
+            true => Err(self.second_primary_key(table).at(constraint.location)),
+            false => Ok(()),
+        };
         if !constraint.indexname.is_empty() {
+            second()?;
             return self.adopt_index(table, constraint, primary);
         }
         let owner = &self.catalog.tables[&table];
@@ -36,6 +38,8 @@ impl Change {
                 return Err(self.no_operator_class(&ty.name(&self.catalog), "btree"));
             }
         }
+        // The columns are looked up first.
+        second()?;
         let schema = owner.schema.clone();
         let name = match constraint.conname.as_str() {
             "" if primary => self.catalog.choose_relation_name(&schema, &owner.name, None, "pkey", true),

@@ -11,7 +11,7 @@ use pg_query::protobuf::{
 
 use super::{Change, object_type, qualified_list};
 use crate::catalog::lookup::schema_of;
-use crate::catalog::{Oid, Outcome, Policy, Problem, RelationKind, Trigger, tree};
+use crate::catalog::{Oid, Outcome, Policy, Problem, RelationKind, Trigger, pg, tree};
 
 impl Change {
     /// Records a statement; returns its command tag.
@@ -32,12 +32,16 @@ impl Change {
             NodeEnum::GrantRoleStmt(statement) if statement.is_grant => "GRANT ROLE",
             NodeEnum::GrantRoleStmt(_) => "REVOKE ROLE",
             NodeEnum::AlterDefaultPrivilegesStmt(_) => "ALTER DEFAULT PRIVILEGES",
-            NodeEnum::CreateRoleStmt(_) => "CREATE ROLE",
+            NodeEnum::CreateRoleStmt(statement) => {
+                self.catalog.roles.insert(statement.role.clone());
+                "CREATE ROLE"
+            }
             NodeEnum::AlterRoleStmt(_) | NodeEnum::AlterRoleSetStmt(_) => "ALTER ROLE",
             NodeEnum::AlterOwnerStmt(statement) => {
                 if let Some(relation) = &statement.relation {
                     self.touch(Some(relation))?;
                 }
+                self.note_roles(statement.newowner.iter());
                 "ALTER OWNER"
             }
             NodeEnum::AlterFunctionStmt(statement) => self.alter_function(statement)?,
@@ -45,7 +49,12 @@ impl Change {
                 self.create_aggregate(statement)?
             }
             NodeEnum::VariableSetStmt(statement) => self.set_variable(statement)?,
-            NodeEnum::VariableShowStmt(_) => "SHOW",
+            NodeEnum::VariableShowStmt(statement) => {
+                if statement.name != "all" {
+                    self.expect_parameter(&statement.name)?;
+                }
+                "SHOW"
+            }
             NodeEnum::ConstraintsSetStmt(statement) => {
                 match statement.deferred {
                     true => self.catalog.defer_constraints(),
@@ -154,6 +163,9 @@ impl Change {
             }
             self.note(format!("extension \"{name}\" already exists, skipping"));
         }
+        if !pg::tables().knows_extension(name) {
+            self.note(format!("whether the server has the extension \"{name}\" isn't known here"));
+        }
         Ok("CREATE EXTENSION")
     }
 
@@ -242,6 +254,11 @@ impl Change {
     }
 
     fn grant(&mut self, statement: &protobuf::GrantStmt) -> Outcome<&'static str> {
+        let roles = statement.grantees.iter().filter_map(|node| match &node.node {
+            Some(NodeEnum::RoleSpec(role)) => Some(role),
+            _ => None,
+        });
+        self.note_roles(roles);
         if object_type(statement.objtype) == ObjectType::ObjectTable {
             for node in &statement.objects {
                 if let Some(NodeEnum::RangeVar(relation)) = &node.node {
@@ -260,16 +277,53 @@ impl Change {
         }
     }
 
+    /// 42704, where the server has no such parameter; of a newer one that isn't known.
+    fn expect_parameter(&mut self, name: &str) -> Outcome<()> {
+        match pg::settings::is_known(name) {
+            false if !self.catalog.is_newer => Err(pg::settings::unrecognized(name)),
+            false => {
+                self.note(format!("whether the server has the parameter \"{name}\" isn't known here"));
+                Ok(())
+            }
+            true => Ok(()),
+        }
+    }
+
+    /// Which roles a server has isn't in a snapshot.
+    pub(super) fn note_role(&mut self, role: &str) {
+        if !self.catalog.roles.contains(role) {
+            self.note(format!("whether the role \"{role}\" exists isn't known here"));
+        }
+    }
+
+    /// The same for roles in a list; PUBLIC and the current one are always there.
+    pub(super) fn note_roles<'n>(&mut self, roles: impl Iterator<Item = &'n protobuf::RoleSpec>) {
+        for role in roles.filter(|role| role.roletype() == protobuf::RoleSpecType::RolespecCstring) {
+            self.note_role(&role.rolename);
+        }
+    }
+
     fn set_variable(&mut self, statement: &VariableSetStmt) -> Outcome<&'static str> {
         let kind = VariableSetKind::try_from(statement.kind).unwrap_or(VariableSetKind::Undefined);
         let is_path = statement.name == "search_path";
+        let values: Vec<String> = statement.args.iter().filter_map(text).collect();
+        let resets_all = matches!(kind, VariableSetKind::VarResetAll | VariableSetKind::VarSetMulti);
+        if !resets_all && !statement.name.is_empty() {
+            self.expect_parameter(&statement.name)?;
+            let value = values.first().filter(|_| kind == VariableSetKind::VarSetValue);
+            pg::settings::expect_settable(&statement.name, value.map(String::as_str))?;
+        }
+        if let ("role" | "session_authorization", [role]) = (statement.name.as_str(), values.as_slice())
+            && role != "none"
+        {
+            self.note_role(role);
+        }
         match kind {
             VariableSetKind::VarSetValue if is_path => {
-                let path = statement.args.iter().filter_map(text);
-                self.catalog.search_path = path.filter(|schema| schema != "$user" && !schema.is_empty()).collect();
+                self.catalog.search_path =
+                    values.into_iter().filter(|schema| schema != "$user" && !schema.is_empty()).collect();
             }
             VariableSetKind::VarSetValue => {
-                let values: Vec<String> = statement.args.iter().filter_map(text).collect();
                 self.catalog.settings.insert(statement.name.clone(), values.join(", "));
             }
             VariableSetKind::VarReset | VariableSetKind::VarSetDefault if is_path => {

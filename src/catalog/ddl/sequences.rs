@@ -212,7 +212,9 @@ impl Change {
         let ty = option_type(&statement.options, &self.catalog)?.unwrap_or(Type::Int8);
         let numbers = read_options(&statement.options, Numbers::default(), &ty, true)?;
         let name = relation.relname.clone();
-        self.catalog.sequences.insert(oid, Sequence { oid, schema, name, owner, numbers: Some(numbers) });
+        self.catalog
+            .sequences
+            .insert(oid, Sequence { oid, schema, name, owner, numbers: Some(numbers), replaced: Vec::new() });
         Ok(TAG)
     }
 
@@ -257,7 +259,11 @@ impl Change {
             }
         }
         let ty = ty.unwrap_or(Type::Int8);
-        sequence.numbers = Some(read_options(options, numbers, &ty, false)?);
+        let numbers = read_options(options, numbers, &ty, false)?;
+        // Its owner and the like aren't part of its state.
+        if options.iter().any(|node| matches!(&node.node, Some(NodeEnum::DefElem(o)) if !["owned_by", "generated", "sequence_name"].contains(&o.defname.as_str()))) {
+            sequence.replace(numbers);
+        }
         Ok(())
     }
 

@@ -319,7 +319,7 @@ impl Change {
             for sequence in owned.filter(|s| s.owner.is_some_and(|(table, _)| tables.contains(&table))) {
                 let mut numbers = sequence.numbers.unwrap_or_default();
                 numbers.restart();
-                sequence.numbers = Some(numbers);
+                sequence.replace(numbers);
             }
         }
         self.effects.extend(tables.into_iter().map(Effect::Truncate));

@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 extensions="btree_gin btree_gist citext cube dblink earthdistance fuzzystrmatch hstore intarray isn lo ltree
     pg_stat_statements pg_trgm pgcrypto postgres_fdw seg tablefunc unaccent uuid-ossp"
-for table in types casts operators functions; do
+for table in types casts operators functions settings; do
     psql -XAtq -v ON_ERROR_STOP=1 -f "$table.sql" >"$table.tsv"
 done
 {

@@ -9,6 +9,7 @@ pub mod coercion;
 pub mod mapping;
 mod polymorphic;
 pub mod resolution;
+pub(crate) mod settings;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;

@@ -10,7 +10,7 @@ use crate::catalog::{Action, AttNum, Catalog, Constraint, ConstraintKind, Foreig
 use crate::dry_run::engine::{Halt, Ran, Violation};
 use crate::dry_run::store::{Change, column, columns_of};
 use crate::dry_run::verification::{Side, violation};
-use crate::translate::{column_name, table_name};
+use crate::translate::{column_name, equality, table_name};
 
 /// Keys that are about to go, and who refers to them.
 pub(super) struct Cascade {
@@ -119,7 +119,7 @@ impl Run<'_, '_> {
             "FROM {} AS t JOIN {} AS k ON {}",
             table_name(child),
             cascade.keys,
-            matches(&key.columns, "t", "k")
+            matches(self.catalog, key, child, &key.columns, "t", "k")?
         );
         if cascade.action == Action::Cascade && !cascade.updated {
             let (rows, count) = self.keep(&format!("SELECT DISTINCT t._r {joined}"))?;
@@ -192,11 +192,11 @@ impl Run<'_, '_> {
         self.store.ensure(child, key.columns.iter().copied())?;
         let mut gone = format!("SELECT * FROM {keys} AS k");
         if unless_replaced {
-            gone =
-                format!("{gone} ANTI JOIN {} AS p ON {}", table_name(parent), matches(&key.parent_columns, "p", "k"));
+            let same = matches(self.catalog, key, parent, &key.parent_columns, "p", "k")?;
+            gone = format!("{gone} ANTI JOIN {} AS p ON {same}", table_name(parent));
         }
-        let referring =
-            format!("FROM {} AS t SEMI JOIN ({gone}) AS k ON {}", table_name(child), matches(&key.columns, "t", "k"));
+        let same = matches(self.catalog, key, child, &key.columns, "t", "k")?;
+        let referring = format!("FROM {} AS t SEMI JOIN ({gone}) AS k ON {same}", table_name(child));
         let rows = self.store.engine.count(&format!("SELECT count(*) {referring}"))?;
         if rows == 0 {
             return Ok(());
@@ -260,11 +260,23 @@ fn referring(catalog: &Catalog, table: Oid) -> Vec<(Constraint, ForeignKey)> {
         .collect()
 }
 
-/// Columns of `alias` equal the keys `k<n>` of `keys`.
-fn matches(columns: &[AttNum], alias: &str, keys: &str) -> String {
-    let list: Vec<String> =
-        columns.iter().enumerate().map(|(n, &c)| format!("{alias}.{} = {keys}.k{n}", column_name(c))).collect();
-    list.join(" AND ")
+/// Columns of a table, which goes by `alias`, equal the keys `k<n>` of `keys`, which have the types of the parent's columns.
+fn matches(
+    catalog: &Catalog,
+    key: &ForeignKey,
+    table: Oid,
+    columns: &[AttNum],
+    alias: &str,
+    keys: &str,
+) -> Ran<String> {
+    let mut list = Vec::new();
+    for (n, (&attnum, &parent)) in columns.iter().zip(&key.parent_columns).enumerate() {
+        let own = &column(catalog, table, attnum)?.ty;
+        let theirs = &column(catalog, key.parent, parent)?.ty;
+        let (value, sought) = (format!("{alias}.{}", column_name(attnum)), format!("{keys}.k{n}"));
+        list.push(equality((&value, own), (&sought, theirs)));
+    }
+    Ok(list.join(" AND "))
 }
 
 fn not_null(columns: &[AttNum], alias: &str) -> String {

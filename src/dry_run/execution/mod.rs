@@ -17,11 +17,11 @@ mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::engine::Ran;
+use super::engine::{Halt, Ran};
 use super::report::StatementReport;
 use super::store::{Store, columns_of};
 use super::verification::Side;
-use crate::catalog::{AttNum, Catalog, Oid};
+use crate::catalog::{AttNum, Catalog, Oid, Problem};
 use crate::translate::{
     InsertPlan, Remarks, Returning, Settings, Step, Tie, Translator, UpdatePlan, WritePlan, table_name,
 };
@@ -277,6 +277,24 @@ impl<'a> Run<'a, '_> {
     fn stage(&mut self, plan: &WritePlan, alternative: Option<&WritePlan>) -> Ran<Staged> {
         self.compute(&remarks(plan).constants)?;
         self.note(remarks(plan));
+        self.stage_as(plan, alternative).map_err(|halt| self.doubt_order(halt, remarks(plan)))
+    }
+
+    /// Which rows of a join the server computes a value for is its plan's choice: an error may be one that it doesn't meet.
+    fn doubt_order(&mut self, halt: Halt, remarks: &Remarks) -> Halt {
+        if let Halt::Problem(Problem::Rejected(error)) = &halt
+            && error.sqlstate.starts_with("22")
+            && remarks.reads.len() > 1
+        {
+            self.report.notes.push(
+                "The server may compute the parts of this query in another order, and not for the row that fails here."
+                    .to_owned(),
+            );
+        }
+        halt
+    }
+
+    fn stage_as(&mut self, plan: &WritePlan, alternative: Option<&WritePlan>) -> Ran<Staged> {
         Ok(match (plan, alternative) {
             (WritePlan::Update(plan), Some(WritePlan::Update(other))) => {
                 Staged::Update(self.stage_update(plan, Some(other))?)

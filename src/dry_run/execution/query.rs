@@ -32,13 +32,14 @@ impl Run<'_, '_> {
         other: Option<&SelectPlan>,
         limit: usize,
     ) -> Ran<Selected> {
+        self.compute(&plan.remarks.constants)?;
         let writes = self.stage_with(&super::flattened(&plan.writes))?;
         self.load(&plan.remarks)?;
         self.note(&plan.remarks);
         // The one place where an order is part of the answer.
         self.store.engine.run("SET preserve_insertion_order = true")?;
         // After an error the engine takes no statement before the roll-back, which resets this as well.
-        let selected = self.fetch(plan, limit)?;
+        let selected = self.fetch(plan, limit).map_err(|halt| self.doubt_order(halt, &plan.remarks))?;
         self.store.take_numbers(&plan.remarks.numbers, selected.row_count);
         self.store.engine.run("SET preserve_insertion_order = false")?;
         if let Some(other) = other {
@@ -56,6 +57,7 @@ impl Run<'_, '_> {
 
     /// The rows of a query as values, at most so many, and their number; with none wanted all are made and counted.
     pub(in crate::dry_run) fn answer(&mut self, plan: &SelectPlan, most: usize) -> Ran<Answer> {
+        self.compute(&plan.remarks.constants)?;
         self.load(&plan.remarks)?;
         self.note(&plan.remarks);
         let made = self.run_steps(&plan.steps)?;

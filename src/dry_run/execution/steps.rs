@@ -9,7 +9,7 @@ use super::Run;
 use crate::catalog::Problem;
 use crate::dry_run::engine::Ran;
 use crate::render::count;
-use crate::translate::{Recursion, Step};
+use crate::translate::{Recursion, Step, identity};
 use crate::ui;
 
 /// Rows of a level that are written down without being counted first.
@@ -86,10 +86,23 @@ impl Run<'_, '_> {
         let names = recursion.columns.join(", ");
         let mut query = format!("SELECT * FROM ({sql}) AS level({names})");
         if recursion.distinct {
-            query = format!("SELECT DISTINCT * FROM ({query})");
-        }
-        if new_only {
-            query = format!("{query} EXCEPT SELECT * FROM {}", recursion.table);
+            let keys = |alias: &str| -> Vec<String> {
+                let columns = recursion.columns.iter().zip(&recursion.types);
+                columns.map(|(column, ty)| identity(&format!("{alias}.{column}"), ty)).collect()
+            };
+            query = format!(
+                "SELECT * FROM ({query}) AS level QUALIFY row_number() OVER (PARTITION BY {} ORDER BY {names}) = 1",
+                keys("level").join(", ")
+            );
+            if new_only {
+                let same = keys("level").into_iter().zip(keys("had"));
+                let same: Vec<String> = same.map(|(new, had)| format!("{new} IS NOT DISTINCT FROM {had}")).collect();
+                query = format!(
+                    "SELECT level.* FROM ({query}) AS level ANTI JOIN {} AS had ON {}",
+                    recursion.table,
+                    same.join(" AND ")
+                );
+            }
         }
         let make = |limit: u64| {
             self.store

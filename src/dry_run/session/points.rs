@@ -32,17 +32,13 @@ impl Session<'_> {
     }
 
     pub(super) fn go_back(&mut self, point: &Point) -> Ran<()> {
-        let standing: Vec<_> = self.catalog.sequences.values().map(|s| (s.oid, s.numbers)).collect();
+        let standing = std::mem::take(&mut self.catalog.sequences);
         self.store.go_back(&point.store)?;
         self.catalog = point.catalog.clone();
         self.unreliable.clone_from(&point.unreliable);
         self.recognition = point.recognition.clone();
         self.provenance = point.provenance.clone();
-        for (oid, stood) in standing {
-            if let Some(sequence) = self.catalog.sequences.get_mut(&oid) {
-                sequence.numbers = stood;
-            }
-        }
+        self.catalog.keep_numbers(&standing);
         Ok(())
     }
 

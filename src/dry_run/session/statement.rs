@@ -112,7 +112,8 @@ impl Session<'_> {
         } else {
             let left = std::mem::replace(&mut self.catalog, before);
             if matches!(statement.node, NodeEnum::SelectStmt(_) | NodeEnum::InsertStmt(_)) {
-                self.keep_numbers(&left);
+                self.catalog.keep_numbers(&left.sequences);
+                self.catalog.last_sequence = left.last_sequence;
             }
             self.store.roll_back()?;
         }
@@ -148,16 +149,6 @@ impl Session<'_> {
                 self.catalog.last_sequence = Some(*oid);
             }
         }
-    }
-
-    /// Numbers that a failed statement took aren't given back.
-    fn keep_numbers(&mut self, left: &Catalog) {
-        for (oid, sequence) in &mut self.catalog.sequences {
-            if let Some(then) = left.sequences.get(oid) {
-                sequence.numbers = then.numbers;
-            }
-        }
-        self.catalog.last_sequence = left.last_sequence;
     }
 
     fn dispatch(&mut self, statement: &Statement, report: &mut StatementReport, before: &Catalog) -> Ran<Verdict> {

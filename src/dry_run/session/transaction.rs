@@ -341,7 +341,7 @@ impl Session<'_> {
         if undone.is_empty() {
             return Ok(());
         }
-        let standing: Vec<_> = self.catalog.sequences.values().map(|s| (s.oid, s.numbers)).collect();
+        let standing = std::mem::take(&mut self.catalog.sequences);
         self.store.reset()?;
         self.recognition = Recognition::default();
         self.provenance = Provenance::default();
@@ -353,11 +353,7 @@ impl Session<'_> {
         self.deferred.clear();
         replayed?;
         // Numbers taken from a sequence aren't given back.
-        for (oid, stood) in standing {
-            if let Some(sequence) = self.catalog.sequences.get_mut(&oid) {
-                sequence.numbers = stood;
-            }
-        }
+        self.catalog.keep_numbers(&standing);
         Ok(())
     }
 

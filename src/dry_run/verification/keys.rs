@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use crate::catalog::{AttNum, Index, IndexTarget, Problem, Type};
 use crate::dry_run::engine::Ran;
 use crate::dry_run::store::{column, columns_in};
-use crate::translate::{Translator, column_name, identity, original};
+use crate::translate::{Translator, column_name, has_equality, identity, is_loose};
 
 /// An index key over its table.
 pub(in crate::dry_run) struct KeySql {
@@ -42,7 +42,7 @@ impl KeySql {
                 }
             }
         }
-        if let Some((_, ty)) = parts.iter().find(|(_, ty)| matches!(ty, Type::Opaque(name) if name != "citext")) {
+        if let Some((_, ty)) = parts.iter().find(|(_, ty)| !has_equality(ty)) {
             // Its text doesn't say what the server takes for equal.
             let name = ty.name(translator.catalog);
             return Err(Problem::unsupported(format!("a comparison of {name}")).into());
@@ -60,8 +60,9 @@ impl KeySql {
 
     /// A query for `_r` and `k<n>` of the rows in `from` that can collide; `alias` is what the key's SQL calls the table.
     pub(in crate::dry_run) fn select(&self, from: &str, alias: &str) -> String {
-        let list: Vec<String> =
+        let mut list: Vec<String> =
             self.parts.iter().enumerate().map(|(n, (sql, ty))| format!("{} AS k{n}", identity(sql, ty))).collect();
+        list.extend(self.loose().map(|n| format!("{} AS v{n}", self.parts[n].0)));
         let predicate = self.predicate.as_ref().map(|sql| format!(" WHERE {sql}")).unwrap_or_default();
         let keys = format!("SELECT _r, {} FROM {from} AS {alias}{predicate}", list.join(", "));
         if self.nulls_equal {
@@ -69,6 +70,16 @@ impl KeySql {
         }
         let present: Vec<String> = (0..self.parts.len()).map(|n| format!("k{n} IS NOT NULL")).collect();
         format!("SELECT * FROM ({keys}) WHERE {}", present.join(" AND "))
+    }
+
+    /// Parts whose values aren't their own keys: `v<n>` has them.
+    fn loose(&self) -> impl Iterator<Item = usize> {
+        self.parts.iter().enumerate().filter(|(_, (_, ty))| is_loose(ty)).map(|(n, _)| n)
+    }
+
+    /// `, min(v0) AS v0`: what values a group's key stands for, to be shown.
+    pub(in crate::dry_run) fn shown(&self) -> String {
+        self.loose().map(|n| format!(", min(v{n}) AS v{n}")).collect()
     }
 
     /// `k0, k1`
@@ -86,8 +97,12 @@ impl KeySql {
 
     /// A key's values as the server writes them in a message.
     pub(in crate::dry_run) fn text(&self) -> String {
-        let parts: Vec<String> =
-            self.parts.iter().enumerate().map(|(n, (_, ty))| text_of(ty, &original(&format!("k{n}"), ty))).collect();
+        let parts: Vec<String> = self
+            .parts
+            .iter()
+            .enumerate()
+            .map(|(n, (_, ty))| text_of(ty, &format!("{}{n}", if is_loose(ty) { "v" } else { "k" })))
+            .collect();
         format!("concat_ws(', ', {})", parts.join(", "))
     }
 

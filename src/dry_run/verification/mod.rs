@@ -18,7 +18,7 @@ use crate::catalog::partition::Routing;
 use crate::catalog::problem::ServerError;
 use crate::catalog::{AttNum, Constraint, ConstraintKind, Expression, ForeignKey, Index, Oid, Problem, Timing, Type};
 use crate::render::count;
-use crate::translate::{column_name, equality, table_name};
+use crate::translate::{column_name, equality, has_equality, table_name};
 use keys::{KeySql, quoted_where_needed, text_of};
 
 /// A violation of the schema, without samples.
@@ -328,7 +328,8 @@ impl Run<'_, '_> {
             ),
         };
         let repeated = format!(
-            "WITH k AS MATERIALIZED ({keys}), seen AS ({looked_at}) SELECT {names}, count(*) AS rows, min(_r) AS first FROM seen GROUP BY {names} HAVING count(*) > 1"
+            "WITH k AS MATERIALIZED ({keys}), seen AS ({looked_at}) SELECT {names}, count(*) AS rows{} FROM seen GROUP BY {names} HAVING count(*) > 1",
+            key.shown()
         );
         let found = self
             .store
@@ -374,7 +375,7 @@ impl Run<'_, '_> {
     fn verify_foreign_key(&mut self, constraint: &Constraint, key: &ForeignKey, among: Option<&str>) -> Ran<()> {
         let child = constraint.table;
         let types = key.columns.iter().map(|&attnum| column(self.catalog, child, attnum).map(|c| c.ty.clone()));
-        if let Some(Ok(ty)) = types.into_iter().find(|ty| matches!(ty, Ok(Type::Opaque(_)))) {
+        if let Some(Ok(ty)) = types.into_iter().find(|ty| ty.as_ref().is_ok_and(|ty| !has_equality(ty))) {
             let what = format!("a comparison of {}", ty.name(self.catalog));
             self.unverified(&format!("foreign key {}", constraint.name), &what);
             return Ok(());

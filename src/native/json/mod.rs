@@ -40,7 +40,6 @@ pub(super) const FUNCTIONS: &[(&str, Native)] = &[
     ("pg_jsonb_exists", Native::Truth(|a| two(a, |j, key| Ok(Some(jsonb(j)?.has_key(key)))))),
     ("pg_jsonb_compare", Native::Whole(|a| two(a, |a, b| Ok(Some(jsonb(a)?.order(&jsonb(b)?) as i64))))),
     ("pg_jsonb_sort_key", Native::Text(|a| one(a, |j| Ok(Some(jsonb(j)?.sort_key()))))),
-    ("pg_jsonb_settled", Native::Text(|a| one(a, settled))),
     ("pg_jsonb_strip_nulls", Native::Text(|a| one(a, strip_nulls))),
     ("pg_json_strip_nulls", Native::Text(|a| one(a, |j| build::stripped(j).map(Some)))),
     ("pg_jsonb_pretty", Native::Text(|a| one(a, pretty))),
@@ -164,14 +163,6 @@ fn array_length(text: &str) -> Given<i64> {
         Kind::Object => error("cannot get array length of a non-array"),
         _ => error("cannot get array length of a scalar"),
     }
-}
-
-/// The document itself, unless it is equal to one written otherwise: which of the two a group shows is the server's choice.
-fn settled(text: &str) -> Given<String> {
-    if text.contains('.') && jsonb(text)?.has_trailing_zeros() {
-        return Err(Failure::refused("which of several equal jsonb numbers, such as 1 and 1.0, is kept,"));
-    }
-    Ok(Some(text.to_owned()))
 }
 
 fn strip_nulls(text: &str) -> Given<String> {

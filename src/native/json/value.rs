@@ -63,16 +63,6 @@ impl Json<'_> {
         !matches!(self, Json::Array(_) | Json::Object(_))
     }
 
-    /// Holds a number that is equal to one written otherwise: `1.0`.
-    pub(super) fn has_trailing_zeros(&self) -> bool {
-        match self {
-            Json::Number(text) => text.contains('.') && text.ends_with('0'),
-            Json::Array(elements) => elements.iter().any(Json::has_trailing_zeros),
-            Json::Object(members) => members.iter().any(|(_, value)| value.has_trailing_zeros()),
-            _ => false,
-        }
-    }
-
     /// `@>` of whole documents.
     pub(super) fn contains(&self, other: &Json<'_>) -> bool {
         match (self, other) {

@@ -167,24 +167,6 @@ impl Number {
         format!("3{exponent:06}{significant}")
     }
 
-    /// The shortest text of the value that a key stands for.
-    pub fn from_key(key: &str) -> String {
-        let (negative, exponent, digits) = match key.as_bytes().first() {
-            Some(b'0') => return "-Infinity".to_owned(),
-            Some(b'4') => return "Infinity".to_owned(),
-            Some(b'5') => return "NaN".to_owned(),
-            Some(b'1') => {
-                let digits: String =
-                    key[7..].trim_end_matches('~').bytes().map(|b| (b'0' + b'9' - b) as char).collect();
-                (true, 999_999 - key[1..7].parse::<i64>().unwrap_or_default() - 200_000, digits)
-            }
-            Some(b'3') => (false, key[1..7].parse::<i64>().unwrap_or_default() - 200_000, key[7..].to_owned()),
-            _ => return "0".to_owned(),
-        };
-        let text = format!("{}{digits}e{}", if negative { "-" } else { "" }, exponent - digits.len() as i64);
-        Number::read(&text).map_or(text, |number| number.write())
-    }
-
     /// -1, 0 or 1; nothing for NaN.
     pub fn sign(&self) -> Option<i32> {
         match self {

@@ -19,7 +19,6 @@ use super::{Arguments, Failure, Given, Native};
 pub(super) const FUNCTIONS: &[(&str, Native)] = &[
     ("pg_numeric_in", Native::Text(|a| one(a, Ok))),
     ("pg_numeric_key", Native::Text(key_of)),
-    ("pg_numeric_unkey", Native::Text(|a| Ok(a.first().copied().flatten().map(Number::from_key)))),
     ("pg_numeric_fit", Native::Text(fit)),
     ("pg_numeric_finite", Native::Text(only_finite)),
     ("pg_numeric_greatest", Native::Text(|a| extreme(a, true))),
@@ -421,9 +420,6 @@ mod tests {
             ["-10", "-9.5", "0.0", "0.05", "1.10", "9.50", "10", "NaN"].iter().filter_map(|n| key(n)).collect();
         assert!(keys.is_sorted() && keys.len() == 8, "{keys:?}");
         assert_eq!(key("1.10"), key("1.1"));
-        for number in ["-10.5", "0", "0.001", "1200"] {
-            assert_eq!(Number::from_key(&key(number).expect(number)), number);
-        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub(super) const FUNCTIONS: &[(&str, Native)] = &[
     ("pg_lower", Native::Text(|a| each(a, lower))),
     ("pg_reverse", Native::Text(|a| Ok(one(a).map(|text| text.chars().rev().collect())))),
     ("pg_substr", Native::Text(substring)),
+    ("pg_name", Native::Text(|a| Ok(one(a).map(|text| cut_name(text).to_owned())))),
     ("pg_left", Native::Text(left)),
     ("pg_right", Native::Text(right)),
     ("pg_lpad", Native::Text(|a| pad(a, true))),
@@ -72,6 +73,12 @@ fn lower(c: char) -> Result<char, Failure> {
         'İ' => Err(Failure::refused("lower() of İ")),
         c => Ok(one_or_itself(c, c.to_lowercase())),
     }
+}
+
+/// What a `name` keeps of a text: 63 bytes, and no part of a character.
+pub(crate) fn cut_name(text: &str) -> &str {
+    let end = (0..=text.len().min(63)).rev().find(|&at| text.is_char_boundary(at));
+    &text[..end.unwrap_or_default()]
 }
 
 /// `initcap`: the first letter of each word in upper case, all others in lower case; a word is a run of letters and digits.

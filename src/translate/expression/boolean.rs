@@ -1,9 +1,12 @@
 //! AND, OR, NOT and the tests of a truth value.
 
+use std::collections::BTreeSet;
+
 use pg_query::protobuf::{self, BoolExprType, BoolTestType};
 
 use super::{Site, required};
 use crate::catalog::{Outcome, Type};
+use crate::translate::constant::may_fail;
 use crate::translate::reader::Reader;
 use crate::translate::typed::Typed;
 
@@ -15,10 +18,24 @@ impl Reader<'_> {
             _ => "NOT",
         };
         let site = Site { clause: word, ..site };
-        let parts = expression.args.iter().map(|arg| self.condition(arg, site)).collect::<Outcome<Vec<_>>>()?;
+        let undecided = if word == "AND" { "IS NOT FALSE" } else { "IS NOT TRUE" };
+        let (mut parts, mut open) = (Vec::new(), Vec::new());
+        for arg in &expression.args {
+            let before = self.constants();
+            let (part, fixed) = self.fixed(|this| this.condition(arg, site));
+            let part = part?;
+            // A constant that decides ends the server's reading.
+            if !open.is_empty() && self.constants() > before {
+                self.guard_constants(before, &open.join(" AND "));
+            }
+            if fixed {
+                open.push(format!("({part}) {undecided}"));
+            }
+            parts.push(part);
+        }
         let sql = match word {
             "NOT" => format!("(NOT {})", parts.join("")),
-            _ => format!("({})", in_turn(parts, word).join(&format!(" {word} "))),
+            _ => format!("({})", self.in_turn(parts, word, site).join(&format!(" {word} "))),
         };
         Ok(Typed::new(sql, Type::Bool))
     }
@@ -35,27 +52,52 @@ impl Reader<'_> {
         let value = self.condition(required(&test.arg)?, Site { clause, ..site })?;
         Ok(Typed::new(format!("({value} {word})"), Type::Bool))
     }
-}
 
-/// Parts of an AND or OR, of which one that may fail is only reached where those before it don't decide: DuckDB takes conditions
-/// in the order of its own liking, the server from the left.
-fn in_turn(parts: Vec<String>, word: &str) -> Vec<String> {
-    let undecided = if word == "AND" { "IS NOT FALSE" } else { "IS NOT TRUE" };
-    let mut guarded = Vec::new();
-    for (index, part) in parts.iter().enumerate() {
-        // A subquery is asked last on the server, wherever it stands.
-        let before: Vec<&str> =
-            parts[..index].iter().map(String::as_str).filter(|before| !before.contains("SELECT ")).collect();
-        guarded.push(if before.is_empty() || !may_fail(part) {
-            part.clone()
-        } else {
-            format!("CASE WHEN ({}) {undecided} THEN {part} END", before.join(&format!(" {word} ")))
-        });
+    /// Parts of an AND or OR, of which one that may fail is only reached where those before it don't decide: DuckDB takes conditions
+    /// in the order of its own liking, the server from the left. Of a join it takes those of one table first, wherever they stand.
+    fn in_turn(&mut self, parts: Vec<String>, word: &str, site: Site<'_>) -> Vec<String> {
+        let undecided = if word == "AND" { "IS NOT FALSE" } else { "IS NOT TRUE" };
+        let is_filter = word == "AND" && matches!(site.place, "WHERE" | "JOIN/ON") && site.scope.sources.len() > 1;
+        let mut guarded = Vec::new();
+        for (index, part) in parts.iter().enumerate() {
+            // A subquery is asked last on the server, wherever it stands.
+            let before: Vec<&str> =
+                parts[..index].iter().map(String::as_str).filter(|before| !before.contains("SELECT ")).collect();
+            if before.is_empty() || !may_fail(part) {
+                guarded.push(part.clone());
+                continue;
+            }
+            let own = sources_in(part);
+            if is_filter && part.contains("error(") && before.iter().any(|before| !sources_in(before).is_subset(&own)) {
+                self.caveat(
+                    "the server may apply a condition on one table before those on others that stand before it, and may fail on a row that they would leave out"
+                        .to_owned(),
+                );
+            }
+            guarded.push(format!("CASE WHEN ({}) {undecided} THEN {part} END", before.join(&format!(" {word} "))));
+        }
+        guarded
     }
-    guarded
 }
 
-/// Can this SQL raise an error of the server? Native functions can.
-fn may_fail(sql: &str) -> bool {
-    sql.contains("error(") || sql.contains("pg_")
+/// The sources `s<n>` that an SQL text reads.
+fn sources_in(sql: &str) -> BTreeSet<&str> {
+    let words = sql.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '.'));
+    let sources = words.filter_map(|word| word.split_once('.')).map(|(source, _)| source);
+    sources.filter(|s| s.strip_prefix('s').is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_sources_of_a_condition() {
+        let check = |sql: &str, expected: &[&str]| {
+            assert_eq!(sources_in(sql).into_iter().collect::<Vec<_>>(), expected, "{sql}");
+        };
+        check("(s1.c2 = s12.c3)", &["s1", "s12"]);
+        check("pg_lower(s2.c1) = 'x'", &["s2"]);
+        check("true", &[]);
+    }
 }

@@ -25,6 +25,7 @@ impl Reader<'_> {
                 return Err(Problem::rejected("42601", message));
             }
         };
+        self.varying += 1;
         let scoped = site.scope.find(schema, source, name);
         if let Some(value) = self.variable(&words(&column.fields), scoped.as_ref().err())? {
             return Ok(value);
@@ -74,7 +75,7 @@ impl Reader<'_> {
     ) -> Outcome<Typed> {
         let Some(grouping) = site.grouping else { return Ok(column.clone()) };
         if grouping.contains(&column.sql) {
-            return Ok(grouping.value(column.clone()));
+            return Ok(self.group_value(column.clone()));
         }
         if source.is_some_and(|source| grouping.determined.contains(&source)) {
             // The group has one row of this table, so any of its values is the value.
@@ -126,7 +127,8 @@ impl Reader<'_> {
     }
 
     /// `$1`
-    pub(super) fn parameter(&self, number: i32) -> Outcome<Typed> {
+    pub(super) fn parameter(&mut self, number: i32) -> Outcome<Typed> {
+        self.varying += 1;
         match self.variables.as_ref().and_then(|variables| variables.parameter(number)) {
             Some(value) => Ok(value.typed()),
             None => Err(Problem::rejected("42P02", format!("there is no parameter ${number}"))),

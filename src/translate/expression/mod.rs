@@ -20,7 +20,6 @@ use super::scope::Scope;
 use super::typed::{Constant, Family, Typed, family};
 use crate::catalog::{Outcome, Problem, Type, tree};
 use crate::query::quote_literal;
-use case::no_rows;
 
 /// Where an expression stands: what it may contain.
 #[derive(Clone, Copy)]
@@ -61,6 +60,20 @@ impl Reader<'_> {
         if let Some(key) = self.grouping_key(node, site) {
             return Ok(key);
         }
+        if matches!(node, NodeEnum::AConst(_) | NodeEnum::ColumnRef(_)) {
+            return self.form(node, site);
+        }
+        let parts = self.constants();
+        let (value, fixed) = self.fixed(|this| this.form(node, site));
+        let value = value?;
+        if fixed {
+            self.note_constant(parts, &value.sql);
+        }
+        Ok(value)
+    }
+
+    /// Reads an expression by its form.
+    fn form(&mut self, node: &NodeEnum, site: Site<'_>) -> Outcome<Typed> {
         match node {
             NodeEnum::AConst(constant) => self.constant(constant),
             NodeEnum::ColumnRef(column) => self.column(column, site).map_err(|p| p.at(column.location)),
@@ -81,12 +94,7 @@ impl Reader<'_> {
             }
             NodeEnum::BooleanTest(test) => self.boolean_test(test, site),
             NodeEnum::CaseExpr(case) => self.case(case, site),
-            NodeEnum::CoalesceExpr(coalesce) => {
-                let values = self.common(&coalesce.args, site, "COALESCE")?;
-                no_rows(values.0.iter(), "COALESCE")?;
-                let ty = values.1;
-                Ok(Typed::new(format!("coalesce({})", values.0.join(", ")), ty))
-            }
+            NodeEnum::CoalesceExpr(coalesce) => self.coalesce(coalesce, site),
             NodeEnum::MinMaxExpr(expression) => {
                 let word = if expression.op == MinMaxOp::IsGreatest as i32 { "greatest" } else { "least" };
                 let (values, ty) = self.common(&expression.args, site, &word.to_uppercase())?;

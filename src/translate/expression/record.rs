@@ -14,13 +14,16 @@ use crate::translate::scope::Scope;
 use crate::translate::typed::Typed;
 use crate::translate::variables::{Value, Variable};
 
+/// A row's fields by name.
+type Fields = Vec<(String, Value)>;
+
 impl Reader<'_> {
     /// The fields of a variable's row, and the path to it; none of a record that is NULL.
     pub(in crate::translate) fn variable_row(
         &self,
         node: &Node,
         scope: &Scope<'_>,
-    ) -> Option<(Vec<String>, Option<Vec<(String, Value)>>)> {
+    ) -> Option<(Vec<String>, Option<Fields>)> {
         let Some(NodeEnum::ColumnRef(column)) = &node.node else { return None };
         let path: Vec<String> = words(&column.fields).iter().map(|word| (*word).to_owned()).collect();
         let first = path.first()?;

@@ -15,9 +15,12 @@ impl Reader<'_> {
             return Err(Problem::unsupported("this form of subquery"));
         };
         let exists = link.sub_link_type == SubLinkType::ExistsSublink as i32;
+        self.varying += 1;
         let outer = std::mem::replace(&mut self.in_exists, exists);
+        let unread = std::mem::replace(&mut self.outputs_unread, exists);
         let query = self.query(select, Some(site.scope));
         self.in_exists = outer;
+        self.outputs_unread = unread;
         let query = query?;
         let one = || match query.outputs.as_slice() {
             [output] if output.ty == Type::Unknown => Ok(Type::Text),

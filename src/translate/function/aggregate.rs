@@ -8,10 +8,10 @@ use pg_query::protobuf::FuncCall;
 use crate::catalog::{Outcome, Problem, Type};
 use crate::query::quote_literal;
 use crate::translate::expression::{Site, required};
-use crate::translate::number;
 use crate::translate::query::direction;
 use crate::translate::reader::Reader;
 use crate::translate::typed::{Typed, base};
+use crate::translate::{equality, number};
 
 /// Aggregates that say how far values lie apart.
 const SPREADS: &[&str] = &["stddev", "stddev_samp", "stddev_pop", "variance", "var_samp", "var_pop"];
@@ -64,12 +64,15 @@ impl Reader<'_> {
             return Err(Problem::rejected("42809", message));
         };
         let distinct = if call.agg_distinct { "DISTINCT " } else { "" };
-        let value = format!("{distinct}{}", number::identity(&first.sql, &first.ty));
+        let value = match call.agg_distinct {
+            true => format!("DISTINCT {}", equality::key(&first.sql, &first.ty)),
+            false => first.sql.clone(),
+        };
+        if call.agg_distinct {
+            self.has_equality(&first.ty)?;
+        }
         let simple = |sql: String, ty: Type| Ok(Typed::new(sql, ty));
         match name {
-            "count" if call.agg_distinct && first.ty == Type::Jsonb => {
-                simple(format!("count(DISTINCT pg_jsonb_sort_key({})){filter}", first.sql), Type::Int8)
-            }
             "count" => simple(format!("count({value}){filter}"), Type::Int8),
             "bool_and" | "bool_or" | "every" if first.ty == Type::Bool => {
                 let word = if name == "bool_or" { "bool_or" } else { "bool_and" };
@@ -135,7 +138,7 @@ impl Reader<'_> {
             if matches!(value.ty, Type::Jsonb | Type::Opaque(_) | Type::Record | Type::Json) {
                 return Err(Problem::unsupported("count() of rows with documents"));
             }
-            fields.push(number::identity(&value.sql, &value.ty));
+            fields.push(equality::key(&value.sql, &value.ty));
         }
         let distinct = if call.agg_distinct { "DISTINCT " } else { "" };
         Ok(Typed::new(format!("count({distinct}row({})){filter}", fields.join(", ")), Type::Int8))
@@ -190,7 +193,12 @@ impl Reader<'_> {
                 let word = if name == "min" { "arg_min" } else { "arg_max" };
                 Ok(Typed::new(format!("{word}({}, {key}){filter}", value.sql), value.ty))
             }
-            Type::Interval | Type::Array(_) | Type::Opaque(_) | Type::Record => {
+            Type::Interval => {
+                let key = self.sort_key(&value.sql, &value.ty)?;
+                let word = if name == "min" { "arg_min" } else { "arg_max" };
+                Ok(Typed::new(format!("{word}({}, {key}){filter}", value.sql), value.ty))
+            }
+            Type::Array(_) | Type::Opaque(_) | Type::Record => {
                 Err(Problem::unsupported(format!("{name}() of {}", value.ty.name(self.catalog()))))
             }
             Type::Unknown | Type::Varchar(_) | Type::Text | Type::Name | Type::Char(_) => {
@@ -248,8 +256,9 @@ impl Reader<'_> {
             _ => {}
         }
         let order = order.join(", ");
-        if !distinct.is_empty() && number::is_text(&value.ty) {
-            return Err(Problem::unsupported(format!("{name}(DISTINCT) of numeric values without a scale")));
+        if !distinct.is_empty() && equality::is_loose(&value.ty) {
+            let what = format!("{name}(DISTINCT) of {} values", value.ty.name(self.catalog()));
+            return Err(Problem::unsupported(what));
         }
         if name == "array_agg" {
             let ty = Type::Array(Box::new(value.ty.clone()));

@@ -6,9 +6,9 @@
 use crate::catalog::{Outcome, Problem, Type};
 use crate::query::quote_literal;
 use crate::translate::cast::{self, Context, convert};
+use crate::translate::equality;
 use crate::translate::expression::integer_constant;
 use crate::translate::literal;
-use crate::translate::operator::document::element_key;
 use crate::translate::reader::Reader;
 use crate::translate::typed::{Typed, base, is_integer, physical};
 
@@ -143,7 +143,7 @@ impl Reader<'_> {
     fn same_element(&self, array: &Type, a: &str, b: &str) -> String {
         match array {
             Type::Array(element) => {
-                format!("({} IS NOT DISTINCT FROM {})", element_key(a, element), element_key(b, element))
+                format!("({} IS NOT DISTINCT FROM {})", equality::key(a, element), equality::key(b, element))
             }
             _ => format!("({a} IS NOT DISTINCT FROM {b})"),
         }

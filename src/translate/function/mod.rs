@@ -44,7 +44,14 @@ impl Reader<'_> {
         let path = words(&call.funcname);
         let name = path.last().copied().unwrap_or_default().to_owned();
         if self.is_own(&path) {
-            return self.own_function(call, site);
+            self.varying += 1;
+            let constants = self.constants();
+            let value = self.own_function(call, site);
+            self.forget_constants(constants);
+            return value;
+        }
+        if is_aggregate(call) || call.over.is_some() {
+            self.varying += 1;
         }
         let inner = match (is_aggregate(call), call.over.is_some()) {
             (true, _) => Site { place: IN_AGGREGATE, ..site.ungrouped() },
@@ -53,9 +60,12 @@ impl Reader<'_> {
         };
         if path.len() == 1 || path[0] == "pg_catalog" {
             if super::rows::gives_rows(&name) {
+                self.varying += 1;
                 return self.rows_in_list(&name, call, site);
             }
             if document::builds(&name, call) {
+                // The text of any value may depend on settings.
+                self.is_mutable = true;
                 return self.building_function(&name, call, inner, site);
             }
         }

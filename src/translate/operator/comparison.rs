@@ -6,6 +6,7 @@
 use crate::catalog::{Outcome, Problem, Type};
 use crate::query::quote_literal;
 use crate::translate::cast::Context;
+use crate::translate::equality;
 use crate::translate::literal;
 use crate::translate::number;
 use crate::translate::reader::Reader;
@@ -24,7 +25,7 @@ impl Reader<'_> {
         let (left, right, _) = self.operands(name, left, right)?;
         let (a, b) = (base(&left.ty), base(&right.ty));
         if a == Type::Interval && b == Type::Interval {
-            let key = |value: Typed| Typed::new(interval_key(&value.sql), Type::Int8);
+            let key = |value: Typed| Typed::new(equality::interval_key(&value.sql), Type::Int8);
             return Ok((key(left), key(right)));
         }
         let padded = |ty: &Type| matches!(ty, Type::Char(_)) || *ty == Type::Opaque("bpchar".to_owned());
@@ -56,10 +57,11 @@ impl Reader<'_> {
             self.needs_utc("a comparison of times with and without time zone")?;
         }
         if a == Type::Jsonb && b == Type::Jsonb {
-            return Ok((document_key(left), document_key(right)));
+            let key = |value: Typed| Typed::new(equality::document_key(&value.sql), value.ty);
+            return Ok((key(left), key(right)));
         }
         if let (Type::Array(element), Type::Array(_)) = (&a, &b) {
-            let key = |value: Typed| Typed::new(self.array_key(&value.sql, element), value.ty);
+            let key = |value: Typed| Typed::new(equality::array_key(&value.sql, element), value.ty);
             return Ok((key(left), key(right)));
         }
         if family(&a) == Family::Number {
@@ -105,14 +107,12 @@ impl Reader<'_> {
                     a = self.sort_key(&a, &left.ty)?;
                     b = self.sort_key(&b, &left.ty)?;
                 }
-                Type::Record | Type::Opaque(_) | Type::Interval => {
+                Type::Record | Type::Opaque(_) => {
                     return Err(Problem::unsupported(format!("the order of {} values", left.ty.name(self.catalog()))));
                 }
                 ty if family(ty) == Family::Text => self.orders_text(),
                 _ => {}
             }
-        } else if left.ty == Type::Interval {
-            return Err(Problem::unsupported("a comparison of intervals"));
         }
         Ok(Typed::new(format!("({a} {name} {b})"), Type::Bool))
     }
@@ -127,7 +127,7 @@ impl Reader<'_> {
             }
             Type::Jsonb => {
                 self.orders_text();
-                Ok(document_key(Typed::new(sql, Type::Jsonb)).sql)
+                Ok(equality::document_key(sql))
             }
             Type::Array(element) => {
                 let key = self.sort_key("k", element)?;
@@ -137,11 +137,12 @@ impl Reader<'_> {
                     format!("list_transform({sql}, lambda k: {key})")
                 })
             }
+            Type::Interval => Ok(equality::interval_key(sql)),
             ty if is_citext(ty) => {
                 self.orders_text();
                 Ok(format!("pg_lower({sql})"))
             }
-            Type::Opaque(_) | Type::Interval | Type::Record => {
+            Type::Opaque(_) | Type::Record => {
                 Err(Problem::unsupported(format!("the order of {} values", ty.name(self.catalog()))))
             }
             Type::Json => Err(Problem::rejected("42883", "could not identify an ordering operator for type json")
@@ -150,21 +151,8 @@ impl Reader<'_> {
                 if family(ty) == Family::Text {
                     self.orders_text();
                 }
-                Ok(number::identity(sql, ty))
+                Ok(equality::key(sql, ty))
             }
         }
     }
-}
-
-/// A document as the text that the engine compares in its place: of equal documents the same, in their order.
-fn document_key(value: Typed) -> Typed {
-    match value.sql.starts_with("pg_jsonb_sort_key(") {
-        true => value,
-        false => Typed::new(format!("pg_jsonb_sort_key({})", value.sql), value.ty),
-    }
-}
-
-/// What an interval is compared by: months of 30 days, days of 24 hours.
-fn interval_key(sql: &str) -> String {
-    format!("CAST(pg_interval_key(CAST({sql} AS VARCHAR)) AS HUGEINT)")
 }

@@ -5,7 +5,7 @@
 
 use crate::catalog::{Outcome, Problem, Type};
 use crate::translate::cast::{self, Context, convert};
-use crate::translate::number;
+use crate::translate::equality;
 use crate::translate::reader::Reader;
 use crate::translate::typed::{Family, Typed, family};
 
@@ -114,8 +114,8 @@ impl Reader<'_> {
         if element == Type::Json {
             return Err(Problem::rejected("42883", "could not identify an equality operator for type json"));
         }
-        let a = self.array_key(&left.sql, &element);
-        let b = self.array_key(&right.sql, &element);
+        let a = equality::array_key(&left.sql, &element);
+        let b = equality::array_key(&right.sql, &element);
         let contains = |whole: &str, part: &str| {
             format!(
                 "CASE WHEN {whole} IS NOT NULL AND {part} IS NOT NULL THEN list_count({part}) = len({part}) AND list_has_all({whole}, {part}) END"
@@ -127,21 +127,5 @@ impl Reader<'_> {
             _ => format!("list_has_any({a}, {b})"),
         };
         Ok(Typed::new(sql, Type::Bool))
-    }
-
-    /// An array whose elements the engine compares as the server compares the array's own.
-    pub(in crate::translate) fn array_key(&self, sql: &str, element: &Type) -> String {
-        match element_key("k", element) {
-            key if key == "k" => sql.to_owned(),
-            key => format!("list_transform({sql}, lambda k: {key})"),
-        }
-    }
-}
-
-/// What an element is found by: the same for elements that the server takes for equal.
-pub(in crate::translate) fn element_key(sql: &str, element: &Type) -> String {
-    match element {
-        Type::Jsonb => format!("pg_jsonb_sort_key({sql})"),
-        _ => number::identity(sql, element),
     }
 }

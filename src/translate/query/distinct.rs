@@ -7,7 +7,8 @@ use super::order::shown;
 use crate::catalog::{Outcome, Problem, Type};
 use crate::translate::expression::Site;
 use crate::translate::reader::Reader;
-use crate::translate::{Output, number};
+use crate::translate::typed::is_citext;
+use crate::translate::{Output, equality};
 
 pub(super) enum Distinct<'n> {
     No,
@@ -17,10 +18,12 @@ pub(super) enum Distinct<'n> {
 
 impl Reader<'_> {
     /// Can values of the type be told apart here as the server tells them?
-    pub(super) fn has_equality(&self, ty: &Type) -> Outcome<()> {
+    pub(in crate::translate) fn has_equality(&self, ty: &Type) -> Outcome<()> {
         match ty {
             Type::Json => Err(Problem::rejected("42883", "could not identify an equality operator for type json")),
-            Type::Opaque(_) => Err(Problem::unsupported(format!("a comparison of {}", ty.name(self.catalog())))),
+            Type::Opaque(_) if !is_citext(ty) => {
+                Err(Problem::unsupported(format!("a comparison of {}", ty.name(self.catalog()))))
+            }
             _ => Ok(()),
         }
     }
@@ -45,15 +48,12 @@ impl Reader<'_> {
         let limit = self.limit(select, &query.order, false)?;
         let list = query.values.iter().zip(outputs).map(|(value, output)| match value.ty {
             Type::Unknown => format!("CAST({} AS VARCHAR) AS {}", value.sql, output.column),
-            Type::Jsonb => format!("pg_jsonb_settled({}) AS {}", value.sql, output.column),
             _ => format!("{} AS {}", value.sql, output.column),
         });
         let list = list.collect::<Vec<_>>().join(", ");
-        if outputs.iter().any(|output| number::is_text(&output.ty)) {
-            if !limit.is_empty() || (ordered && !query.order.keys.is_empty()) {
-                return Err(Problem::unsupported("SELECT DISTINCT of numeric values without a scale, in an order"));
-            }
-            return Ok(distinct_rows(&format!("SELECT {list}{}", query.clauses), outputs));
+        if outputs.iter().any(|output| equality::is_loose(&output.ty)) {
+            let rows = self.distinct_rows(&format!("SELECT {list}{}", query.clauses), outputs);
+            return self.ordered_rows(&rows, query, outputs, ordered, &limit);
         }
         let mut sql = format!("SELECT DISTINCT {list}{}", query.clauses);
         if (ordered && !query.order.keys.is_empty()) || !limit.is_empty() {
@@ -62,6 +62,35 @@ impl Reader<'_> {
             sql.push_str(&format!(" ORDER BY {}", keys.join(", ")));
         }
         Ok(sql + &limit)
+    }
+
+    /// Rows of their own in the order of a query, whose keys are outputs.
+    fn ordered_rows(
+        &mut self,
+        rows: &str,
+        query: &Plain<'_>,
+        outputs: &[Output],
+        ordered: bool,
+        limit: &str,
+    ) -> Outcome<String> {
+        let in_order = ordered && !query.order.keys.is_empty();
+        if limit.is_empty() && !in_order {
+            return Ok(rows.to_owned());
+        }
+        let mut keys = Vec::new();
+        for (key, bare) in query.order.keys.iter().zip(&query.order.bare) {
+            let mut found = None;
+            for (value, output) in query.values.iter().zip(outputs) {
+                if self.sort_key(&value.sql, &value.ty)? == *bare {
+                    found = Some(self.sort_key(&format!("e.{}", output.column), &output.ty)?);
+                    break;
+                }
+            }
+            let found = found.ok_or_else(|| Problem::unsupported("SELECT DISTINCT in this order"))?;
+            keys.push(format!("{found}{}", &key[bare.len()..]));
+        }
+        keys.extend(outputs.iter().map(|output| format!("e.{} {}", output.column, self.tie_direction())));
+        Ok(format!("SELECT * FROM ({rows}) AS e ORDER BY {}{limit}", keys.join(", ")))
     }
 
     pub(super) fn distinct_on(
@@ -84,10 +113,8 @@ impl Reader<'_> {
                 }
                 None => self.expression(node, site)?,
             };
-            if value.ty == Type::Jsonb {
-                return Err(Problem::unsupported("DISTINCT ON a jsonb value"));
-            }
-            groups.push(number::identity(&value.sql, &value.ty));
+            self.has_equality(&value.ty)?;
+            groups.push(equality::key(&value.sql, &value.ty));
             names.push(shown(&sort));
         }
         let leading = query.order.bare.iter().take(groups.len());
@@ -145,19 +172,6 @@ impl Reader<'_> {
         }
         Ok(sql + &limit)
     }
-}
-
-/// Each row once, where equal numerics may be written differently.
-pub(super) fn distinct_rows(sql: &str, outputs: &[Output]) -> String {
-    let (mut shown, mut keys) = (Vec::new(), Vec::new());
-    for Output { ty, column, .. } in outputs {
-        keys.push(number::identity(&format!("d.{column}"), ty));
-        shown.push(match number::is_text(ty) {
-            true => format!("min(d.{column}) AS {column}"),
-            false => format!("d.{column} AS {column}"),
-        });
-    }
-    format!("SELECT {} FROM ({sql}) AS d GROUP BY {}", shown.join(", "), keys.join(", "))
 }
 
 pub(super) fn distinct(select: &SelectStmt) -> Distinct<'_> {

@@ -12,7 +12,7 @@ use crate::translate::function::contains_aggregate;
 use crate::translate::reader::Reader;
 use crate::translate::scope::Scope;
 use crate::translate::typed::Typed;
-use crate::translate::{column_name, number};
+use crate::translate::{column_name, equality};
 
 /// The groups of a query.
 #[derive(Debug, Default)]
@@ -28,17 +28,17 @@ impl Grouping {
     pub fn contains(&self, sql: &str) -> bool {
         self.keys.iter().any(|(key, _)| key == sql)
     }
-
-    /// The value of a group's key: of equal numerics that are written differently, one.
-    pub fn value(&self, key: Typed) -> Typed {
-        match number::is_text(&key.ty) {
-            true => Typed::new(format!("min({})", key.sql), key.ty),
-            false => key,
-        }
-    }
 }
 
 impl Reader<'_> {
+    /// The value of a group's key: of equal ones that are written differently, one.
+    pub(in crate::translate) fn group_value(&mut self, key: Typed) -> Typed {
+        match equality::is_loose(&key.ty) {
+            true => Typed::new(self.one_of(&key.sql), key.ty),
+            false => key,
+        }
+    }
+
     /// Does every source have a key among these columns, so that they identify a row?
     pub(in crate::translate) fn covers_key(&self, scope: &Scope<'_>, columns: &[String]) -> bool {
         !scope.sources.is_empty()
@@ -146,7 +146,7 @@ impl Reader<'_> {
             return None;
         }
         let value = self.expression(&node, site.ungrouped()).ok()?;
-        grouping.contains(&value.sql).then(|| grouping.value(value))
+        grouping.contains(&value.sql).then(|| self.group_value(value))
     }
 }
 

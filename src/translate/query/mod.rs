@@ -17,7 +17,7 @@ use super::expression::Site;
 use super::reader::Reader;
 use super::scope::Scope;
 use super::typed::{Typed, physical};
-use super::{Output, number};
+use super::{Output, equality};
 use crate::catalog::{Outcome, Problem, Type};
 pub(super) use grouping::Grouping;
 pub(super) use order::direction;
@@ -155,6 +155,7 @@ impl Reader<'_> {
             |clause| Site { grouping: grouping.as_ref(), aggregates: true, windows: true, ..Site::new(&scope, clause) };
         let mut values = Vec::new();
         let mut outputs = Vec::new();
+        let constants = self.constants();
         for (index, (name, node)) in targets.iter().enumerate() {
             let value = match node {
                 Target::Expression(node) => self.expression(node, site("SELECT"))?,
@@ -163,12 +164,11 @@ impl Reader<'_> {
             outputs.push(Output { name: name.clone(), ty: value.ty.clone(), column: format!("o{}", index + 1) });
             values.push(value);
         }
+        if self.outputs_unread {
+            self.forget_constants(constants);
+        }
         if let Some(grouping) = &grouping {
-            // A document is a group of its own unless it is equal to one written otherwise.
-            let settled = grouping.keys.iter().filter(|(_, ty)| *ty == Type::Jsonb);
-            let settled: Vec<String> = settled.map(|(sql, _)| format!("pg_jsonb_settled({sql})")).collect();
-            let keys = grouping.keys.iter().map(|(sql, ty)| number::identity(sql, ty));
-            let keys: Vec<String> = keys.chain(settled).collect();
+            let keys: Vec<String> = grouping.keys.iter().map(|(sql, ty)| equality::key(sql, ty)).collect();
             if !keys.is_empty() {
                 clauses.push_str(&format!(" GROUP BY {}", keys.join(", ")));
             }

@@ -3,12 +3,11 @@
 use pg_query::protobuf::{SelectStmt, SetOperation};
 
 use super::Query;
-use super::distinct::distinct_rows;
-use crate::catalog::{Outcome, Problem, Type};
+use crate::catalog::{Outcome, Problem};
 use crate::translate::reader::Reader;
 use crate::translate::scope::Scope;
 use crate::translate::typed::Typed;
-use crate::translate::{Output, number};
+use crate::translate::{Output, equality};
 
 impl Reader<'_> {
     /// UNION, INTERSECT, EXCEPT.
@@ -37,34 +36,24 @@ impl Reader<'_> {
         let (mut a, mut b) = (Vec::new(), Vec::new());
         for (l, r) in left.outputs.iter().zip(&right.outputs) {
             let ty = self.common_type(&[l.ty.clone(), r.ty.clone()], name)?;
-            if ty == Type::Json && word != "UNION ALL" {
-                return Err(Problem::rejected("42883", "could not identify an equality operator for type json"));
+            if word != "UNION ALL" {
+                self.has_equality(&ty)?;
             }
             for (side, output, list) in [("l", l, &mut a), ("r", r, &mut b)] {
                 let value = Typed::new(format!("{side}.{}", output.column), output.ty.clone());
                 let value = self.unified(value, &ty, name)?;
-                let sql = if ty == Type::Jsonb && word != "UNION ALL" {
-                    format!("pg_jsonb_settled({})", value.sql)
-                } else {
-                    value.sql
-                };
-                list.push(format!("{sql} AS {}", l.column));
+                list.push(format!("{} AS {}", value.sql, l.column));
             }
             outputs.push(Output { ty, ..l.clone() });
         }
-        let by_value = word != "UNION ALL" && outputs.iter().any(|output| number::is_text(&output.ty));
-        if by_value && word != "UNION" {
-            return Err(Problem::unsupported(format!("{word} of numeric values without a scale")));
-        }
-        let word = if by_value { "UNION ALL" } else { word };
-        let sql = format!(
-            "(SELECT {} FROM ({}) AS l) {word} (SELECT {} FROM ({}) AS r)",
-            a.join(", "),
-            left.sql,
-            b.join(", "),
-            right.sql
-        );
-        let sql = if by_value { distinct_rows(&sql, &outputs) } else { sql };
+        let left = format!("SELECT {} FROM ({}) AS l", a.join(", "), left.sql);
+        let right = format!("SELECT {} FROM ({}) AS r", b.join(", "), right.sql);
+        let is_loose = word != "UNION ALL" && outputs.iter().any(|output| equality::is_loose(&output.ty));
+        let sql = match word {
+            "UNION" if is_loose => self.distinct_rows(&format!("({left}) UNION ALL ({right})"), &outputs),
+            word if is_loose => self.common_rows(word, &left, &right, &outputs),
+            word => format!("({left}) {word} ({right})"),
+        };
         Ok(Query { sql, outputs })
     }
 }

@@ -4,9 +4,9 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{Node, WindowDef};
 
 use super::order::{direction, shown};
-use crate::catalog::{Outcome, Problem, Type};
+use crate::catalog::{Outcome, Problem};
+use crate::translate::equality;
 use crate::translate::expression::{Site, integer_constant, required};
-use crate::translate::number;
 use crate::translate::reader::Reader;
 use crate::translate::scope::Scope;
 
@@ -54,10 +54,8 @@ impl Reader<'_> {
         let mut partition = Vec::new();
         for node in &over.partition_clause {
             let value = self.expression(node, inner)?;
-            partition.push(match value.ty {
-                Type::Jsonb => self.sort_key(&value.sql, &value.ty)?,
-                _ => number::identity(&value.sql, &value.ty),
-            });
+            self.has_equality(&value.ty)?;
+            partition.push(equality::key(&value.sql, &value.ty));
         }
         let (mut keys, mut bare) = (Vec::new(), partition.clone());
         let mut names = Vec::new();

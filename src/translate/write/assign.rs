@@ -3,7 +3,6 @@
 use pg_query::NodeEnum;
 use pg_query::protobuf::{MultiAssignRef, Node, ResTarget};
 
-use super::constant::is_constant;
 use super::row_scope;
 use crate::catalog::{AttNum, Column, Identity, Outcome, Problem, Table, Type, lookup};
 use crate::translate::cast::Context;
@@ -43,12 +42,11 @@ impl Reader<'_> {
         self.assign_all(targets, table, scope).map_err(|problem| {
             // The server reads all values before it looks at the columns they are for.
             let mut values = targets.iter().filter_map(|node| match &node.node {
-                Some(NodeEnum::ResTarget(target)) => target.val.as_deref(),
+                Some(NodeEnum::ResTarget(target)) => given_value(target.val.as_deref()?),
                 _ => None,
             });
             let site = Site::new(scope, "UPDATE");
-            let special =
-                |node: &Node| matches!(node.node, Some(NodeEnum::SetToDefault(_) | NodeEnum::MultiAssignRef(_)));
+            let special = |node: &Node| matches!(node.node, Some(NodeEnum::SetToDefault(_)));
             let found = values.find_map(|value| if special(value) { None } else { self.expression(value, site).err() });
             found.unwrap_or(problem)
         })
@@ -174,16 +172,17 @@ impl Reader<'_> {
     }
 
     pub(super) fn assigned(&mut self, node: &Node, column: &Column, scope: &Scope<'_>) -> Outcome<String> {
-        let (value, mutable) = self.observed(|this| this.expression(node, Site::new(scope, "UPDATE")));
+        let parts = self.constants();
+        let (value, fixed) = self.fixed(|this| this.expression(node, Site::new(scope, "UPDATE")));
         let sql = self.store(value?, column)?;
-        if !mutable && is_constant(node, &sql) {
-            self.remarks.constants.push(sql.clone());
+        if fixed {
+            self.note_constant(parts, &sql);
         }
         Ok(sql)
     }
 
     /// The assignment cast into a column, in its physical type.
-    pub(super) fn store(&mut self, value: Typed, column: &Column) -> Outcome<String> {
+    pub(in crate::translate) fn store(&mut self, value: Typed, column: &Column) -> Outcome<String> {
         if let Type::Opaque(name) = &column.ty
             && value.ty != column.ty
             && value.ty != Type::Unknown
@@ -242,6 +241,7 @@ impl Reader<'_> {
             return Ok(());
         }
         let mut list = vec!["g.*".to_owned()];
+        let constants = self.constants();
         for column in generated {
             let scope = row_scope(table, |attnum| {
                 if columns.contains(&attnum) { format!("g.n{attnum}") } else { format!("o.{}", column_name(attnum)) }
@@ -252,6 +252,8 @@ impl Reader<'_> {
             })?;
             list.push(format!("{} AS n{}", self.store(value, column).map_err(of_default)?, column.attnum));
         }
+        // The server looks at them when it has a row.
+        self.forget_constants(constants);
         columns.extend(table.columns.iter().filter(|c| c.generated.is_some()).map(|c| c.attnum));
         *staging_sql = format!(
             "SELECT {} FROM ({staging_sql}) AS g JOIN {} AS o ON g._r = o._r",
@@ -278,5 +280,14 @@ fn is_nextval(node: &Node) -> bool {
         Some(NodeEnum::FuncCall(call)) => words(&call.funcname).last() == Some(&"nextval"),
         Some(NodeEnum::TypeCast(cast)) => cast.arg.as_deref().is_some_and(is_nextval),
         _ => false,
+    }
+}
+
+/// What is assigned: of `(a, b) = (x, y)` each column's own part.
+fn given_value(node: &Node) -> Option<&Node> {
+    let Some(NodeEnum::MultiAssignRef(multi)) = &node.node else { return Some(node) };
+    match multi.source.as_deref().and_then(|source| source.node.as_ref()) {
+        Some(NodeEnum::RowExpr(row)) => row.args.get(usize::try_from(multi.colno - 1).ok()?),
+        _ => None,
     }
 }

@@ -29,7 +29,10 @@ impl Reader<'_> {
             return Err(Problem::unsupported("ON CONFLICT or RETURNING of an INSERT into a view"));
         }
         let mut columns = Vec::new();
-        for node in &self.targets_behind(behind.as_ref(), &table, &insert.cols, "insert into")? {
+        // COPY leaves out what can't be written.
+        let is_copied = names_no_column(&insert.cols);
+        let named: &[Node] = if is_copied { &[] } else { &insert.cols };
+        for node in &self.targets_behind(behind.as_ref(), &table, named, "insert into")? {
             let Some(NodeEnum::ResTarget(target)) = &node.node else { continue };
             let column = self.assigned_column(&table, target)?.clone();
             if columns.iter().any(|c: &Column| c.attnum == column.attnum) {
@@ -38,11 +41,11 @@ impl Reader<'_> {
             }
             columns.push(column);
         }
-        let all = insert.cols.is_empty();
+        let all = insert.cols.is_empty() || is_copied;
         if all {
             columns = match &behind {
                 Some(behind) => self.columns_behind(behind, &table)?,
-                None => table.columns.clone(),
+                None => table.columns.iter().filter(|c| !is_copied || c.generated.is_none()).cloned().collect(),
             };
         }
         let overriding = insert.r#override;
@@ -144,7 +147,10 @@ impl Reader<'_> {
         let scope = Scope { hidden: row_scope(table, column_name).sources, ..Scope::default() };
         let mut rows = Vec::new();
         let mut width = None;
+        // All of them are computed, as every row is there.
+        let constants = self.constants();
         for row in &select.values_lists {
+            self.forget_constants(constants);
             let Some(NodeEnum::List(list)) = &row.node else { continue };
             let given = self.spelled_out(&list.items, &scope);
             if width.is_some_and(|w| w != given.len()) {
@@ -167,6 +173,7 @@ impl Reader<'_> {
             }
             rows.push(items);
         }
+        self.forget_constants(constants);
         let names: Vec<String> = columns.iter().map(|c| format!("n{}", c.attnum)).collect();
         // Numbers of a sequence and the like can't stand in VALUES.
         let plain = rows.iter().flatten().all(|item| !item.contains(" OVER ("));
@@ -217,6 +224,7 @@ impl Reader<'_> {
             return Ok(inner);
         }
         let mut list = vec!["g.*".to_owned()];
+        let constants = self.constants();
         for column in generated {
             let scope = row_scope(table, |attnum| format!("g.n{attnum}"));
             let expression = column.generated.as_ref().expect("a generated column");
@@ -225,6 +233,7 @@ impl Reader<'_> {
             })?;
             list.push(format!("{} AS n{}", self.store(value, column)?, column.attnum));
         }
+        self.forget_constants(constants);
         Ok(format!("SELECT {} FROM ({inner}) AS g", list.join(", ")))
     }
 }
@@ -273,4 +282,9 @@ fn bare_literal(select: &SelectStmt, index: usize) -> Option<Typed> {
         Some(Val::Sval(text)) => Some(Typed::string(&text.sval)),
         _ => None,
     }
+}
+
+/// The columns of a COPY that names none: a target that stands nowhere, as no INSERT has one.
+fn names_no_column(columns: &[Node]) -> bool {
+    matches!(columns, [Node { node: Some(NodeEnum::ResTarget(target)) }] if target.name == "*" && target.location < 0)
 }

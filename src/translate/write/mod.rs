@@ -2,7 +2,6 @@
 
 mod assign;
 mod conflict;
-mod constant;
 mod insert;
 mod returning;
 
