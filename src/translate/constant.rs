@@ -12,6 +12,7 @@ use super::expression::Site;
 use super::function::contains_aggregate;
 use super::reader::Reader;
 use super::scope::Scope;
+use super::typed::Typed;
 use crate::catalog::{Column, Outcome};
 
 impl Reader<'_> {
@@ -52,7 +53,19 @@ impl Reader<'_> {
 
     /// Constants among the outputs of the query that is inserted, as they are stored: the server reads a plain query as a part of
     /// the INSERT.
-    pub(super) fn constant_outputs(&mut self, select: &SelectStmt, columns: &[Column]) -> Outcome<()> {
+    pub(super) fn stored_constants(&mut self, select: &SelectStmt, columns: &[Column]) -> Outcome<()> {
+        self.constant_outputs(select, |this, place, value| match columns.get(place) {
+            Some(column) if value.ty.assigns_to(&column.ty) => Ok(Some(this.store(value, column)?)),
+            _ => Ok(None),
+        })
+    }
+
+    /// Constants among the outputs of a plain query; `stored` is what comes of the one at a place, if anything does.
+    pub(super) fn constant_outputs(
+        &mut self,
+        select: &SelectStmt,
+        stored: impl Fn(&mut Self, usize, Typed) -> Outcome<Option<String>>,
+    ) -> Outcome<()> {
         let is_plain = select.larg.is_none()
             && select.distinct_clause.is_empty()
             && select.group_clause.is_empty()
@@ -67,7 +80,7 @@ impl Reader<'_> {
         if !is_plain {
             return Ok(());
         }
-        for (node, column) in select.target_list.iter().zip(columns) {
+        for (place, node) in select.target_list.iter().enumerate() {
             let Some(NodeEnum::ResTarget(target)) = &node.node else { continue };
             let Some(node) = target.val.as_deref().filter(|value| computes(value)) else { continue };
             let scope = Scope::default();
@@ -77,8 +90,7 @@ impl Reader<'_> {
                 self.forget_constants(parts);
                 continue;
             };
-            if value.ty.assigns_to(&column.ty) {
-                let sql = self.store(value, column)?;
+            if let Some(sql) = stored(self, place, value)? {
                 self.note_constant(parts, &sql);
             }
         }

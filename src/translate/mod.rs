@@ -394,6 +394,9 @@ impl Translator<'_> {
         let NodeEnum::SelectStmt(select) = node else { return Err(Problem::unsupported("this form of query")) };
         let mut reader = Reader::new(self);
         let query = reader.query_in_order(select, None, true)?;
+        if !select.from_clause.is_empty() {
+            reader.constant_outputs(select, |_, _, value| Ok(Some(value.sql)))?;
+        }
         if query.outputs.iter().any(|output| system::is_number(&output.ty)) {
             return Err(Problem::unsupported("the number of an object as a value"));
         }

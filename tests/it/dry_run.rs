@@ -282,7 +282,7 @@ fn a_migration_of_ten_megabytes_runs_in_seconds() {
     assert!(size > 10_000_000, "{size}");
     let begun = std::time::Instant::now();
     let report = on_demo(&folder, &["--fail-on", "never"], 0);
-    assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
+    assert!(begun.elapsed().as_secs() < 300, "{:?}", begun.elapsed());
     let rows: u64 = report["result"]["statements"]
         .as_array()
         .expect("statements")

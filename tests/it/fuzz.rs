@@ -17,7 +17,7 @@ use rehearsal::snapshot::{EngineOptions, Snapshot};
 use rehearsal::translate::{Settings, Tie, Translator};
 
 /// Longer than any script here may take, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Words that stand anywhere in SQL, and some that stand nowhere.
 const WORDS: &[&str] = &[

@@ -55,6 +55,10 @@ fn settle(base: &str, tables: &[&str], captured_at: &str, description: &str) {
         let mut manifest = manifest.clone();
         manifest.id.clear();
         manifest.tool_version.clear();
+        for table in &mut manifest.tables {
+            // Certificates have tests of their own, and how a table lies on a disk is the server's affair.
+            (table.content, table.physical) = (None, None);
+        }
         for file in manifest.tables.iter_mut().flat_map(|t| &mut t.files) {
             file.sha256.clear();
             file.size_bytes = 0;

@@ -30,7 +30,7 @@ impl Reader<'_> {
         // Each item is compared on its own; those that leave the subject as it is for all stand in one list.
         let mut groups: Vec<(String, Vec<String>)> = Vec::new();
         for (value, _) in values {
-            let (subject, value) = self.comparable("=", subject.clone(), value)?;
+            let (subject, value) = self.comparable(name, subject.clone(), value)?;
             match groups.iter_mut().find(|(had, _)| *had == subject.sql) {
                 Some((_, list)) => list.push(value.sql),
                 None => groups.push((subject.sql, vec![value.sql])),

@@ -123,7 +123,7 @@ impl Reader<'_> {
         let around = Scope { hidden: row_scope(table, column_name).sources, ..Scope::default() };
         let query: Query = self.query_in_order(select, Some(&around), true)?;
         fit(columns, query.outputs.len(), all)?;
-        self.constant_outputs(select, columns)?;
+        self.stored_constants(select, columns)?;
         let mut list = Vec::new();
         for (column, output) in columns.iter().zip(&query.outputs) {
             refuse_generated(column)?;
