@@ -6,7 +6,9 @@
 
 use pg_query::protobuf::RangeVar;
 
-use super::{AttNum, Catalog, Column, Constraint, ConstraintKind, EnumType, Index, IndexTarget, Oid, Outcome, Problem};
+use super::{
+    AttNum, Catalog, Column, Constraint, ConstraintKind, EnumType, Index, IndexKey, IndexTarget, Oid, Outcome, Problem,
+};
 use super::{Sequence, Table, View};
 use crate::snapshot::suggestion;
 
@@ -260,13 +262,17 @@ impl Table {
 impl Index {
     /// Its key columns, where all keys are columns.
     pub fn key_columns(&self) -> Option<Vec<AttNum>> {
-        self.keys
-            .iter()
-            .map(|key| match key.target {
-                IndexTarget::Column(attnum) => Some(attnum),
-                IndexTarget::Expression(_) => None,
-            })
-            .collect()
+        self.keys.iter().map(IndexKey::column).collect()
+    }
+}
+
+impl IndexKey {
+    /// The column that it is, where it is one.
+    pub fn column(&self) -> Option<AttNum> {
+        match self.target {
+            IndexTarget::Column(attnum) => Some(attnum),
+            IndexTarget::Expression(_) => None,
+        }
     }
 }
 

@@ -424,19 +424,11 @@ fn table(session: &Session, relation: &Found, oid: u32, columns: Vec<Column>) ->
     Ok(Table {
         schema: relation.schema.clone(),
         name: relation.name.clone(),
-        rows: 0,
         columns,
         constraints,
         indexes,
         sizes,
-        ledger: Vec::new(),
-        part: None,
-        masked: Vec::new(),
-        increments: Vec::new(),
-        content: None,
-        physical: None,
-        storage_columns: Vec::new(),
-        files: vec![],
+        ..Table::default()
     })
 }
 

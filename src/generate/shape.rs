@@ -284,13 +284,6 @@ pub fn table(rows: u64, files: Vec<DataFile>, sizes: Option<RelationSizes>) -> T
         schema: "public".to_owned(),
         name: TABLE.to_owned(),
         rows,
-        ledger: Vec::new(),
-        part: None,
-        masked: Vec::new(),
-        increments: Vec::new(),
-        content: None,
-        physical: None,
-        storage_columns: Vec::new(),
         columns: columns(),
         constraints: vec![Constraint {
             name: format!("{TABLE}_pkey"),
@@ -302,6 +295,7 @@ pub fn table(rows: u64, files: Vec<DataFile>, sizes: Option<RelationSizes>) -> T
         indexes: indexes(),
         sizes,
         files,
+        ..Table::default()
     }
 }
 

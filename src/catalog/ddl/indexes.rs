@@ -36,14 +36,7 @@ impl Change {
             return Err(Problem::rejected("0A000", message));
         }
         if index.unique {
-            let held: Vec<Option<AttNum>> = index
-                .keys
-                .iter()
-                .map(|key| match key.target {
-                    IndexTarget::Column(attnum) => Some(attnum),
-                    IndexTarget::Expression(_) => None,
-                })
-                .collect();
+            let held: Vec<Option<AttNum>> = index.keys.iter().map(IndexKey::column).collect();
             self.expect_partition_key(table.oid, &held, "UNIQUE")?;
         }
         if index.name.is_empty() {

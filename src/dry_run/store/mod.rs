@@ -454,7 +454,7 @@ pub(in crate::dry_run) fn column(catalog: &Catalog, table: Oid, attnum: AttNum) 
 
 /// Columns of the primary key, or of the first unique key on columns that are never NULL: what names a row to a person.
 pub(in crate::dry_run) fn key_columns(catalog: &Catalog, table: Oid) -> Vec<AttNum> {
-    use crate::catalog::{ConstraintKind, IndexTarget};
+    use crate::catalog::ConstraintKind;
     let not_null = |attnum: &AttNum| columns_of(catalog, table).iter().any(|c| c.attnum == *attnum && c.not_null);
     let primary = catalog.constraints.values().filter(|c| c.table == table).find_map(|c| match c.kind {
         ConstraintKind::PrimaryKey(index) => Some(index),
@@ -463,15 +463,7 @@ pub(in crate::dry_run) fn key_columns(catalog: &Catalog, table: Oid) -> Vec<AttN
     let mut candidates: Vec<Oid> = primary.into_iter().collect();
     candidates.extend(catalog.indexes.values().filter(|i| i.table == table && i.unique).map(|i| i.oid));
     for index in candidates.iter().filter_map(|oid| catalog.indexes.get(oid)) {
-        let plain: Option<Vec<AttNum>> = index
-            .keys
-            .iter()
-            .map(|key| match key.target {
-                IndexTarget::Column(attnum) => Some(attnum),
-                IndexTarget::Expression(_) => None,
-            })
-            .collect();
-        let Some(plain) = plain else { continue };
+        let Some(plain) = index.key_columns() else { continue };
         if index.predicate.is_none() && (Some(index.oid) == primary || plain.iter().all(not_null)) {
             return plain;
         }

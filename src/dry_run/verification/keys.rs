@@ -105,18 +105,6 @@ impl KeySql {
             .collect();
         format!("concat_ws(', ', {})", parts.join(", "))
     }
-
-    /// The columns, where the key is made of columns alone.
-    pub(in crate::dry_run) fn plain(index: &Index) -> Option<Vec<AttNum>> {
-        index
-            .keys
-            .iter()
-            .map(|key| match key.target {
-                IndexTarget::Column(attnum) => Some(attnum),
-                IndexTarget::Expression(_) => None,
-            })
-            .collect()
-    }
 }
 
 /// SQL for a value's text in the server's messages.

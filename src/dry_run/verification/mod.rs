@@ -138,10 +138,10 @@ impl Run<'_, '_> {
             message = message.replacen(&named(word, table), &named(word, partition), 1);
         }
         for index in self.catalog.indexes_of(table) {
-            let columns = KeySql::plain(index);
+            let columns = index.key_columns();
             let same = self.catalog.indexes_of(partition).find(|own| {
                 own.unique == index.unique
-                    && KeySql::plain(own) == columns
+                    && own.key_columns() == columns
                     && own.constraint.is_some() == index.constraint.is_some()
             });
             if let Some(own) = same {
@@ -523,7 +523,7 @@ impl Run<'_, '_> {
         let indexes: Vec<Index> =
             self.catalog.indexes.values().filter(|i| i.unique && i.table == table).cloned().collect();
         for index in indexes {
-            let Some(plain) = KeySql::plain(&index) else { continue };
+            let Some(plain) = index.key_columns() else { continue };
             if index.predicate.is_some() || !plain.iter().any(|c| columns.contains(c)) {
                 continue;
             }

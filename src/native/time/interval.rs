@@ -105,10 +105,9 @@ fn number(word: &str) -> Option<(i64, i64)> {
     Some(if negative { (-whole, -fraction) } else { (whole, fraction) })
 }
 
-fn unit(name: &str) -> Option<&'static str> {
+/// The units of a calendar and a clock, under all their names: an interval is written in them, and a time has parts of them.
+pub(super) fn unit_of_both(name: &str) -> Option<&'static str> {
     Some(match name {
-        "microsecond" | "microseconds" | "us" | "usec" | "usecs" => "microsecond",
-        "millisecond" | "milliseconds" | "ms" | "msec" | "msecs" => "millisecond",
         "second" | "seconds" | "s" | "sec" | "secs" => "second",
         "minute" | "minutes" | "m" | "min" | "mins" => "minute",
         "hour" | "hours" | "h" | "hr" | "hrs" => "hour",
@@ -121,6 +120,14 @@ fn unit(name: &str) -> Option<&'static str> {
         "millennium" | "millennia" | "mil" | "mils" => "millennium",
         _ => return None,
     })
+}
+
+fn unit(name: &str) -> Option<&'static str> {
+    match name {
+        "microsecond" | "microseconds" | "us" | "usec" | "usecs" => Some("microsecond"),
+        "millisecond" | "milliseconds" | "ms" | "msec" | "msecs" => Some("millisecond"),
+        name => unit_of_both(name),
+    }
 }
 
 /// Adds so many units; a fraction goes into the next smaller ones. None where the server's own rounding would decide.

@@ -1,5 +1,6 @@
 //! Parts of times: EXTRACT, date_part(), date_trunc().
 
+use super::interval::unit_of_both;
 use super::moment::{DAY, Fields, HOUR, Interval, MINUTE, Moment, SECOND, days_of};
 use super::zone;
 use crate::native::{Arguments, Failure, Given};
@@ -9,17 +10,7 @@ fn unit(name: &str) -> Option<&'static str> {
     Some(match name.to_ascii_lowercase().as_str() {
         "microseconds" | "microsecond" | "us" | "usec" | "usecs" | "microsecs" => "microseconds",
         "milliseconds" | "millisecond" | "ms" | "msec" | "msecs" | "millisecs" => "milliseconds",
-        "second" | "seconds" | "s" | "sec" | "secs" => "second",
-        "minute" | "minutes" | "m" | "min" | "mins" => "minute",
-        "hour" | "hours" | "h" | "hr" | "hrs" => "hour",
-        "day" | "days" | "d" => "day",
-        "week" | "weeks" | "w" => "week",
-        "month" | "months" | "mon" | "mons" => "month",
         "quarter" | "qtr" => "quarter",
-        "year" | "years" | "y" | "yr" | "yrs" => "year",
-        "decade" | "decades" | "dec" | "decs" => "decade",
-        "century" | "centuries" | "c" | "cent" => "century",
-        "millennium" | "millennia" | "mil" | "mils" => "millennium",
         "epoch" => "epoch",
         "dow" => "dow",
         "isodow" => "isodow",
@@ -29,7 +20,7 @@ fn unit(name: &str) -> Option<&'static str> {
         "timezone" => "timezone",
         "timezone_hour" | "timezone_h" => "timezone_hour",
         "timezone_minute" | "timezone_m" => "timezone_minute",
-        _ => return None,
+        name => return unit_of_both(name),
     })
 }
 
