@@ -229,6 +229,15 @@ impl Type {
         matches!(self, Type::Date | Type::Time(_) | Type::Timestamp(_) | Type::Timestamptz(_))
     }
 
+    /// A time of day, with a zone or without.
+    pub fn is_clock(&self) -> bool {
+        match self {
+            Type::Time(_) => true,
+            Type::Opaque(name) => name.starts_with("time"),
+            _ => false,
+        }
+    }
+
     /// Has the enum as itself or as its element.
     pub fn uses_enum(&self, oid: Oid) -> bool {
         match self {

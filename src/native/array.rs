@@ -16,12 +16,13 @@ pub(super) const FUNCTIONS: &[(&str, Native)] = &[(
 
 pub(super) const OF_LISTS: &[(&str, OfLists)] = &[
     ("pg_array_text", OfLists::Text(|lists| Ok(lists.first().and_then(|list| list.as_ref()).map(|list| text(list))))),
+    ("pg_mode_place", OfLists::Text(mode)),
     ("pg_array_to_string", OfLists::Text(to_string)),
     ("pg_string_to_array", OfLists::Texts(split)),
 ];
 
 /// An array's text form: `{a,"b c",NULL}`.
-fn text(elements: &[Option<&str>]) -> String {
+pub(super) fn text(elements: &[Option<&str>]) -> String {
     let mut out = String::from("{");
     for (index, element) in elements.iter().enumerate() {
         if index > 0 {
@@ -118,6 +119,22 @@ fn element(text: &str) -> Option<(Option<String>, &str)> {
         }
     }
     None
+}
+
+/// Of sorted values, the place of the first of those that come most often.
+fn mode(lists: &Lists<'_>) -> Given<String> {
+    let Some(Some(values)) = lists.first() else { return Ok(None) };
+    let (mut best, mut begun) = (None, 0);
+    for at in 0..values.len() {
+        if values[at] != values[begun] {
+            begun = at;
+        }
+        let length = at - begun + 1;
+        if best.is_none_or(|(_, most)| length > most) {
+            best = Some((begun + 1, length));
+        }
+    }
+    Ok(best.map(|(place, _)| place.to_string()))
 }
 
 /// `(elements, [separator], [text for NULL])`: without the last, NULLs are left out.

@@ -11,7 +11,7 @@ use arrow::datatypes::DataType;
 use duckdb::Connection;
 
 use super::call::{self, Takes};
-use super::{Given, array, json};
+use super::{Given, array, json, range, time};
 
 /// A list of texts, or NULL.
 pub(super) type List<'a> = Option<Vec<Option<&'a str>>>;
@@ -27,7 +27,7 @@ pub(super) enum OfLists {
     Texts(fn(&Lists<'_>) -> Given<Vec<Option<String>>>),
 }
 
-const FUNCTIONS: &[&[(&str, OfLists)]] = &[json::OF_LISTS, array::OF_LISTS];
+const FUNCTIONS: &[&[(&str, OfLists)]] = &[json::OF_LISTS, array::OF_LISTS, range::OF_LISTS, time::OF_LISTS];
 
 /// Registers the functions of lists.
 ///

@@ -7,11 +7,15 @@
 //! registered under names that begin with `pg_`.
 
 mod array;
+mod bits;
 mod call;
+pub(crate) mod carried;
 mod json;
 mod lists;
+mod network;
 pub(crate) mod numeric;
 pub(crate) mod own_calls;
+pub(crate) mod range;
 mod regex;
 pub(crate) mod text;
 pub(crate) mod time;
@@ -95,8 +99,18 @@ pub(crate) enum Native {
 }
 
 /// The functions by name, room by room.
-const FUNCTIONS: &[&[(&str, Native)]] =
-    &[array::FUNCTIONS, json::FUNCTIONS, numeric::FUNCTIONS, regex::FUNCTIONS, text::FUNCTIONS, time::FUNCTIONS];
+const FUNCTIONS: &[&[(&str, Native)]] = &[
+    array::FUNCTIONS,
+    bits::FUNCTIONS,
+    carried::FUNCTIONS,
+    json::FUNCTIONS,
+    network::FUNCTIONS,
+    numeric::FUNCTIONS,
+    range::FUNCTIONS,
+    regex::FUNCTIONS,
+    text::FUNCTIONS,
+    time::FUNCTIONS,
+];
 
 /// Registers every native function with a database.
 ///

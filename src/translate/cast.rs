@@ -3,6 +3,7 @@
 //! Input: a typed expression and a target type. Output: the converted expression, or the server's refusal (42804 in an assignment,
 //! 42846 in a cast). What only a row can violate (a text that is no integer, a value too long) is raised by the row.
 
+use super::carried;
 use super::literal;
 use super::number;
 use super::typed::{Constant, Family, Typed, base, family, is_citext, number_rank, physical, raise, refuse};
@@ -79,6 +80,10 @@ fn between(value: &Typed, to: &Type, catalog: &Catalog) -> Outcome<String> {
     let target = base(to);
     match (super::system::is_number(from), super::system::is_number(to)) {
         (true, true) => return Ok(sql.clone()),
+        (true, false) if family(to) == Family::Text => {
+            let unknown = || Problem::unsupported("the number of an object as a value");
+            return super::system::name_of(sql, from, catalog).ok_or_else(unknown);
+        }
         (true, false) => return Err(Problem::unsupported("the number of an object as a value")),
         _ => {}
     }
@@ -90,6 +95,9 @@ fn between(value: &Typed, to: &Type, catalog: &Catalog) -> Outcome<String> {
             (Type::Char(_), _) if !matches!(to, Type::Char(_)) => Ok(format!("rtrim({sql}, ' ')")),
             _ => Ok(sql.clone()),
         };
+    }
+    if let Some(converted) = carried::between(value, to) {
+        return Ok(converted);
     }
     match (from, to) {
         (Type::Array(a), Type::Array(b)) => {
@@ -110,6 +118,11 @@ fn between(value: &Typed, to: &Type, catalog: &Catalog) -> Outcome<String> {
             let text = Typed::new(format!("pg_jsonb_number({sql}, {name})"), Type::Text);
             from_text(&text.sql, &target, catalog)
         }
+        (Type::Time(_), Type::Interval) => Ok(format!("CAST(pg_time_span(CAST({sql} AS VARCHAR)) AS INTERVAL)")),
+        (Type::Interval, Type::Time(_)) => Ok(format!("CAST(pg_time_of_span(CAST({sql} AS VARCHAR)) AS TIME)")),
+        (Type::Timestamp(_) | Type::Timestamptz(_), Type::Time(_)) => {
+            Ok(format!("CAST(pg_time_of_moment(CAST({sql} AS VARCHAR)) AS TIME)"))
+        }
         (from, to) if family(from) == Family::Time && family(to) == Family::Time => {
             Ok(format!("CAST({sql} AS {})", physical(to)))
         }
@@ -128,12 +141,13 @@ pub(super) fn text_form(sql: &str, from: &Type, catalog: &Catalog) -> Outcome<St
         Type::Bytea => format!("'\\x' || lower(hex({sql}))"),
         ty if family(ty) == Family::Text => sql.to_owned(),
         Type::Bool | Type::Int2 | Type::Int4 | Type::Int8 | Type::Uuid => format!("CAST({sql} AS VARCHAR)"),
+        Type::Opaque(name) if name == "inet" => format!("pg_network_part('text', {sql})"),
         Type::Enum(_) | Type::Json | Type::Jsonb | Type::Opaque(_) | Type::Unknown => sql.to_owned(),
         Type::Numeric(_) => number::text(&Typed::new(sql, from.clone())),
         Type::Float4 => format!("pg_float4_text(CAST({sql} AS VARCHAR))"),
         Type::Float8 => format!("pg_float8_text(CAST({sql} AS VARCHAR))"),
         Type::Date => format!("pg_date_text(CAST({sql} AS VARCHAR))"),
-        Type::Time(_) => format!("CAST({sql} AS VARCHAR)"),
+        Type::Time(_) => format!("pg_time_text(CAST({sql} AS VARCHAR))"),
         Type::Timestamp(_) => format!("pg_timestamp_text(CAST({sql} AS VARCHAR))"),
         Type::Timestamptz(_) => format!("pg_timestamptz_text(CAST({sql} AS VARCHAR), {SESSION_ZONE})"),
         Type::Interval => format!("pg_interval_text(CAST({sql} AS VARCHAR))"),
@@ -146,6 +160,8 @@ pub(super) fn output_form(sql: &str, from: &Type, catalog: &Catalog) -> Outcome<
     match from {
         Type::Bool => Ok(format!("CASE {sql} WHEN true THEN 't' WHEN false THEN 'f' END")),
         Type::Array(_) => array_text(sql, from, catalog),
+        // The cast to a text adds the length of the network, which the value itself doesn't show.
+        Type::Opaque(name) if name == "inet" => Ok(sql.to_owned()),
         _ => text_form(sql, from, catalog),
     }
 }
@@ -224,6 +240,8 @@ fn from_text(sql: &str, to: &Type, catalog: &Catalog) -> Outcome<String> {
         Type::Timestamp(_) => format!("CAST(pg_timestamp_in({sql}) AS TIMESTAMP)"),
         Type::Timestamptz(_) => format!("CAST(pg_timestamptz_in({sql}, {SESSION_ZONE}) AS TIMESTAMP)"),
         Type::Interval => format!("CAST(pg_interval_in({sql}) AS INTERVAL)"),
+        Type::Time(_) => format!("CAST(pg_time_in({sql}) AS TIME)"),
+        ty if carried::name(ty).is_some() => carried::from_text(sql, ty).unwrap_or_default(),
         Type::Json => format!("pg_json_check({sql})"),
         Type::Jsonb => format!("pg_jsonb({sql})"),
         Type::Array(element) => match family(element) {
@@ -270,6 +288,11 @@ fn limit(sql: String, from: &Type, to: &Type, context: Context) -> String {
             }
             round_time(&sql, *precision)
         }
+        Type::Time(precision) => match from {
+            Type::Time(had) if had == precision => sql,
+            _ => round_clock(sql, *precision),
+        },
+        Type::Opaque(_) => carried::limit(sql, from, to, context == Context::Explicit),
         Type::Array(element) => match element.as_ref() {
             Type::Varchar(Some(_)) => {
                 let from = match from {
@@ -281,6 +304,14 @@ fn limit(sql: String, from: &Type, to: &Type, context: Context) -> String {
             _ => sql,
         },
         _ => sql,
+    }
+}
+
+/// A time of day rounded to so many digits.
+pub(super) fn round_clock(sql: String, precision: Option<u8>) -> String {
+    match precision.filter(|digits| *digits < 6) {
+        Some(digits) => format!("CAST(pg_time_round(CAST({sql} AS VARCHAR), '{digits}') AS TIME)"),
+        None => sql,
     }
 }
 

@@ -5,6 +5,7 @@
 //! value is; types whose equal values are written alike are their own key. Left out: types whose equality isn't known, which are
 //! refused where they are compared.
 
+use super::carried;
 use super::number;
 use super::reader::Reader;
 use super::typed::{Typed, is_citext};
@@ -16,7 +17,7 @@ pub(super) fn is_loose(ty: &Type) -> bool {
     match ty {
         Type::Interval | Type::Jsonb => true,
         Type::Array(element) => is_loose(element),
-        ty => number::is_text(ty) || is_padded(ty) || is_citext(ty),
+        ty => number::is_text(ty) || is_padded(ty) || is_citext(ty) || carried::is_loose(ty),
     }
 }
 
@@ -33,7 +34,7 @@ pub(super) fn key(sql: &str, ty: &Type) -> String {
         Type::Array(element) => array_key(sql, element),
         ty if is_padded(ty) => format!("rtrim({sql}, ' ')"),
         ty if is_citext(ty) => format!("pg_lower({sql})"),
-        ty => number::identity(sql, ty),
+        ty => carried::key(sql, ty).unwrap_or_else(|| number::identity(sql, ty)),
     }
 }
 

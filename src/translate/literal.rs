@@ -44,7 +44,14 @@ fn value(text: &str, ty: &Type, explicit: bool, catalog: &Catalog) -> Outcome<St
             }
             quote_literal(&format!("schema {text}"))
         }
+        ty if super::carried::name(ty).is_some() => {
+            let read = super::carried::literal(text, ty).unwrap_or_else(|| Ok(quote_literal(text)))?;
+            super::carried::limit(read, &Type::Unknown, ty, explicit)
+        }
         Type::Name => quote_literal(native::text::cut_name(text)),
+        Type::Opaque(name) if REWRITTEN.contains(&name.as_str()) && !text.is_empty() => {
+            return Err(Problem::unsupported(format!("a literal of type {name}")));
+        }
         Type::Unknown | Type::Text | Type::Varchar(None) | Type::Opaque(_) => quote_literal(text),
         Type::Varchar(Some(length)) => shorten(text, *length as usize, explicit, ty),
         Type::Char(length) => {
@@ -71,11 +78,21 @@ fn value(text: &str, ty: &Type, explicit: bool, catalog: &Catalog) -> Outcome<St
         }
         Type::Jsonb => quote_literal(&native::jsonb_text(text).map_err(failed)?),
         Type::Array(element) => array(text, element, explicit, catalog)?,
-        Type::Time(_) | Type::Record | Type::Void => {
+        Type::Time(precision) => {
+            let sql = format!("CAST('{}' AS TIME)", read_time(text, "time")?);
+            super::cast::round_clock(sql, *precision)
+        }
+        Type::Record | Type::Void => {
             return Err(Problem::unsupported(format!("a literal of type {}", name())));
         }
     })
 }
+
+/// Types whose values the server writes otherwise than they are given.
+const REWRITTEN: &[&str] = &[
+    "box", "circle", "jsonpath", "line", "lseg", "macaddr8", "money", "path", "pg_lsn", "point", "polygon", "tsquery",
+    "tsvector",
+];
 
 /// What a native function says of a constant.
 fn failed(failure: Failure) -> Problem {

@@ -13,6 +13,7 @@
 mod arrival;
 mod assignment;
 mod bind;
+mod carried;
 mod cast;
 mod constant;
 mod equality;
@@ -346,7 +347,7 @@ pub fn is_loose(ty: &Type) -> bool {
 
 /// Is it known which values of the type are equal?
 pub fn has_equality(ty: &Type) -> bool {
-    !matches!(ty, Type::Opaque(_) | Type::Json) || typed::is_citext(ty)
+    !matches!(ty, Type::Opaque(_) | Type::Json) || typed::is_citext(ty) || carried::name(ty).is_some()
 }
 
 /// SQL that says whether two values, which their types' operators can compare, are equal.
@@ -397,16 +398,32 @@ impl Translator<'_> {
         if !select.from_clause.is_empty() {
             reader.constant_outputs(select, |_, _, value| Ok(Some(value.sql)))?;
         }
-        if query.outputs.iter().any(|output| system::is_number(&output.ty)) {
-            return Err(Problem::unsupported("the number of an object as a value"));
-        }
+        let (sql, outputs) = self.with_names(query.sql, query.outputs)?;
         Ok(SelectPlan {
-            steps: needed(reader.steps, query.sql.clone()),
-            sql: query.sql,
-            outputs: from::settled(query.outputs),
+            steps: needed(reader.steps, sql.clone()),
+            sql,
+            outputs: from::settled(outputs),
             remarks: reader.remarks,
             writes: reader.writes,
         })
+    }
+
+    /// Numbers of objects leave a query as the names that they stand for.
+    fn with_names(&self, sql: String, outputs: Vec<Output>) -> Outcome<(String, Vec<Output>)> {
+        if !outputs.iter().any(|output| system::is_number(&output.ty)) {
+            return Ok((sql, outputs));
+        }
+        let mut list = Vec::new();
+        for output in &outputs {
+            let value = format!("q.{}", output.column);
+            let value = match system::is_number(&output.ty) {
+                true => system::name_of(&value, &output.ty, self.catalog)
+                    .ok_or_else(|| Problem::unsupported("the number of an object as a value"))?,
+                false => value,
+            };
+            list.push(format!("{value} AS {}", output.column));
+        }
+        Ok((format!("SELECT {} FROM ({sql}) AS q", list.join(", ")), outputs))
     }
 
     /// A query whose columns go into variables of these types, one after the other; columns beyond them stay as they are.

@@ -38,6 +38,7 @@ const ROW_FUNCTIONS: &[&str] = &[
     "jsonb_each_text",
     "json_each",
     "json_each_text",
+    "regexp_matches",
     "regexp_split_to_table",
     "string_to_table",
     "jsonb_to_record",
@@ -132,6 +133,14 @@ impl Reader<'_> {
                 let last = format!("CASE WHEN {} = 1 THEN len({}) END", args[1].sql, args[0].sql);
                 one(Type::Int4, format!("CAST(generate_series(1, {last}) AS INTEGER[])"))
             }
+            ("regexp_matches", 2 | 3) => {
+                let texts: Vec<String> = args.iter().map(|arg| arg.sql.clone()).collect();
+                let list = format!("pg_regexp_matches({})", texts.join(", "));
+                one(
+                    Type::Array(Box::new(Type::Text)),
+                    format!("list_transform({list}, lambda m: pg_array_elements(m))"),
+                )
+            }
             ("regexp_split_to_table", 2 | 3) => {
                 let value = self.known_function("regexp_split_to_array", args)?;
                 one(Type::Text, value.sql)
@@ -183,6 +192,16 @@ impl Reader<'_> {
             };
             let list = if ty == Type::Int4 { format!("CAST({list} AS INTEGER[])") } else { list };
             return Ok((ty, list));
+        }
+        if !known.is_empty() && known.iter().all(|ty| is_integer(ty) || matches!(ty, Type::Numeric(_))) {
+            let mut parts = Vec::new();
+            for value in args {
+                parts.push(convert(value, &Type::Numeric(None), Context::Implicit, None, self.catalog())?.sql);
+            }
+            if parts.len() == 2 {
+                parts.push("'1'".to_owned());
+            }
+            return Ok((Type::Numeric(None), format!("pg_numeric_series({})", parts.join(", "))));
         }
         let time = |ty: &Type| matches!(ty, Type::Date | Type::Timestamp(_) | Type::Timestamptz(_));
         if args.len() == 3 && !known.is_empty() && known.iter().all(time) {

@@ -145,6 +145,30 @@ fn same(ours: &Answer, server: &Answer) -> bool {
 
 #[test]
 fn expressions_agree_or_are_refused() {
+    let files = FILES.iter().map(|file| fixtures::folder("semantics").join(file));
+    let text: String = files.map(|file| std::fs::read_to_string(file).expect("the expressions")).collect();
+    let (agreed, refused) = compare(&text);
+    // Refusals are answers, but they may not become more.
+    assert!(
+        refused.len() <= REFUSED,
+        "{} of {} are refused:\n  {}",
+        refused.len(),
+        agreed + refused.len(),
+        refused.join("\n  ")
+    );
+}
+
+/// Expressions of one's own: `REHEARSAL_EXPRESSIONS=FILE cargo test --release --test postgres own_expressions`.
+#[test]
+fn own_expressions() {
+    if let Ok(file) = std::env::var("REHEARSAL_EXPRESSIONS") {
+        let (agreed, refused) = compare(&std::fs::read_to_string(file).expect("the expressions"));
+        assert!(refused.is_empty(), "{agreed} agree, {} are refused:\n  {}", refused.len(), refused.join("\n  "));
+    }
+}
+
+/// How many expressions agree, and those that are refused. None may differ.
+fn compare(text: &str) -> (usize, Vec<String>) {
     let database = server::database();
     let mut client = database.client();
     client.batch_execute("SET TimeZone = 'UTC'").expect("a setting");
@@ -154,10 +178,6 @@ fn expressions_agree_or_are_refused() {
         .execute_batch("SET integer_division = true; SET default_null_order = 'nulls_last_on_asc_first_on_desc'; SET preserve_insertion_order = false")
         .expect("settings");
     let catalog = Catalog::empty();
-    let text: String = FILES
-        .iter()
-        .map(|file| std::fs::read_to_string(fixtures::folder("semantics").join(file)).expect("the expressions"))
-        .collect();
     let (mut agreed, mut refused, mut wrong) = (0, Vec::new(), Vec::new());
     for line in text.lines().filter(|l| !l.starts_with('#') && !l.trim().is_empty()) {
         let (server, ours) = (ask_server(&mut client, line), ask_us(&connection, &catalog, line));
@@ -168,13 +188,7 @@ fn expressions_agree_or_are_refused() {
             _ => wrong.push(format!("{line}\n    server {server:?}\n    ours   {ours:?}")),
         }
     }
-    assert!(wrong.is_empty(), "{} differ:\n  {}", wrong.len(), wrong.join("\n  "));
-    // Refusals are answers, but they may not become more.
-    assert!(
-        refused.len() <= REFUSED,
-        "{} of {} are refused:\n  {}",
-        refused.len(),
-        agreed + refused.len(),
-        refused.join("\n  ")
-    );
+    let listed = refused.join("\n  ");
+    assert!(wrong.is_empty(), "{} differ:\n  {}\nrefused:\n  {listed}", wrong.len(), wrong.join("\n  "));
+    (agreed, refused)
 }

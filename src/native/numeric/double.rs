@@ -261,13 +261,24 @@ fn double_operation(operation: &str, x: f64, y: f64) -> Result<f64, Failure> {
         "atan2" => x.atan2(y),
         "degrees" => x / (std::f64::consts::PI / 180.0),
         "radians" => x * (std::f64::consts::PI / 180.0),
-        _ => return Err(Failure::refused(format!("the operation {operation}"))),
+        _ => match super::degrees::operation(operation, x, y)? {
+            Some(value) => value,
+            None => return Err(Failure::refused(format!("the operation {operation}"))),
+        },
     })
+}
+
+/// `pg_float_bucket(operand, low, high, count)`
+pub(super) fn bucket(arguments: &Arguments<'_>) -> Given<i64> {
+    let [Some(operand), Some(low), Some(high), Some(count)] = arguments else { return Ok(None) };
+    let count = count.parse().map_err(|_| Failure::refused(format!("the number {count}")))?;
+    super::degrees::bucket(parsed(operand)?, parsed(low)?, parsed(high)?, count).map(Some)
 }
 
 /// An infinity of finite numbers is an overflow, a zero of numbers that aren't an underflow.
 fn judged(operation: &str, result: f64, x: f64, y: f64) -> Result<(), Failure> {
-    if result.is_infinite() && x.is_finite() && y.is_finite() {
+    let reaches = ["tand", "cotd", "cot", "sinh", "cosh"].contains(&operation);
+    if result.is_infinite() && x.is_finite() && y.is_finite() && !reaches {
         return Err(Failure::raised("22003", "value out of range: overflow"));
     }
     let vanishes = match operation {

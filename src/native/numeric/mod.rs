@@ -7,7 +7,12 @@
 mod aggregate;
 mod calculus;
 mod decimal;
+mod degrees;
 mod double;
+mod series;
+mod shown;
+mod statistics;
+mod written;
 
 pub(crate) use double::{write as double_text, write_short as real_text};
 
@@ -17,6 +22,14 @@ use num_bigint::{BigInt, Sign};
 use super::{Arguments, Failure, Given, Native};
 
 pub(super) const FUNCTIONS: &[(&str, Native)] = &[
+    ("pg_float_spread", Native::Text(statistics::of_values)),
+    ("pg_float_bucket", Native::Whole(double::bucket)),
+    ("pg_numeric_series", Native::Texts(series::steps)),
+    ("pg_to_char_number", Native::Text(shown::number)),
+    ("pg_to_char_double", Native::Text(shown::double)),
+    ("pg_to_number", Native::Text(written::read)),
+    ("pg_size_pretty", Native::Text(series::size)),
+    ("pg_float_pairs", Native::Text(statistics::of_pairs)),
     ("pg_numeric_in", Native::Text(|a| one(a, Ok))),
     ("pg_numeric_key", Native::Text(key_of)),
     ("pg_numeric_fit", Native::Text(fit)),

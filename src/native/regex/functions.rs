@@ -13,6 +13,7 @@ pub(super) const FUNCTIONS: &[(&str, Native)] = &[
     ("pg_regexp_replace", Native::Text(replace)),
     ("pg_regexp_replace_from", Native::Text(replace_from)),
     ("pg_regexp_match", Native::Texts(first_match)),
+    ("pg_regexp_matches", Native::Texts(all_matches)),
     ("pg_regexp_split", Native::Texts(split)),
     ("pg_regexp_count", Native::Whole(count)),
     ("pg_regexp_substr", Native::Text(nth)),
@@ -184,6 +185,23 @@ fn first_match(arguments: &Arguments<'_>) -> Given<Vec<Option<String>>> {
     let groups = matcher.groups(text, span)?;
     let groups = if groups.is_empty() { vec![Some(span)] } else { groups };
     Ok(Some(groups.into_iter().map(|group| group.map(|(start, end)| text[start..end].to_owned())).collect()))
+}
+
+/// `regexp_matches`: for each match its groups as the text of an array; only the first without the flag `g`.
+fn all_matches(arguments: &Arguments<'_>) -> Given<Vec<Option<String>>> {
+    let Some((text, matcher, flags)) = with_flags(arguments, "regexp_matches", true)? else { return Ok(None) };
+    let spans = match flags.global {
+        true => matcher.all(text, 0)?,
+        false => matcher.find(text, 0)?.into_iter().collect(),
+    };
+    let mut rows = Vec::new();
+    for span in spans {
+        let groups = matcher.groups(text, span)?;
+        let groups = if groups.is_empty() { vec![Some(span)] } else { groups };
+        let found: Vec<Option<&str>> = groups.into_iter().map(|group| group.map(|(a, b)| &text[a..b])).collect();
+        rows.push(Some(crate::native::array::text(&found)));
+    }
+    Ok(Some(rows))
 }
 
 /// `regexp_split_to_array`: empty matches at the ends, or right behind another match, don't count.

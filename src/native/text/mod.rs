@@ -5,6 +5,8 @@
 
 mod bytes;
 mod format;
+mod names;
+mod octets;
 mod patterns;
 
 use super::{Arguments, Failure, Given, Native};
@@ -34,6 +36,17 @@ pub(super) const FUNCTIONS: &[(&str, Native)] = &[
     ("pg_quote_ident", Native::Text(|a| Ok(one(a).map(format::identifier)))),
     ("pg_quote_literal", Native::Text(|a| Ok(one(a).map(format::literal)))),
     ("pg_format", Native::Text(format::format)),
+    ("pg_parse_ident", Native::Texts(names::parse)),
+    ("pg_normalize", Native::Text(names::normalize)),
+    ("pg_is_normalized", Native::Truth(names::is_normalized)),
+    ("pg_unistr", Native::Text(names::unistr)),
+    ("pg_bytea_substr", Native::Text(octets::substring)),
+    ("pg_bytea_position", Native::Whole(octets::position)),
+    ("pg_bytea_trim", Native::Text(octets::trim)),
+    ("pg_get_byte", Native::Whole(octets::get)),
+    ("pg_set_byte", Native::Text(octets::set)),
+    ("pg_convert_from", Native::Text(octets::from_encoding)),
+    ("pg_convert_to", Native::Text(octets::to_encoding)),
     ("pg_like", Native::Truth(|a| patterns::like(a, false))),
     ("pg_ilike", Native::Truth(|a| patterns::like(a, true))),
     ("pg_bytea_in", Native::Text(bytes::read)),

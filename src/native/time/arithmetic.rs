@@ -1,7 +1,7 @@
 //! Arithmetic of times and intervals, and times made of numbers.
 
 use super::moment::{DAY, Fields, HOUR, Interval, MINUTE, Moment, SECOND, days_in_month, days_of};
-use super::{text, zone};
+use super::{clock, text, zone};
 use crate::native::{Arguments, Failure, Given};
 
 fn out_of_range() -> Failure {
@@ -197,16 +197,33 @@ pub(super) fn make_date(arguments: &Arguments<'_>) -> Given<String> {
 
 /// `pg_make_timestamp(year, month, day, hour, minute, seconds)`
 pub(super) fn make_timestamp(arguments: &Arguments<'_>) -> Given<String> {
+    Ok(made_moment(arguments)?.map(Moment::for_engine))
+}
+
+/// `pg_make_timestamptz(year, month, day, hour, minute, seconds, zone)`
+pub(super) fn make_instant(arguments: &Arguments<'_>) -> Given<String> {
+    let Some(name) = text(arguments, 6) else { return Ok(None) };
+    let Some(local) = made_moment(arguments)? else { return Ok(None) };
+    let zone = match (name.starts_with(['+', '-']), name.starts_with(|c: char| c.is_ascii_digit())) {
+        (true, _) => match super::input::said(name, name)? {
+            Some(super::input::Said::Offset(offset)) => zone::Zone::Fixed(offset),
+            _ => return Err(Failure::refused(format!("the time zone {name}"))),
+        },
+        (_, true) => {
+            let message = format!("invalid input syntax for type numeric time zone: \"{name}\"");
+            return Err(Failure::raised("22023", message));
+        }
+        _ => zone::spoken(name)?,
+    };
+    Ok(Some(zone::instant_in(zone, local)?.for_engine()))
+}
+
+fn made_moment(arguments: &Arguments<'_>) -> Result<Option<Moment>, Failure> {
     let Some([year, month, day, hour, minute, seconds]) = numbers::<6>(arguments)? else { return Ok(None) };
-    let days = date(year as i64, month as i64, day as i64);
-    let days = days.ok_or_else(|| Failure::raised("22008", "date field value out of range"))?;
-    let micros = (seconds * 1e6).round_ties_even();
-    let time = hour as i64 * HOUR + minute as i64 * MINUTE + micros as i64;
-    let known = (0.0..=24.0).contains(&hour) && (0.0..60.0).contains(&minute) && (0.0..=6e7).contains(&micros);
-    if !known || time > DAY {
-        return Err(Failure::raised("22008", "time field value out of range"));
-    }
-    Ok(Some(Moment::At(days * DAY + time).for_engine()))
+    let (year, month, day) = (year as i64, month as i64, day as i64);
+    let range = || Failure::raised("22008", format!("date field value out of range: {year}-{month:02}-{day:02}"));
+    let days = date(year, month, day).ok_or_else(range)?;
+    Ok(Some(Moment::At(days * DAY + clock::made(hour, minute, seconds)?)))
 }
 
 /// `pg_make_interval(years, months, weeks, days, hours, minutes, seconds)`

@@ -3,6 +3,7 @@
 //! Input: a text. Output: the moment. Invariants: notations that mean one thing whatever the session's settings are read as the
 //! server reads them; those that its DateStyle decides (`01/02/2024`) are refused.
 
+use super::abbreviations::meaning;
 use super::moment::{DAY, HOUR, MINUTE, Moment, SECOND, days_in_month, days_of};
 use super::{text, zone};
 use crate::native::{Arguments, Failure, Given};
@@ -10,27 +11,27 @@ use crate::native::{Arguments, Failure, Given};
 const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 
 /// A literal's parts: days since 1970, microseconds of the day, and what it says of a zone.
-struct Parts {
-    days: i64,
-    micros: i64,
-    zone: Option<Said>,
+pub(super) struct Parts {
+    pub days: i64,
+    pub micros: i64,
+    pub zone: Option<Said>,
 }
 
-enum Said {
+pub(super) enum Said {
     /// Seconds east.
     Offset(i64),
     Name(String),
 }
 
-fn refused(text: &str) -> Failure {
+pub(super) fn refused(text: &str) -> Failure {
     Failure::refused(format!("the date or time notation '{text}'"))
 }
 
-fn invalid(text: &str, ty: &str) -> Failure {
+pub(super) fn invalid(text: &str, ty: &str) -> Failure {
     Failure::raised("22007", format!("invalid input syntax for type {ty}: \"{text}\""))
 }
 
-fn range(text: &str) -> Failure {
+pub(super) fn range(text: &str) -> Failure {
     Failure::raised("22008", format!("date/time field value out of range: \"{text}\""))
 }
 
@@ -72,13 +73,13 @@ pub(super) fn zoned(arguments: &Arguments<'_>) -> Given<String> {
     let local = Moment::At(parts.days * DAY + parts.micros);
     let instant = match parts.zone {
         Some(Said::Offset(offset)) => Moment::At(parts.days * DAY + parts.micros - offset * SECOND),
-        Some(Said::Name(name)) => zone::to_instant(zone::named(&name)?, local)?,
+        Some(Said::Name(name)) => zone::instant_in(zone::spoken(&name)?, local)?,
         None => zone::to_instant(zone::named(session)?, local)?,
     };
     Ok(Some(instant.for_engine()))
 }
 
-fn parse(text: &str, ty: &str) -> Result<Parts, Failure> {
+pub(super) fn parse(text: &str, ty: &str) -> Result<Parts, Failure> {
     let trimmed = text.trim();
     let lower = trimmed.to_ascii_lowercase();
     let (body, bc) = match lower.strip_suffix("bc") {
@@ -153,7 +154,7 @@ fn calendar_date(text: &str) -> Option<(i64, i64, i64)> {
 }
 
 /// `10:00`, `10:00:00.5`, with AM or PM and a zone.
-fn clock(text: &str, literal: &str, ty: &str) -> Result<(i64, Option<Said>), Failure> {
+pub(super) fn clock(text: &str, literal: &str, ty: &str) -> Result<(i64, Option<Said>), Failure> {
     let end = text.find(|c: char| !(c.is_ascii_digit() || c == ':' || c == '.')).unwrap_or(text.len());
     let (digits, mut rest) = (&text[..end], text[end..].trim());
     let mut parts = digits.split(':');
@@ -193,7 +194,7 @@ fn clock(text: &str, literal: &str, ty: &str) -> Result<(i64, Option<Said>), Fai
     Ok((micros, said(rest, literal)?))
 }
 
-fn said(text: &str, literal: &str) -> Result<Option<Said>, Failure> {
+pub(super) fn said(text: &str, literal: &str) -> Result<Option<Said>, Failure> {
     if text.is_empty() {
         return Ok(None);
     }
@@ -201,7 +202,7 @@ fn said(text: &str, literal: &str) -> Result<Option<Said>, Failure> {
         return Ok(Some(Said::Offset(0)));
     }
     if !text.starts_with(['+', '-']) {
-        return match text.contains('/') {
+        return match text.contains('/') || meaning(text).is_some() {
             true => Ok(Some(Said::Name(text.to_owned()))),
             false => Err(refused(literal)),
         };

@@ -3,7 +3,11 @@
 //! Input: values as the engine writes them, names of units and zones. Output: values as the engine reads them, or the server's text.
 //! Invariants: times with time zone come and go as UTC; a unit that the server doesn't know is its error (22023).
 
+mod abbreviations;
 mod arithmetic;
+mod bins;
+mod clock;
+mod clock_input;
 mod format;
 mod input;
 mod interval;
@@ -13,6 +17,8 @@ mod scan;
 mod zone;
 
 use super::{Arguments, Failure, Given, Native};
+pub(super) use bins::OF_LISTS;
+pub(super) use clock::zoned as zoned_clock;
 pub(crate) use moment::clock_text;
 use moment::{Interval, Moment};
 
@@ -26,8 +32,8 @@ pub(super) const FUNCTIONS: &[(&str, Native)] = &[
     ("pg_timestamp_in", Native::Text(|a| read(a, input::timestamp))),
     ("pg_timestamptz_in", Native::Text(input::zoned)),
     ("pg_date_in", Native::Text(|a| read(a, input::date))),
-    ("pg_to_local", Native::Text(|a| in_zone(a, zone::to_local))),
-    ("pg_to_instant", Native::Text(|a| in_zone(a, zone::to_instant))),
+    ("pg_to_local", Native::Text(|a| in_zone(a, zone::local_in))),
+    ("pg_to_instant", Native::Text(|a| in_zone(a, zone::instant_in))),
     ("pg_extract", Native::Text(parts::of_moment)),
     ("pg_extract_zoned", Native::Text(parts::of_instant)),
     ("pg_extract_interval", Native::Text(parts::of_interval)),
@@ -48,13 +54,36 @@ pub(super) const FUNCTIONS: &[(&str, Native)] = &[
     ("pg_justify_days", Native::Text(|a| one_interval(a, |v| interval::justify_days(v).for_engine()))),
     ("pg_justify_hours", Native::Text(|a| one_interval(a, |v| interval::justify_hours(v).for_engine()))),
     ("pg_justify_interval", Native::Text(|a| one_interval(a, |v| interval::justify(v).for_engine()))),
+    ("pg_time_text", Native::Text(clock::text)),
+    ("pg_time_in", Native::Text(clock::read)),
+    ("pg_time_round", Native::Text(clock::round)),
+    ("pg_time_shift", Native::Text(clock::shift)),
+    ("pg_time_between", Native::Text(clock::between)),
+    ("pg_time_span", Native::Text(clock::span)),
+    ("pg_time_of_span", Native::Text(clock::of_span)),
+    ("pg_time_of_moment", Native::Text(clock::of_moment)),
+    ("pg_time_on", Native::Text(clock::on_day)),
+    ("pg_timetz_round", Native::Text(clock::round_zoned)),
+    ("pg_timetz_shift", Native::Text(clock::shift_zoned)),
+    ("pg_timetz_on", Native::Text(clock::zoned_on_day)),
+    ("pg_timetz_bare", Native::Text(clock::bare)),
+    ("pg_timetz_of_time", Native::Text(clock::with_zone)),
+    ("pg_timetz_of_moment", Native::Text(clock::zoned_of_moment)),
+    ("pg_timetz_at", Native::Text(clock::at_zone)),
+    ("pg_timetz_at_span", Native::Text(clock::at_span)),
+    ("pg_local_at_span", Native::Text(clock::local_at_span)),
+    ("pg_instant_at_span", Native::Text(clock::instant_at_span)),
+    ("pg_extract_time", Native::Text(clock::extract)),
+    ("pg_extract_timetz", Native::Text(clock::extract_zoned)),
+    ("pg_make_time", Native::Text(clock::make)),
+    ("pg_make_timestamptz", Native::Text(arithmetic::make_instant)),
+    ("pg_date_bin", Native::Text(bins::bin)),
     ("pg_make_date", Native::Text(arithmetic::make_date)),
     ("pg_make_timestamp", Native::Text(arithmetic::make_timestamp)),
     ("pg_make_interval", Native::Text(arithmetic::make_interval)),
     ("pg_to_char_time", Native::Text(format::time)),
     ("pg_to_char_zoned", Native::Text(format::zoned)),
     ("pg_to_char_interval", Native::Text(format::interval)),
-    ("pg_to_char_number", Native::Text(scan::number)),
     ("pg_to_timestamp", Native::Text(scan::to_timestamp)),
     ("pg_to_date", Native::Text(scan::to_date)),
 ];
@@ -76,6 +105,34 @@ pub(crate) fn date_text(days: i64) -> String {
 /// As the server writes an `interval`.
 pub(crate) fn interval_text(months: i32, days: i32, micros: i64) -> String {
     Interval { months: months.into(), days: days.into(), micros }.shown()
+}
+
+/// A bound of a range of times: as the server writes it, and what it is compared by.
+pub(super) fn point_of_range(text: &str, ty: &str, zone: &str) -> Result<(String, i64), Failure> {
+    let number = |moment: Moment| match moment {
+        Moment::At(micros) => micros,
+        Moment::Before => -i64::MAX,
+        Moment::After => i64::MAX,
+    };
+    match ty {
+        "daterange" => {
+            let moment = input::date(text)?;
+            let key = match moment {
+                Moment::At(micros) => micros.div_euclid(moment::DAY),
+                endless => number(endless),
+            };
+            Ok((moment.shown_date(), key))
+        }
+        "tsrange" => {
+            let moment = input::timestamp(text)?;
+            Ok((moment.shown(""), number(moment)))
+        }
+        _ => {
+            let instant = Moment::read(&input::zoned(&[Some(text), Some(zone)])?.unwrap_or_default())?;
+            let shown = instant.shown(if matches!(instant, Moment::At(_)) { "+00" } else { "" });
+            Ok((shown, number(instant)))
+        }
+    }
 }
 
 fn moment_of(number: i64) -> Moment {
@@ -106,10 +163,10 @@ fn read(arguments: &Arguments<'_>, function: impl Fn(&str) -> Result<Moment, Fai
 /// `(moment, zone)`
 fn in_zone(
     arguments: &Arguments<'_>,
-    function: impl Fn(chrono_tz::Tz, Moment) -> Result<Moment, Failure>,
+    function: impl Fn(zone::Zone, Moment) -> Result<Moment, Failure>,
 ) -> Given<String> {
     let [Some(moment), Some(name)] = arguments else { return Ok(None) };
-    Ok(Some(function(zone::named(name)?, Moment::read(moment)?)?.for_engine()))
+    Ok(Some(function(zone::spoken(name)?, Moment::read(moment)?)?.for_engine()))
 }
 
 /// `pg_timestamptz_text(instant, zone)`
@@ -122,7 +179,7 @@ fn zoned_text(arguments: &Arguments<'_>) -> Given<String> {
     Ok(Some(zone::to_local(zone, instant)?.shown(&zone::shown(offset))))
 }
 
-/// A literal of type timestamp, date, timestamptz or interval, as the engine reads it.
+/// A literal of a type of times, or of type interval, as the engine reads it.
 ///
 /// # Errors
 /// The server's, or a refusal of a notation that isn't known here.
@@ -130,6 +187,7 @@ pub(crate) fn literal(text: &str, kind: &str, zone: &str) -> Result<String, Fail
     Ok(match kind {
         "date" => input::date(text)?.for_engine(),
         "timestamp" => input::timestamp(text)?.for_engine(),
+        "time" => clock::read(&[Some(text)])?.unwrap_or_default(),
         "timestamptz" => input::zoned(&[Some(text), Some(zone)])?.unwrap_or_default(),
         _ => interval::read(text)?.for_engine()?,
     })
@@ -158,7 +216,10 @@ mod tests {
         check("pg_to_instant", &["2024-03-31 02:30:00", "Europe/Berlin"], "2024-03-31 01:30:00");
         check("pg_to_instant", &["2024-10-27 02:30:00", "Europe/Berlin"], "2024-10-27 01:30:00");
         check("pg_timestamptz_text", &["2024-01-05 10:00:00", "Asia/Kolkata"], "2024-01-05 15:30:00+05:30");
-        check("pg_to_local", &["2024-07-05 10:00:00", "CET"], "refused");
+        check("pg_to_local", &["2024-07-05 10:00:00", "CET"], "2024-07-05 11:00:00");
+        check("pg_to_local", &["2024-07-05 10:00:00", "UTC+3"], "2024-07-05 07:00:00");
+        check("pg_to_local", &["2024-07-05 10:00:00", "MSK"], "refused");
+        check("pg_to_local", &["2024-07-05 10:00:00", "nowhere"], "22023");
     }
 
     #[test]
@@ -171,7 +232,6 @@ mod tests {
             &["2024-01-05 13:04:05", "FMDay, FMDDth FMMonth HH12 AM"],
             "Friday, 5th January 01 PM",
         );
-        check("pg_to_char_number", &["1234.5", "FM9,999.00"], "1,234.50");
         check("pg_to_date", &["2024-02-30", "YYYY-MM-DD"], "22008");
         check("pg_timestamp_in", &["01/02/2024"], "refused");
     }

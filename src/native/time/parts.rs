@@ -6,7 +6,7 @@ use super::zone;
 use crate::native::{Arguments, Failure, Given};
 
 /// The server's name of a unit.
-fn unit(name: &str) -> Option<&'static str> {
+pub(super) fn unit(name: &str) -> Option<&'static str> {
     Some(match name.to_ascii_lowercase().as_str() {
         "microseconds" | "microsecond" | "us" | "usec" | "usecs" | "microsecs" => "microseconds",
         "milliseconds" | "millisecond" | "ms" | "msec" | "msecs" | "millisecs" => "milliseconds",
@@ -24,16 +24,16 @@ fn unit(name: &str) -> Option<&'static str> {
     })
 }
 
-fn unknown(name: &str, ty: &str) -> Failure {
+pub(super) fn unknown(name: &str, ty: &str) -> Failure {
     Failure::raised("22023", format!("unit \"{name}\" not recognized for type {ty}"))
 }
 
-fn unsupported(name: &str, ty: &str) -> Failure {
+pub(super) fn unsupported(name: &str, ty: &str) -> Failure {
     Failure::raised("0A000", format!("unit \"{name}\" not supported for type {ty}"))
 }
 
 /// A number of millionths as a decimal.
-fn decimal(value: i128, scale: u32) -> String {
+pub(super) fn decimal(value: i128, scale: u32) -> String {
     let unit = 10_i128.pow(scale);
     let sign = if value < 0 { "-" } else { "" };
     match scale {

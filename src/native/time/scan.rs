@@ -1,4 +1,4 @@
-//! `to_date` and `to_timestamp` by a format, and `to_char` of numbers.
+//! `to_date` and `to_timestamp` by a format.
 //!
 //! Invariant: formats and texts that the server reads by rules of its own (blanks, missing parts, names in other languages) are
 //! refused.
@@ -6,7 +6,7 @@
 use super::format::{Piece, has_unread, next_piece};
 use super::moment::{DAY, HOUR, MINUTE, Moment, SECOND, days_in_month, days_of};
 use super::zone;
-use crate::native::{Arguments, Failure, Given, numeric};
+use crate::native::{Arguments, Failure, Given};
 
 const MONTHS: [&str; 12] = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
 
@@ -115,88 +115,4 @@ fn scanned(text: &str, format: &str) -> Result<i64, Failure> {
 
 fn out_of_range(text: &str) -> Failure {
     Failure::raised("22008", format!("date/time field value out of range: \"{text}\""))
-}
-
-/// `pg_to_char_number(number, format)`: digits, group and decimal marks, FM.
-pub(super) fn number(arguments: &Arguments<'_>) -> Given<String> {
-    let [Some(value), Some(format)] = arguments else { return Ok(None) };
-    let refused = || Failure::refused(format!("the format '{format}' of a number"));
-    let fill = !format.to_ascii_uppercase().starts_with("FM");
-    let pattern = if fill { *format } else { &format[2..] };
-    if pattern.is_empty() || !pattern.chars().all(|c| "90.,".contains(c)) || pattern.matches('.').count() > 1 {
-        return Err(refused());
-    }
-    let (whole, fraction) = pattern.split_once('.').unwrap_or((pattern, ""));
-    let half = pattern.contains('.') && (fraction.is_empty() || whole.is_empty());
-    if fraction.contains(',') || whole.starts_with(',') || half {
-        return Err(refused());
-    }
-    let places = whole.chars().filter(|c| *c != ',').count();
-    let rounded = numeric::rounded(value, fraction.len() as i64)?;
-    if !rounded.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
-        return Err(refused());
-    }
-    let (negative, digits) = match rounded.strip_prefix('-') {
-        Some(digits) => (true, digits),
-        None => (false, rounded.as_str()),
-    };
-    let (integer, decimals) = digits.split_once('.').unwrap_or((digits, ""));
-    let integer = integer.trim_start_matches('0');
-    let mut out = String::new();
-    if integer.len() > places {
-        let hashes: String = pattern.chars().map(|c| if c == '9' || c == '0' { '#' } else { c }).collect();
-        return Ok(Some(match (fill, negative) {
-            (true, true) => format!("-{hashes}"),
-            (true, false) => format!(" {hashes}"),
-            (false, true) => format!("-{hashes}"),
-            (false, false) => hashes,
-        }));
-    }
-    // Without any digit before the point, the server shows a zero only where nothing follows it.
-    let first_zero = whole.chars().filter(|c| *c != ',').position(|c| c == '0');
-    let mut shown_from = (places - integer.len()).min(first_zero.unwrap_or(places));
-    if integer.is_empty() && first_zero.is_none() && fraction.is_empty() && places > 0 {
-        shown_from = places - 1;
-    }
-    let mut at = 0;
-    let padded = format!("{integer:0>places$}");
-    let mut signed = false;
-    for c in whole.chars() {
-        if c == ',' {
-            match at > shown_from {
-                true => out.push(','),
-                false if fill => out.push(' '),
-                false => {}
-            }
-            continue;
-        }
-        if at < shown_from {
-            if fill {
-                out.push(' ');
-            }
-        } else {
-            if !signed {
-                signed = true;
-                if fill || negative {
-                    out.push(if negative { '-' } else { ' ' });
-                }
-            }
-            out.push(char::from(padded.as_bytes()[at]));
-        }
-        at += 1;
-    }
-    if !signed && (fill || negative) {
-        out.push(if negative { '-' } else { ' ' });
-    }
-    if pattern.contains('.') {
-        // Zeros at the end that a 9 stands for go with FM; where nothing else is left, one comes back.
-        let kept = fraction.rfind('0').map_or(0, |at| at + 1);
-        let needed = decimals.trim_end_matches('0').len().max(kept);
-        if !fill && needed == 0 && shown_from == places {
-            out.push('0');
-        }
-        out.push('.');
-        out.push_str(if fill { decimals } else { &decimals[..needed.min(decimals.len())] });
-    }
-    Ok(Some(out))
 }

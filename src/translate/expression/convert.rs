@@ -7,7 +7,8 @@ use super::{Site, required};
 use crate::catalog::{Outcome, Problem, Type};
 use crate::query::quote_literal;
 use crate::translate::TIME_OF_RUN;
-use crate::translate::cast::{Context, convert, round_time};
+use crate::translate::carried;
+use crate::translate::cast::{Context, convert, round_clock, round_time};
 use crate::translate::reader::Reader;
 use crate::translate::typed::{Family, Typed, family, is_citext, physical};
 
@@ -41,15 +42,61 @@ impl Reader<'_> {
             }
             return Ok(Typed::new(format!("CAST([{}] AS {})", elements.join(", "), physical(&ty)), ty));
         }
+        if ty == Type::Interval && !name.typmods.is_empty() {
+            return self.interval_of_fields(argument, &name.typmods);
+        }
         let value = self.expression(argument, site)?;
         if let Type::Opaque(name) = &ty
             && value.ty != Type::Unknown
             && value.ty != ty
             && !(is_citext(&ty) && family(&value.ty) == Family::Text)
+            && carried::name(&ty).is_none()
         {
             return Err(Problem::unsupported(format!("a cast to {name}")));
         }
         self.coerce(value, &ty, Context::Explicit, None)
+    }
+
+    /// `INTERVAL '1' DAY`, `INTERVAL '1:30' HOUR TO MINUTE`: only literals whose fields are those that are named.
+    fn interval_of_fields(&mut self, argument: &Node, modifiers: &[Node]) -> Outcome<Typed> {
+        let other = || Problem::unsupported("an interval of this form");
+        let [fields] = modifiers else { return Err(other()) };
+        let number = match &fields.node {
+            Some(NodeEnum::AConst(protobuf::AConst { val: Some(protobuf::a_const::Val::Ival(value)), .. })) => {
+                value.ival
+            }
+            _ => return Err(other()),
+        };
+        let Some(NodeEnum::AConst(protobuf::AConst { val: Some(protobuf::a_const::Val::Sval(text)), .. })) =
+            &argument.node
+        else {
+            return Err(other());
+        };
+        let text = text.sval.trim();
+        let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+        let is_whole = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+        let is_clock = |colons: usize| {
+            digits.matches(':').count() == colons && digits.bytes().all(|b| b.is_ascii_digit() || b == b':')
+        };
+        // Bits of the fields, as the grammar sets them.
+        let written = match number {
+            4 if is_whole => format!("{text} years"),
+            2 if is_whole => format!("{text} months"),
+            8 if is_whole => format!("{text} days"),
+            1024 if is_whole => format!("{text} hours"),
+            2048 if is_whole => format!("{text} minutes"),
+            4096 if is_whole => format!("{text} seconds"),
+            3072 if is_clock(1) => text.to_owned(),
+            7168 if is_clock(2) => text.to_owned(),
+            6 if digits.split_once('-').is_some_and(|(years, months)| {
+                [years, months].iter().all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
+            }) =>
+            {
+                text.to_owned()
+            }
+            _ => return Err(other()),
+        };
+        convert(Typed::string(&written), &Type::Interval, Context::Explicit, None, self.catalog())
     }
 
     pub(super) fn value_function(&mut self, function: &protobuf::SqlValueFunction) -> Outcome<Typed> {
@@ -68,6 +115,21 @@ impl Reader<'_> {
                 self.needs_utc("CURRENT_DATE")?;
                 Ok(Typed::new(format!("CAST({now} AS DATE)"), Type::Date))
             }
+            Ok(Op::SvfopLocaltime | Op::SvfopLocaltimeN) => {
+                self.needs_utc("LOCALTIME")?;
+                let digits = u8::try_from(function.typmod).ok();
+                Ok(Typed::new(round_clock(format!("CAST({now} AS TIME)"), digits), Type::Time(None)))
+            }
+            Ok(Op::SvfopCurrentTime | Op::SvfopCurrentTimeN) => {
+                self.needs_utc("CURRENT_TIME")?;
+                let ty = Type::Opaque("time with time zone".to_owned());
+                let sql = format!("(pg_time_text(CAST(CAST({now} AS TIME) AS VARCHAR)) || '+00')");
+                Ok(match u8::try_from(function.typmod) {
+                    Ok(digits) => Typed::new(format!("pg_timetz_round({sql}, '{digits}')"), ty),
+                    Err(_) => Typed::new(sql, ty),
+                })
+            }
+            Ok(Op::SvfopCurrentSchema) => self.known_function("current_schema", Vec::new()),
             _ => Err(Problem::unsupported("CURRENT_USER and the like")),
         }
     }

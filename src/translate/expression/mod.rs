@@ -108,7 +108,10 @@ impl Reader<'_> {
                     let sql = format!("([{}])[{word}({})]", labels.join(", "), places.join(", "));
                     return Ok(Typed::new(sql, ty));
                 }
-                if matches!(ty, Type::Array(_) | Type::Interval | Type::Jsonb) {
+                if matches!(ty, Type::Array(_) | Type::Interval | Type::Jsonb) || super::carried::name(&ty).is_some() {
+                    return self.outermost(word, values, ty);
+                }
+                if matches!(ty, Type::Opaque(_) | Type::Json | Type::Record) {
                     return Err(Problem::unsupported(format!("{word}() of {} values", ty.name(self.catalog()))));
                 }
                 if family(&ty) == Family::Text {
@@ -147,10 +150,22 @@ impl Reader<'_> {
             NodeEnum::RowExpr(_) => Err(Problem::unsupported("a row constructor here")),
             NodeEnum::SetToDefault(_) => Err(Problem::rejected("42601", "DEFAULT is not allowed in this context")),
             NodeEnum::ParamRef(parameter) => self.parameter(parameter.number).map_err(|p| p.at(parameter.location)),
-            NodeEnum::GroupingFunc(_) => Err(Problem::unsupported("GROUPING()")),
+            NodeEnum::GroupingFunc(call) => self.grouping_of(&call.args, site).map_err(|p| p.at(call.location)),
             NodeEnum::CurrentOfExpr(_) => Err(Problem::unsupported("WHERE CURRENT OF")),
             _ => Err(Problem::unsupported("this form of expression")),
         }
+    }
+
+    /// GREATEST and LEAST of values that the engine orders by a key: of equal ones the first.
+    fn outermost(&mut self, word: &str, values: Vec<String>, ty: Type) -> Outcome<Typed> {
+        let (sort, sign) = if word == "greatest" { ("list_reverse_sort", "-") } else { ("list_sort", "") };
+        let mut items = Vec::new();
+        for (at, value) in values.iter().enumerate() {
+            let key = self.sort_key(value, &ty)?;
+            items.push(format!("{{'k': {key}, 'i': {sign}{at}, 'v': {value}}}"));
+        }
+        let known = format!("list_filter([{}], lambda e: e.v IS NOT NULL)", items.join(", "));
+        Ok(Typed::new(format!("({sort}({known})[1]).v"), ty))
     }
 
     /// Reads a condition: it must be boolean.
@@ -177,7 +192,11 @@ impl Reader<'_> {
             Some(Val::Fval(value)) => return self.number_constant(&value.fval),
             Some(Val::Boolval(value)) => Typed::new(value.boolval.to_string(), Type::Bool),
             Some(Val::Sval(value)) => Typed::string(&value.sval),
-            Some(Val::Bsval(_)) => return Err(Problem::unsupported("a bit string")),
+            Some(Val::Bsval(bits)) => {
+                let ty = Type::Opaque("bit".to_owned());
+                let value = super::carried::literal(&bits.bsval, &ty);
+                Typed::new(value.unwrap_or_else(|| Err(Problem::unsupported("a bit string")))?, ty)
+            }
         })
     }
 

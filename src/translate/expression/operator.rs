@@ -5,6 +5,8 @@ use pg_query::protobuf::{AExpr, AExprKind, Node, SubLinkType, a_const::Val};
 
 use super::{Site, required, words};
 use crate::catalog::{Outcome, Problem, Type};
+use crate::translate::carried;
+use crate::translate::cast::Context;
 use crate::translate::number;
 use crate::translate::reader::Reader;
 use crate::translate::typed::{Typed, is_citext, number_rank, physical};
@@ -117,6 +119,15 @@ impl Reader<'_> {
             }
             ("+", Some(_)) => Ok(value),
             ("~", Some(0..=2)) => Ok(Typed::new(format!("(~{})", value.sql), value.ty)),
+            ("~", None) if matches!(carried::name(&value.ty), Some("bit" | "bit varying")) => {
+                Ok(Typed::new(format!("pg_bit_not({})", value.sql), Type::Opaque("bit".to_owned())))
+            }
+            ("|/" | "||/", Some(_)) => {
+                let name = if name == "|/" { "sqrt" } else { "cbrt" };
+                let double = self.coerce(value, &Type::Float8, Context::Implicit, None)?;
+                self.known_function(name, vec![double])
+            }
+            ("!!", _) => Err(Problem::unsupported("the operator !!")),
             ("@", Some(_)) => self.known_function("abs", vec![value]),
             ("-", None) if value.ty == Type::Interval => Ok(Typed::new(format!("(-{})", value.sql), Type::Interval)),
             _ => Err(Problem::unsupported(format!("the operator {name} before {}", self.shown(&value.ty)))),

@@ -5,13 +5,14 @@
 use pg_query::NodeEnum;
 use pg_query::protobuf::FuncCall;
 
+use super::statistics::constant_separator;
 use crate::catalog::{Outcome, Problem, Type};
-use crate::query::quote_literal;
+use crate::translate::cast::{Context, convert};
 use crate::translate::expression::{Site, required};
 use crate::translate::query::direction;
 use crate::translate::reader::Reader;
 use crate::translate::typed::{Typed, base};
-use crate::translate::{equality, number};
+use crate::translate::{carried, equality, number};
 
 /// Aggregates that say how far values lie apart.
 const SPREADS: &[&str] = &["stddev", "stddev_samp", "stddev_pop", "variance", "var_samp", "var_pop"];
@@ -71,6 +72,9 @@ impl Reader<'_> {
         if call.agg_distinct {
             self.has_equality(&first.ty)?;
         }
+        if let Some(value) = self.statistic(name, call, &args, &filter, site)? {
+            return Ok(value);
+        }
         let simple = |sql: String, ty: Type| Ok(Typed::new(sql, ty));
         match name {
             "count" => simple(format!("count({value}){filter}"), Type::Int8),
@@ -86,6 +90,10 @@ impl Reader<'_> {
                     ),
                     Type::Interval,
                 ),
+                Type::Time(_) if !call.agg_distinct => {
+                    let span = convert(first, &Type::Interval, Context::Implicit, None, self.catalog())?;
+                    self.aggregate(name, call, vec![span], site)
+                }
                 Type::Int2 | Type::Int4 => simple(format!("CAST(sum({value}){filter} AS BIGINT)"), Type::Int8),
                 Type::Int8 | Type::Numeric(_) => {
                     simple(of_numbers(name, &first, call.agg_distinct, &filter)?, Type::Numeric(None))
@@ -100,6 +108,12 @@ impl Reader<'_> {
             },
             "min" | "max" => self.extreme(name, first, &filter),
             "avg" => match base(&first.ty) {
+                Type::Interval if !call.agg_distinct => {
+                    let text = format!("CAST({} AS VARCHAR)", first.sql);
+                    let sum = format!("pg_interval_sum(string_agg({text}, '|'){filter})");
+                    let count = format!("CAST(count({}){filter} AS VARCHAR)", first.sql);
+                    simple(format!("CAST(pg_interval_div({sum}, {count}) AS INTERVAL)"), Type::Interval)
+                }
                 Type::Float8 => simple(format!("avg({value}){filter}"), Type::Float8),
                 Type::Int2 | Type::Int4 | Type::Int8 | Type::Numeric(_) => {
                     simple(of_numbers(name, &first, call.agg_distinct, &filter)?, Type::Numeric(None))
@@ -112,6 +126,14 @@ impl Reader<'_> {
                 }
                 _ => Err(Problem::unsupported(format!("{name}() of {}", first.ty.name(self.catalog())))),
             },
+            "range_agg" if !call.agg_distinct => {
+                let present = match filter.strip_suffix(')') {
+                    Some(filter) => format!("{filter} AND {} IS NOT NULL)", first.sql),
+                    None => format!(" FILTER (WHERE {} IS NOT NULL)", first.sql),
+                };
+                let list = format!("list({}){present}", first.sql);
+                carried::range_agg(&list, &first.ty).ok_or_else(|| self.no_function(name, &args))
+            }
             "string_agg" | "array_agg" => self.list_aggregate(name, call, args, distinct, &filter, site),
             _ => Err(self.no_function(name, &args)),
         }
@@ -144,47 +166,6 @@ impl Reader<'_> {
         Ok(Typed::new(format!("count({distinct}row({})){filter}", fields.join(", ")), Type::Int8))
     }
 
-    /// `percentile_cont(0.5) WITHIN GROUP (ORDER BY x)`: a place among the sorted values.
-    fn ordered_set(&mut self, name: &str, call: &FuncCall, args: Vec<Typed>, filter: &str) -> Outcome<Typed> {
-        let unknown = || Problem::unsupported(format!("the aggregate {name}()"));
-        let ([fraction, value], [sort]) = (args.as_slice(), call.agg_order.as_slice()) else { return Err(unknown()) };
-        let Some(NodeEnum::SortBy(sort)) = &sort.node else { return Err(unknown()) };
-        if fraction.ty != Type::Float8 {
-            return Err(unknown());
-        }
-        let key = self.sort_key(&value.sql, &value.ty)?;
-        let direction = direction(sort);
-        let some = match filter.strip_suffix(')') {
-            Some(filter) => format!("{filter} AND {} IS NOT NULL)", value.sql),
-            None => format!(" FILTER (WHERE {} IS NOT NULL)", value.sql),
-        };
-        let list = format!("list({} ORDER BY {key} {direction}){some}", value.sql);
-        let outside = crate::translate::typed::raise(
-            "22003",
-            &format!("'percentile value ' || CAST({0} AS VARCHAR) || ' is not between 0 and 1'", fraction.sql),
-            &Type::Float8,
-        );
-        let part = format!("CASE WHEN {0} < 0 OR {0} > 1 THEN {outside} ELSE {0} END", fraction.sql);
-        match (name, &value.ty) {
-            ("percentile_disc", ty) => {
-                let at = format!("greatest(1, CAST(ceil(({part}) * len({list})) AS BIGINT))");
-                Ok(Typed::new(format!("({list})[{at}]"), ty.clone()))
-            }
-            ("percentile_cont", Type::Float8) => {
-                let place = format!("(({part}) * (len({list}) - 1))");
-                let low = format!("({list})[CAST(floor({place}) AS BIGINT) + 1]");
-                let high = format!("({list})[CAST(ceil({place}) AS BIGINT) + 1]");
-                Ok(Typed::new(
-                    format!(
-                        "CASE WHEN floor({place}) = ceil({place}) THEN {low} ELSE {low} + ({high} - {low}) * ({place} - floor({place})) END"
-                    ),
-                    Type::Float8,
-                ))
-            }
-            _ => Err(unknown()),
-        }
-    }
-
     pub(super) fn extreme(&mut self, name: &str, value: Typed, filter: &str) -> Outcome<Typed> {
         match &value.ty {
             Type::Bool | Type::Uuid | Type::Json | Type::Jsonb => Err(self.no_function(name, &[value])),
@@ -194,6 +175,16 @@ impl Reader<'_> {
                 Ok(Typed::new(format!("{word}({}, {key}){filter}", value.sql), value.ty))
             }
             Type::Interval => {
+                let key = self.sort_key(&value.sql, &value.ty)?;
+                let word = if name == "min" { "arg_min" } else { "arg_max" };
+                Ok(Typed::new(format!("{word}({}, {key}){filter}", value.sql), value.ty))
+            }
+            Type::Array(_) if matches!(value.ty, Type::Array(ref element) if !equality::is_loose(element)) => {
+                let key = self.sort_key(&value.sql, &value.ty)?;
+                let word = if name == "min" { "arg_min" } else { "arg_max" };
+                Ok(Typed::new(format!("{word}({}, {key}){filter}", value.sql), value.ty))
+            }
+            Type::Opaque(_) if carried::name(&value.ty).is_some() => {
                 let key = self.sort_key(&value.sql, &value.ty)?;
                 let word = if name == "min" { "arg_min" } else { "arg_max" };
                 Ok(Typed::new(format!("{word}({}, {key}){filter}", value.sql), value.ty))
@@ -256,22 +247,47 @@ impl Reader<'_> {
             _ => {}
         }
         let order = order.join(", ");
+        let by_key = self.sort_key(&value.sql, &value.ty)? != value.sql;
+        if !distinct.is_empty() && by_key && name == "array_agg" {
+            let way = match call.agg_order.as_slice() {
+                [] => "ASC NULLS LAST".to_owned(),
+                [node] => match &node.node {
+                    Some(NodeEnum::SortBy(sort)) => direction(sort).to_owned(),
+                    _ => return Err(Problem::unsupported("this form of ORDER BY")),
+                },
+                _ => return Err(Problem::unsupported(format!("{name}(DISTINCT) with several keys to order by"))),
+            };
+            let list = self.distinct_list(value, &way, filter)?;
+            return Ok(Typed::new(list, Type::Array(Box::new(value.ty.clone()))));
+        }
         if !distinct.is_empty() && equality::is_loose(&value.ty) {
             let what = format!("{name}(DISTINCT) of {} values", value.ty.name(self.catalog()));
             return Err(Problem::unsupported(what));
         }
         if name == "array_agg" {
+            if matches!(value.ty, Type::Array(_)) {
+                return Err(Problem::unsupported("array_agg() of arrays"));
+            }
             let ty = Type::Array(Box::new(value.ty.clone()));
             return Ok(Typed::new(format!("list({distinct}{} ORDER BY {order}){filter}", value.sql), ty));
         }
         let [value, separator] = args.as_slice() else { return Err(self.no_function(name, &args)) };
-        let Some(separator) = separator.text() else {
-            return Err(Problem::unsupported("string_agg() with a separator that isn't a constant"));
-        };
+        if value.ty == Type::Bytea {
+            let separator = format!("hex({})", separator.sql);
+            let joined = self.joined_with_separators(&format!("hex({})", value.sql), &separator, &order, filter);
+            return match distinct {
+                "" => Ok(Typed::new(format!("unhex({})", joined.sql), Type::Bytea)),
+                _ => Err(Problem::unsupported("string_agg(DISTINCT) of bytea")),
+            };
+        }
         let text = self.text(value.clone(), name)?;
-        Ok(Typed::new(
-            format!("string_agg({distinct}{text}, {} ORDER BY {order}){filter}", quote_literal(separator)),
-            Type::Text,
-        ))
+        let Some(separator) = constant_separator(separator) else {
+            if !distinct.is_empty() {
+                return Err(Problem::unsupported("string_agg(DISTINCT) with a separator that isn't a constant"));
+            }
+            let separator = self.text(separator.clone(), name)?;
+            return Ok(self.joined_with_separators(&text, &separator, &order, filter));
+        };
+        Ok(Typed::new(format!("string_agg({distinct}{text}, {separator} ORDER BY {order}){filter}"), Type::Text))
     }
 }

@@ -193,3 +193,38 @@ impl Reader<'_> {
 fn is_array(value: &Typed) -> bool {
     matches!(value.ty, Type::Array(_))
 }
+
+impl Reader<'_> {
+    /// `array_fill(value, ARRAY[n])`
+    pub(super) fn filled(&mut self, args: Vec<Typed>) -> Outcome<Typed> {
+        let [value, dimensions] = args.as_slice() else { return Err(self.no_function("array_fill", &args)) };
+        let ty = Type::Array(Box::new(base(&value.ty)));
+        let missing =
+            crate::translate::typed::raise("22004", "'dimension array or low bound array cannot be null'", &ty);
+        let refused = crate::translate::typed::refuse("an array of several dimensions", &ty);
+        let sizes = &dimensions.sql;
+        let elements =
+            format!("list_transform(range(s[1]), lambda i: CAST({} AS {}))", value.sql, physical(&base(&value.ty)));
+        let sql = format!(
+            "list_transform([{sizes}], lambda s: CASE WHEN s IS NULL THEN {missing} WHEN len(s) = 0 THEN [] WHEN len(s) > 1 OR s[1] < 0 OR s[1] > 1000000 THEN {refused} ELSE {elements} END)[1]"
+        );
+        Ok(Typed::new(format!("CAST({sql} AS {})", physical(&ty)), ty))
+    }
+
+    /// `width_bucket(value, thresholds)`: how many thresholds the value has reached.
+    pub(super) fn bucket_of_list(&mut self, args: Vec<Typed>) -> Outcome<Typed> {
+        let [value, thresholds] = args.as_slice() else { return Err(self.no_function("width_bucket", &args)) };
+        let Type::Array(element) = &thresholds.ty else { return Err(self.no_function("width_bucket", &args)) };
+        let reached = self.operator("<=", Typed::new("t", (**element).clone()), value.clone())?;
+        let missing = crate::translate::typed::raise("22004", "'thresholds array must not contain NULLs'", &Type::Int4);
+        let list = &thresholds.sql;
+        Ok(Typed::new(
+            format!(
+                "CASE WHEN {v} IS NULL OR {list} IS NULL THEN NULL WHEN len(list_filter({list}, lambda t: t IS NULL)) > 0 THEN {missing} ELSE CAST(len(list_filter({list}, lambda t: {})) AS INTEGER) END",
+                reached.sql,
+                v = value.sql,
+            ),
+            Type::Int4,
+        ))
+    }
+}

@@ -293,7 +293,6 @@ impl Reader<'_> {
             [argument] if !name.ends_with("object_agg") => {
                 let piece = self.piece(argument, site, jsonb)?;
                 let distinct = if call.agg_distinct {
-                    order = vec![self.distinct_order(argument, &order, site)?];
                     "DISTINCT "
                 } else {
                     if is_open {
@@ -308,11 +307,11 @@ impl Reader<'_> {
                     "" => format!("list({} ORDER BY {order}){filter}", piece.sql),
                     _ => {
                         let value = self.expression(argument, site)?;
+                        self.has_equality(&value.ty)?;
+                        let way = self.distinct_direction(&value, call, site)?;
+                        let values = self.distinct_list(&value, &way, &filter)?;
                         let element = self.piece_of(Typed::new("e", value.ty.clone()), jsonb)?.sql;
-                        format!(
-                            "list_transform(list(DISTINCT {} ORDER BY {order}){filter}, lambda e: {element})",
-                            value.sql
-                        )
+                        format!("list_transform({values}, lambda e: {element})")
                     }
                 };
                 let function = match (jsonb, piece.structured) {
@@ -343,15 +342,24 @@ impl Reader<'_> {
         }
     }
 
-    /// An aggregate over distinct values sees them in their order.
-    fn distinct_order(&mut self, argument: &Node, order: &[String], site: Site<'_>) -> Outcome<String> {
-        let value = self.expression(argument, site)?;
-        let key = self.sort_key(&value.sql, &value.ty)?;
-        match order {
-            _ if value.ty == Type::Jsonb => Err(Problem::unsupported("an aggregate over distinct values of this type")),
-            [] => Ok(format!("{key} ASC NULLS LAST")),
-            [own] if own.starts_with(&key) => Ok(own.clone()),
-            _ => Err(Problem::unsupported("an aggregate over distinct values of this type")),
+    /// An aggregate over distinct values sees them in their order, or in the one that is asked for.
+    fn distinct_direction(&mut self, value: &Typed, call: &FuncCall, site: Site<'_>) -> Outcome<String> {
+        let [node] = call.agg_order.as_slice() else {
+            return match call.agg_order.is_empty() {
+                true => Ok("ASC NULLS LAST".to_owned()),
+                false => Err(Problem::unsupported("an aggregate over distinct values with several keys to order by")),
+            };
+        };
+        let Some(NodeEnum::SortBy(sort)) = &node.node else {
+            return Err(Problem::unsupported("this form of ORDER BY"));
+        };
+        let by = self.expression(required(&sort.node)?, site)?;
+        match by.sql == value.sql {
+            true => Ok(direction(sort).to_owned()),
+            false => Err(Problem::rejected(
+                "42P10",
+                "in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list",
+            )),
         }
     }
 }

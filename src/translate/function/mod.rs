@@ -12,6 +12,9 @@ mod json;
 mod number;
 mod own;
 mod sequence;
+mod state;
+mod statistics;
+mod stretch;
 mod text;
 mod window;
 
@@ -233,6 +236,9 @@ impl Reader<'_> {
     }
 
     pub(super) fn known_function(&mut self, name: &str, args: Vec<Typed>) -> Outcome<Typed> {
+        if let Some(value) = self.carried_function(name, &args)? {
+            return Ok(value);
+        }
         if let Some(value) = self.builtin(name, &args)? {
             return Ok(value);
         }
@@ -252,6 +258,23 @@ impl Reader<'_> {
                 Ok(Typed::new(sql, Type::Opaque(ty.to_owned())))
             }
             ("format", n) if n > 0 => self.format(args),
+            ("overlaps", 4) => self.overlaps(args),
+            ("width_bucket", 2) => self.bucket_of_list(args),
+            ("array_fill", 2) => self.filled(args),
+            ("pg_typeof", 1) => {
+                let number = system::number_of_type(&args[0].ty, self.catalog());
+                Ok(Typed::new(quote_literal(&number), Type::Opaque("regtype".to_owned())))
+            }
+            ("quote_literal" | "quote_nullable", 1) => {
+                let value = args.into_iter().next().expect("one argument");
+                let text = convert(value, &Type::Text, Context::Explicit, None, self.catalog())?.sql;
+                let quoted = format!("pg_quote_literal({text})");
+                let sql = if name == "quote_literal" { quoted } else { format!("coalesce({quoted}, 'NULL')") };
+                Ok(Typed::new(sql, Type::Text))
+            }
+            ("current_setting", 1 | 2) => self.setting(&args),
+            ("current_schema" | "current_schemas", _) => self.current_schemas(name, &args),
+            ("pg_is_in_recovery", 0) => Ok(Typed::new("false", Type::Bool)),
             ("concat", _) => self.concat(args),
             ("concat_ws", n) if n > 1 => self.concat_with_separator(args),
             ("now" | "transaction_timestamp" | "statement_timestamp" | "clock_timestamp", 0) => {

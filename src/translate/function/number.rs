@@ -3,14 +3,17 @@
 //! Input: arguments already typed. Output: calls of native functions that compute as the server does: with doubles where one of the
 //! arguments is a float, else exactly.
 
-use crate::catalog::{Outcome, Problem, Type};
+use crate::catalog::{Outcome, Type};
 use crate::translate::cast::{Context, convert};
 use crate::translate::number;
 use crate::translate::reader::Reader;
 use crate::translate::typed::{Family, Typed, family, is_integer, number_rank, physical, raise};
 
 /// Functions that only doubles have.
-const OF_DOUBLES: &[&str] = &["sin", "cos", "tan", "asin", "acos", "atan", "atan2", "degrees", "radians"];
+const OF_DOUBLES: &[&str] = &[
+    "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "degrees", "radians", "cbrt", "cot", "sind", "cosd", "tand",
+    "cotd", "asind", "acosd", "atand", "atan2d", "sinh", "cosh", "tanh",
+];
 
 /// Functions of numbers that are read here.
 pub(super) const NAMES: &[&str] = &[
@@ -47,6 +50,20 @@ pub(super) const NAMES: &[&str] = &[
     "degrees",
     "radians",
     "pi",
+    "cbrt",
+    "cot",
+    "sind",
+    "cosd",
+    "tand",
+    "cotd",
+    "asind",
+    "acosd",
+    "atand",
+    "atan2d",
+    "sinh",
+    "cosh",
+    "tanh",
+    "pg_size_pretty",
 ];
 
 impl Reader<'_> {
@@ -77,8 +94,14 @@ impl Reader<'_> {
                 Ok(Typed::new(format!("pg_numeric_factorial({})", number::text(a)), Type::Numeric(None)))
             }
             ("width_bucket", [_, _, _, count]) if is_integer(&count.ty) => {
-                if has_float {
-                    return Err(Problem::unsupported("width_bucket() of doubles"));
+                if has_float || all_integers {
+                    let args: Vec<String> = args
+                        .iter()
+                        .take(3)
+                        .map(|arg| format!("CAST({} AS VARCHAR)", number::convert(arg, &Type::Float8)))
+                        .collect();
+                    let sql = format!("pg_float_bucket({}, {})", args.join(", "), number::text(count));
+                    return Ok(Typed::new(format!("CAST({sql} AS INTEGER)"), Type::Int4));
                 }
                 let args: Vec<String> = args.iter().map(number::text).collect();
                 Ok(Typed::new(format!("CAST(pg_numeric_bucket({}) AS INTEGER)", args.join(", ")), Type::Int4))
@@ -100,7 +123,10 @@ impl Reader<'_> {
                 true => Ok(double("power", &[a, b])),
                 false => Ok(numeric("power", &[a, b])),
             },
-            ("atan2", [a, b]) => Ok(double("atan2", &[a, b])),
+            ("atan2" | "atan2d", [a, b]) => Ok(double(name, &[a, b])),
+            ("pg_size_pretty", [a]) if a.ty == Type::Int8 => {
+                Ok(Typed::new(format!("pg_size_pretty(CAST({} AS VARCHAR))", a.sql), Type::Text))
+            }
             // Of integers, the server takes the function of doubles; abs() and the like have their own.
             (_, [a]) if OF_DOUBLES.contains(&name) => Ok(double(name, &[a])),
             (

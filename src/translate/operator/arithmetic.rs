@@ -75,8 +75,20 @@ impl Reader<'_> {
         match name {
             "/" | "%" => {
                 let zero = raise("22012", "'division by zero'", ty);
-                let word = if name == "/" { "//" } else { "%" };
-                format!("(CASE WHEN {b} = 0 THEN {zero} ELSE {a} {word} {b} END)")
+                if name == "%" {
+                    let none = format!("CAST(0 AS {})", physical(ty));
+                    return format!("(CASE WHEN {b} = 0 THEN {zero} WHEN {b} = -1 THEN {none} ELSE {a} % {b} END)");
+                }
+                // The least number has no opposite.
+                let least = match ty {
+                    Type::Int2 => "-32768",
+                    Type::Int4 => "-2147483648",
+                    _ => "-9223372036854775808",
+                };
+                let over = raise("22003", &quote_literal(&format!("{} out of range", ty.name(self.catalog()))), ty);
+                format!(
+                    "(CASE WHEN {b} = 0 THEN {zero} WHEN {b} = -1 AND {a} = {least} THEN {over} ELSE {a} // {b} END)"
+                )
             }
             _ => format!("({a} {name} {b})"),
         }
@@ -122,6 +134,7 @@ impl Reader<'_> {
                 let right = convert(right, &Type::Date, Context::Implicit, None, catalog)?;
                 Ok(Typed::new(format!("CAST(({} - {}) AS INTEGER)", left.sql, right.sql), Type::Int4))
             }
+            _ if a.is_clock() || b.is_clock() => self.clock_arithmetic(name, left, right),
             ("+" | "-", Type::Date, Type::Interval) => {
                 Ok(Typed::new(format!("CAST({sql} AS TIMESTAMP)"), Type::Timestamp(None)))
             }
@@ -161,6 +174,42 @@ impl Reader<'_> {
             (_, Type::Interval, _) | (_, _, Type::Interval) => {
                 Err(Problem::unsupported(format!("{} {name} {}", a.name(catalog), b.name(catalog))))
             }
+            _ => Err(self.no_operator(name, &left.ty, &right.ty)),
+        }
+    }
+}
+
+impl Reader<'_> {
+    /// Times of day: moved by an interval, taken from each other, put on a day.
+    fn clock_arithmetic(&mut self, name: &str, left: Typed, right: Typed) -> Outcome<Typed> {
+        let (a, b) = (base(&left.ty), base(&right.ty));
+        let text = |value: &Typed| format!("CAST({} AS VARCHAR)", value.sql);
+        let by = match name {
+            "-" => format!("CAST((-{}) AS VARCHAR)", right.sql),
+            _ => text(&right),
+        };
+        let zoned = |ty: &Type| ty.is_clock() && !matches!(ty, Type::Time(_));
+        match (name, &a, &b) {
+            ("+" | "-", Type::Time(_), Type::Interval) => {
+                Ok(Typed::new(format!("CAST(pg_time_shift({}, {by}) AS TIME)", text(&left)), a))
+            }
+            ("+" | "-", ty, Type::Interval) if zoned(ty) => {
+                Ok(Typed::new(format!("pg_timetz_shift({}, {by})", left.sql), a))
+            }
+            ("+", Type::Interval, ty) if ty.is_clock() => self.clock_arithmetic(name, right, left),
+            ("-", Type::Time(_), Type::Time(_)) => {
+                let sql = format!("CAST(pg_time_between({}, {}) AS INTERVAL)", text(&left), text(&right));
+                Ok(Typed::new(sql, Type::Interval))
+            }
+            ("+", Type::Date, ty) if ty.is_clock() => {
+                let day = format!("CAST(CAST({} AS TIMESTAMP) AS VARCHAR)", left.sql);
+                let (word, ty) = match zoned(ty) {
+                    true => ("timetz", Type::Timestamptz(None)),
+                    false => ("time", Type::Timestamp(None)),
+                };
+                Ok(Typed::new(format!("CAST(pg_{word}_on({day}, {}) AS TIMESTAMP)", text(&right)), ty))
+            }
+            ("+", ty, Type::Date) if ty.is_clock() => self.clock_arithmetic(name, right, left),
             _ => Err(self.no_operator(name, &left.ty, &right.ty)),
         }
     }

@@ -5,6 +5,7 @@
 
 use crate::catalog::{Outcome, Problem, Type};
 use crate::query::quote_literal;
+use crate::translate::carried;
 use crate::translate::cast::Context;
 use crate::translate::equality;
 use crate::translate::literal;
@@ -32,6 +33,10 @@ impl Reader<'_> {
         if padded(&a) && padded(&b) {
             let trim = |value: Typed| Typed::new(format!("rtrim({}, ' ')", value.sql), Type::Text);
             return Ok((trim(left), trim(right)));
+        }
+        if let (Some(one), Some(other)) = (carried::key(&left.sql, &a), carried::key(&right.sql, &b)) {
+            // A key is a text in the engine's own order, whatever the database's collation.
+            return Ok((Typed::new(one, Type::Bytea), Typed::new(other, Type::Bytea)));
         }
         let agree = match (&a, &b) {
             (a, b) if is_number(a) && is_number(b) && ["=", "<>"].contains(&name) => true,
@@ -142,6 +147,7 @@ impl Reader<'_> {
                 self.orders_text();
                 Ok(format!("pg_lower({sql})"))
             }
+            ty if carried::name(ty).is_some() => Ok(equality::key(sql, ty)),
             Type::Opaque(_) | Type::Record => {
                 Err(Problem::unsupported(format!("the order of {} values", ty.name(self.catalog()))))
             }

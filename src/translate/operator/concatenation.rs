@@ -53,6 +53,7 @@ impl Reader<'_> {
                 let list = format!("coalesce({}, CAST([] AS {}))", right.sql, physical(&ty));
                 Ok(Typed::new(format!("list_prepend({}, {list})", left.sql), ty))
             }
+            (Type::Bytea, Type::Bytea) => Ok(Typed::new(format!("({} || {})", left.sql, right.sql), Type::Bytea)),
             (a @ Type::Array(_), b) | (a, b @ Type::Array(_)) => Err(self.no_operator("||", a, b)),
             (a, b) if text(a) || text(b) => {
                 let as_text = |value: Typed| -> Outcome<String> {

@@ -27,6 +27,9 @@ impl Reader<'_> {
         let (left, right) = (self.uncased(left)?, self.uncased(right)?);
         let (left, right, result) = self.operands(name, left, right)?;
         let unknown = self.no_operator(name, &left.ty, &right.ty);
+        if let Some(value) = self.carried_operator(name, &left, &right)? {
+            return if value.ty.same_base(&result) { Ok(value) } else { Err(unknown) };
+        }
         let value = match name {
             "-" if left.ty == Type::Jsonb => self.without(left, right),
             "+" | "-" | "*" | "/" | "%" => self.arithmetic(name, left, right),

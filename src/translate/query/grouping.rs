@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{Node, SelectStmt, a_const::Val};
+use pg_query::protobuf::{GroupingSetKind, Node, SelectStmt, a_const::Val};
 
 use super::targets::Target;
 use crate::catalog::{ConstraintKind, IndexTarget, Outcome, Problem, Type};
@@ -18,6 +18,10 @@ use crate::translate::{column_name, equality};
 #[derive(Debug, Default)]
 pub(in crate::translate) struct Grouping {
     pub(super) keys: Vec<(String, Type)>,
+    /// The items of GROUP BY; several sets of keys where `has_sets`.
+    pub(super) items: Vec<String>,
+    /// GROUPING SETS, ROLLUP or CUBE: a key is NULL where its set doesn't hold it.
+    pub(super) has_sets: bool,
     /// Some key isn't a bare column.
     pub(super) computed: bool,
     /// Sources whose row a group determines: their key is among the group's.
@@ -74,13 +78,17 @@ impl Reader<'_> {
         }
         let mut grouping = Grouping::default();
         for node in &select.group_clause {
-            if matches!(node.node, Some(NodeEnum::GroupingSet(_))) {
-                return Err(Problem::unsupported("GROUPING SETS"));
+            let item = self.group_item(node, scope, targets, &mut grouping)?;
+            grouping.items.push(item);
+        }
+        if grouping.has_sets {
+            if let Some((_, ty)) = grouping.keys.iter().find(|(_, ty)| equality::is_loose(ty)) {
+                return Err(Problem::unsupported(format!("grouping sets of {} values", ty.name(self.catalog()))));
             }
-            let value = self.group_key(node, scope, targets)?;
-            self.has_equality(&value.ty)?;
-            grouping.computed |= !is_column(&value.sql);
-            grouping.keys.push((value.sql, value.ty));
+            if select.group_distinct {
+                return Err(Problem::unsupported("GROUP BY DISTINCT"));
+            }
+            return Ok(Some(grouping));
         }
         let keys: Vec<String> = grouping.keys.iter().map(|(sql, _)| sql.clone()).collect();
         for (index, source) in scope.sources.iter().enumerate() {
@@ -96,6 +104,61 @@ impl Reader<'_> {
             }
         }
         Ok(Some(grouping))
+    }
+
+    /// An item of GROUP BY as SQL, its keys noted.
+    fn group_item(
+        &mut self,
+        node: &Node,
+        scope: &Scope<'_>,
+        targets: &[(String, Target)],
+        grouping: &mut Grouping,
+    ) -> Outcome<String> {
+        if let Some(NodeEnum::GroupingSet(set)) = &node.node {
+            grouping.has_sets = true;
+            let items = set.content.iter().map(|node| self.group_item(node, scope, targets, grouping));
+            let items = items.collect::<Outcome<Vec<_>>>()?.join(", ");
+            return Ok(match GroupingSetKind::try_from(set.kind) {
+                Ok(GroupingSetKind::GroupingSetEmpty) => "()".to_owned(),
+                Ok(GroupingSetKind::GroupingSetRollup) => format!("ROLLUP ({items})"),
+                Ok(GroupingSetKind::GroupingSetCube) => format!("CUBE ({items})"),
+                Ok(GroupingSetKind::GroupingSetSets) => format!("GROUPING SETS ({items})"),
+                _ => return Err(Problem::unsupported("this form of GROUP BY")),
+            });
+        }
+        if let Some(NodeEnum::RowExpr(row)) = &node.node {
+            let items = row.args.iter().map(|node| self.group_item(node, scope, targets, grouping));
+            return Ok(format!("({})", items.collect::<Outcome<Vec<_>>>()?.join(", ")));
+        }
+        let value = self.group_key(node, scope, targets)?;
+        self.has_equality(&value.ty)?;
+        grouping.computed |= !is_column(&value.sql);
+        let item = equality::key(&value.sql, &value.ty);
+        grouping.keys.push((value.sql, value.ty));
+        Ok(item)
+    }
+
+    /// `GROUPING(a, b)`: a bit for each key that the row's set doesn't hold.
+    pub(in crate::translate) fn grouping_of(&mut self, keys: &[Node], site: Site<'_>) -> Outcome<Typed> {
+        let misplaced = || {
+            Problem::rejected(
+                "42803",
+                "arguments to GROUPING must be grouping expressions of the associated query level",
+            )
+        };
+        let Some(grouping) = site.grouping else { return Err(misplaced()) };
+        let mut found = Vec::new();
+        for node in keys {
+            let value = self.expression(node, site.ungrouped())?;
+            if !grouping.contains(&value.sql) {
+                return Err(misplaced());
+            }
+            found.push(value.sql);
+        }
+        Ok(match grouping.has_sets {
+            true => Typed::new(format!("CAST(grouping({}) AS INTEGER)", found.join(", ")), Type::Int4),
+            false => Typed::new("CAST(0 AS INTEGER)", Type::Int4),
+        })
     }
 
     /// A GROUP BY item: a column of the sources before an output's name, or an output's number.

@@ -17,7 +17,7 @@ use super::expression::Site;
 use super::reader::Reader;
 use super::scope::Scope;
 use super::typed::{Typed, physical};
-use super::{Output, equality};
+use super::Output;
 use crate::catalog::{Outcome, Problem, Type};
 pub(super) use grouping::Grouping;
 pub(super) use order::direction;
@@ -42,6 +42,8 @@ struct Plain<'q> {
     order: Order,
     scope: &'q Scope<'q>,
     grouped: bool,
+    /// Of several sets of keys.
+    has_sets: bool,
 }
 
 impl Plain<'_> {
@@ -168,9 +170,8 @@ impl Reader<'_> {
             self.forget_constants(constants);
         }
         if let Some(grouping) = &grouping {
-            let keys: Vec<String> = grouping.keys.iter().map(|(sql, ty)| equality::key(sql, ty)).collect();
-            if !keys.is_empty() {
-                clauses.push_str(&format!(" GROUP BY {}", keys.join(", ")));
+            if !grouping.items.is_empty() {
+                clauses.push_str(&format!(" GROUP BY {}", grouping.items.join(", ")));
             }
             if let Some(having) = select.having_clause.as_deref() {
                 let condition = self.condition(having, Site { windows: false, ..site("HAVING") })?;
@@ -186,7 +187,9 @@ impl Reader<'_> {
                 _ => format!("{} AS {}", value.sql, output.column),
             })
             .collect();
-        let whole = Plain { list, values: &values, clauses, order, scope: &scope, grouped: grouping.is_some() };
+        let has_sets = grouping.as_ref().is_some_and(|grouping| grouping.has_sets);
+        let grouped = grouping.is_some();
+        let whole = Plain { list, values: &values, clauses, order, scope: &scope, grouped, has_sets };
         let sql = match distinct(select) {
             Distinct::No => self.undistinct(select, &whole, ordered)?,
             Distinct::All => self.distinct_all(select, &whole, &outputs, ordered)?,
@@ -209,7 +212,7 @@ impl Reader<'_> {
     }
 
     fn undistinct(&mut self, select: &SelectStmt, query: &Plain<'_>, ordered: bool) -> Outcome<String> {
-        let is_total = self.covers_key(query.scope, &query.order.bare) || query.single_row();
+        let is_total = !query.has_sets && self.covers_key(query.scope, &query.order.bare) || query.single_row();
         let limit = self.limit(select, &query.order, is_total)?;
         let mut sql = format!("SELECT {}{}", query.list(), query.clauses);
         if (ordered && !query.order.keys.is_empty()) || !limit.is_empty() {

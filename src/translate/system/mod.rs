@@ -9,7 +9,8 @@ mod objects;
 mod schema;
 
 use super::Output;
-use crate::catalog::{Catalog, Outcome, Problem, Type};
+use crate::catalog::lookup::quoted;
+use crate::catalog::{Catalog, Oid, Outcome, Problem, Type};
 use crate::query::quote_literal;
 
 /// Types that hold numbers of objects.
@@ -60,10 +61,55 @@ pub(super) fn relation_number(text: &str, catalog: &Catalog) -> Option<String> {
 
 /// The same of a type.
 pub(super) fn type_number(text: &str, catalog: &Catalog) -> Option<String> {
-    match Type::parse(text, catalog).ok()? {
-        Type::Enum(oid) => Some(oid.to_string()),
-        ty => Some(format!("type {}", ty.base_name(catalog))),
+    Some(number_of_type(&Type::parse(text, catalog).ok()?, catalog))
+}
+
+/// The number of a type.
+pub(super) fn number_of_type(ty: &Type, catalog: &Catalog) -> String {
+    match ty {
+        Type::Enum(oid) => oid.to_string(),
+        Type::Opaque(name) if name == "bpchar" => "type character".to_owned(),
+        ty => format!("type {}", ty.base_name(catalog)),
     }
+}
+
+/// The text of a number of an object, which is its name; none for a bare `oid`.
+pub(super) fn name_of(sql: &str, ty: &Type, catalog: &Catalog) -> Option<String> {
+    let Type::Opaque(kind) = ty else { return None };
+    let shown = |schema: &str, name: &str, visible: bool| match visible {
+        true => quoted(name),
+        false => format!("{}.{}", quoted(schema), quoted(name)),
+    };
+    let (names, rest): (Vec<(String, String)>, &str) = match kind.as_str() {
+        "regtype" => {
+            let names = catalog.enums.keys().map(|oid| (oid.to_string(), Type::Enum(*oid).name(catalog)));
+            (names.collect(), "substr(n, 6)")
+        }
+        "regclass" => {
+            let seen = |schema: &str, name: &str, oid: Oid| {
+                catalog.find_relation(None, name).is_some_and(|(_, found)| found == oid).then_some(schema).is_some()
+            };
+            let tables = catalog.tables.values().map(|t| (t.oid, &t.schema, &t.name));
+            let views = catalog.views.values().map(|v| (v.oid, &v.schema, &v.name));
+            let indexes = catalog.indexes.values().map(|i| (i.oid, &i.schema, &i.name));
+            let sequences = catalog.sequences.values().map(|s| (s.oid, &s.schema, &s.name));
+            let all = tables.chain(views).chain(indexes).chain(sequences);
+            let names = all.map(|(oid, schema, name)| (oid.to_string(), shown(schema, name, seen(schema, name, oid))));
+            (names.collect(), "error('NS|the name of an object that is gone')")
+        }
+        "regnamespace" => {
+            let names = catalog.schemas.iter().map(|name| (format!("schema {name}"), quoted(name)));
+            (names.collect(), "substr(n, 8)")
+        }
+        _ => return None,
+    };
+    let cases: String =
+        names.iter().map(|(oid, name)| format!(" WHEN {} THEN {}", quote_literal(oid), quote_literal(name))).collect();
+    let case = match cases.is_empty() {
+        true => rest.to_owned(),
+        false => format!("CASE n{cases} ELSE {rest} END"),
+    };
+    Some(format!("list_transform([{sql}], lambda n: CASE WHEN n IS NOT NULL THEN {case} END)[1]"))
 }
 
 fn names_of(text: &str) -> Option<Vec<String>> {

@@ -5,6 +5,7 @@ use pg_query::protobuf::{MultiAssignRef, Node, ResTarget};
 
 use super::row_scope;
 use crate::catalog::{AttNum, Column, Identity, Outcome, Problem, Table, Type, lookup};
+use crate::translate::carried;
 use crate::translate::cast::Context;
 use crate::translate::expression::{Site, contains_column, required, words};
 use crate::translate::reader::Reader;
@@ -187,6 +188,7 @@ impl Reader<'_> {
             && value.ty != column.ty
             && value.ty != Type::Unknown
             && !(is_citext(&column.ty) && family(&value.ty) == Family::Text)
+            && carried::name(&column.ty).is_none()
         {
             return Err(Problem::unsupported(format!("an assignment to a column of type {name}")));
         }
