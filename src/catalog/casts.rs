@@ -35,7 +35,7 @@ impl Type {
         if self.same_base(key) || self.coerces_to(key) {
             return true;
         }
-        match (key, self) {
+        match (key.plain(), self.plain()) {
             // One operator family each: any member may be compared with any other.
             (key, own) if key.is_integer() && own.is_integer() => true,
             (Float4 | Float8, Float4 | Float8) => true,
@@ -49,17 +49,17 @@ impl Type {
 
     /// The same type but for length and precision.
     pub fn same_base(&self, other: &Type) -> bool {
-        match (self, other) {
+        match (self.plain(), other.plain()) {
             (Type::Array(one), Type::Array(other)) => one.same_base(other),
             (Type::Opaque(one), Type::Opaque(other)) => base(one) == base(other),
-            (Type::Enum(_), _) => self == other,
-            _ => std::mem::discriminant(self) == std::mem::discriminant(other),
+            (one @ Type::Enum(_), other) => one == other,
+            (one, other) => std::mem::discriminant(one) == std::mem::discriminant(other),
         }
     }
 
     /// An index of this access method can hold it without being told how.
     pub fn has_operator_class(&self, method: &str) -> bool {
-        match (method, self) {
+        match (method, self.plain()) {
             ("btree" | "hash", Type::Json | Type::Record | Type::Void) => false,
             ("btree" | "hash", Type::Opaque(name)) => !matches!(
                 base(name),

@@ -13,6 +13,7 @@ mod casts;
 pub mod ddl;
 pub mod definition;
 pub mod delta;
+pub mod domain;
 pub mod expression;
 pub mod locks;
 pub mod lookup;
@@ -55,6 +56,8 @@ pub struct Catalog {
     pub tables: Objects<Table>,
     /// Enum types.
     pub enums: Objects<EnumType>,
+    /// Domains.
+    pub domains: Objects<domain::Domain>,
     /// Indexes, those behind constraints included.
     pub indexes: Objects<Index>,
     /// Constraints.
@@ -71,6 +74,8 @@ pub struct Catalog {
     pub roles: Shared<BTreeSet<String>>,
     /// Extensions by name.
     pub extensions: Shared<BTreeSet<String>>,
+    /// Rewrite rules, as recorded.
+    pub rules: Shared<Vec<Rule>>,
     /// Row security policies, as recorded.
     pub policies: Shared<Vec<Policy>>,
     /// Comments, by the object as COMMENT ON names it (`COLUMN public.t.a`).
@@ -520,6 +525,17 @@ pub struct Trigger {
     pub enabled: bool,
 }
 
+/// A rewrite rule: recorded, never followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// Its table or view.
+    pub relation: Oid,
+    /// Its name.
+    pub name: String,
+    /// What it rewrites: `INSERT`, `UPDATE` or `DELETE`.
+    pub event: String,
+}
+
 /// A row security policy: recorded, never enforced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
@@ -574,4 +590,6 @@ pub enum Effect {
     VerifyUnique(Oid),
     /// Every row must satisfy the constraint: a foreign key (23503) or a check (23514).
     VerifyConstraint(Oid),
+    /// Every column of the domain must satisfy its check of this name (23514), or hold no NULL (23502).
+    VerifyDomain(Oid, Option<String>),
 }

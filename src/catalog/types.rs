@@ -55,6 +55,8 @@ pub enum Type {
     Interval,
     /// An enum of the catalog
     Enum(Oid),
+    /// A domain of the catalog, and the type it is based on
+    Domain(Oid, Box<Type>),
     /// A one-dimensional array
     Array(Box<Type>),
     /// A string literal or NULL whose type the context decides
@@ -144,6 +146,9 @@ impl Type {
             None => user_type(schema, base, &modifiers, catalog)?,
         };
         // PostgreSQL keeps neither the number of dimensions nor their bounds.
+        if let (Type::Domain(..), false) = (&element, name.array_bounds.is_empty()) {
+            return Err(Problem::unsupported("an array of a domain's values"));
+        }
         Ok(if name.array_bounds.is_empty() { element } else { element.array() })
     }
 
@@ -168,6 +173,8 @@ impl Type {
             Type::Time(p) => precision("time", p, " without time zone"),
             Type::Timestamp(p) => precision("timestamp", p, " without time zone"),
             Type::Timestamptz(p) => precision("timestamp", p, " with time zone"),
+            // Of several dimensions, the name tells no more than of one.
+            Type::Array(element) if matches!(**element, Type::Array(_)) => element.name(catalog),
             Type::Array(element) => format!("{}[]", element.name(catalog)),
             Type::Opaque(name) => name.clone(),
             _ => self.base_name(catalog),
@@ -203,6 +210,8 @@ impl Type {
             Type::Enum(oid) => {
                 return catalog.enums.get(oid).map_or_else(|| oid.to_string(), |e| enum_name(e, catalog));
             }
+            Type::Domain(oid, _) => return catalog.domain_name(*oid),
+            Type::Array(element) if matches!(**element, Type::Array(_)) => return element.base_name(catalog),
             Type::Array(element) => return format!("{}[]", element.base_name(catalog)),
             Type::Opaque(name) => name.split_once('(').map_or(name.as_str(), |(base, _)| base),
         };
@@ -211,22 +220,22 @@ impl Type {
 
     /// `text`, `varchar`, `char(n)`, `name`.
     pub fn is_text(&self) -> bool {
-        matches!(self, Type::Text | Type::Varchar(_) | Type::Char(_) | Type::Name)
+        matches!(self.plain(), Type::Text | Type::Varchar(_) | Type::Char(_) | Type::Name)
     }
 
     /// A number of any kind.
     pub fn is_number(&self) -> bool {
-        self.is_integer() || matches!(self, Type::Float4 | Type::Float8 | Type::Numeric(_))
+        self.is_integer() || matches!(self.plain(), Type::Float4 | Type::Float8 | Type::Numeric(_))
     }
 
     /// `smallint`, `integer`, `bigint`.
     pub fn is_integer(&self) -> bool {
-        matches!(self, Type::Int2 | Type::Int4 | Type::Int8)
+        matches!(self.plain(), Type::Int2 | Type::Int4 | Type::Int8)
     }
 
     /// A date, a time or an instant; intervals aren't.
     pub fn is_time(&self) -> bool {
-        matches!(self, Type::Date | Type::Time(_) | Type::Timestamp(_) | Type::Timestamptz(_))
+        matches!(self.plain(), Type::Date | Type::Time(_) | Type::Timestamp(_) | Type::Timestamptz(_))
     }
 
     /// A time of day, with a zone or without.
@@ -242,6 +251,7 @@ impl Type {
     pub fn uses_enum(&self, oid: Oid) -> bool {
         match self {
             Type::Enum(own) => *own == oid,
+            Type::Domain(_, base) => base.uses_enum(oid),
             Type::Array(element) => element.uses_enum(oid),
             _ => false,
         }
@@ -302,6 +312,9 @@ fn built_in(name: &str, modifiers: &[i64]) -> Outcome<Option<Type>> {
 fn user_type(schema: Option<&str>, name: &str, modifiers: &[i64], catalog: &Catalog) -> Outcome<Type> {
     if let Some(found) = catalog.enum_type(schema, name) {
         return Ok(Type::Enum(found.oid));
+    }
+    if let Some(found) = catalog.domain(schema, name) {
+        return Ok(Type::Domain(found.oid, Box::new(found.base.clone())));
     }
     // Every type has an array type named like it behind an underscore.
     if let Some(found) = name.strip_prefix('_').and_then(|element| catalog.enum_type(schema, element)) {

@@ -32,7 +32,30 @@ impl Run<'_, '_> {
             Effect::VerifyNotNull(table, attnum) => self.verify_not_null(*table, *attnum),
             Effect::VerifyUnique(index) => self.verify_index(*index),
             Effect::VerifyConstraint(constraint) => self.verify_constraint(*constraint),
+            Effect::VerifyDomain(domain, check) => self.verify_domain(*domain, check.as_deref()),
         }
+    }
+
+    /// Every column of a domain, asked whether it breaks a rule.
+    fn verify_domain(&mut self, domain: Oid, check: Option<&str>) -> Ran<()> {
+        let tables: Vec<_> = self.catalog.tables.values().collect();
+        for table in tables {
+            for column in table.columns.iter().filter(|column| column.ty.uses_domain(domain)) {
+                let broken = self.translator().breaks_domain(domain, check, &column_name(column.attnum))?;
+                self.store.ensure(table.oid, [column.attnum])?;
+                let sql = format!("SELECT _r FROM {} WHERE {broken} LIMIT 1", table_name(table.oid));
+                let (_, count) = self.keep(&sql)?;
+                if count > 0 {
+                    let of = format!("column \"{}\" of table \"{}\" contains", column.name, table.name);
+                    return Err(match check {
+                        Some(_) => Problem::rejected("23514", format!("{of} values that violate the new constraint")),
+                        None => Problem::rejected("23502", format!("{of} null values")),
+                    }
+                    .into());
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The rows of a partition that is dropped.
@@ -51,6 +74,12 @@ impl Run<'_, '_> {
             let (value, _) = self.translator().table_expression(table, &generated.node, Some(&added.ty))?;
             self.store.add_column(table, attnum, &added.ty, None)?;
             self.store.ensure(table, columns_in(&value))?;
+            return self.store.replace_column(table, attnum, &added.ty, &value);
+        }
+        if !self.catalog.domains_of(&added.ty).is_empty() {
+            // A domain's rules are asked of each row, and of none where there is none.
+            let value = self.translator().default(table, attnum)?;
+            self.store.add_column(table, attnum, &added.ty, None)?;
             return self.store.replace_column(table, attnum, &added.ty, &value);
         }
         if added.default.is_none() && added.identity.is_none() {

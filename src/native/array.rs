@@ -16,6 +16,10 @@ pub(super) const FUNCTIONS: &[(&str, Native)] = &[(
 
 pub(super) const OF_LISTS: &[(&str, OfLists)] = &[
     ("pg_array_text", OfLists::Text(|lists| Ok(lists.first().and_then(|list| list.as_ref()).map(|list| text(list))))),
+    (
+        "pg_record_text",
+        OfLists::Text(|lists| Ok(lists.first().and_then(|list| list.as_ref()).map(|list| record(list)))),
+    ),
     ("pg_mode_place", OfLists::Text(mode)),
     ("pg_array_to_string", OfLists::Text(to_string)),
     ("pg_string_to_array", OfLists::Texts(split)),
@@ -119,6 +123,20 @@ fn element(text: &str) -> Option<(Option<String>, &str)> {
         }
     }
     None
+}
+
+/// A row's text form: `(a,"b c",)`, nothing standing for NULL.
+fn record(fields: &[Option<&str>]) -> String {
+    let shown = |field: &Option<&str>| match field {
+        None => String::new(),
+        Some(text)
+            if text.is_empty() || text.contains(['"', '\\', '(', ')', ',']) || text.contains(char::is_whitespace) =>
+        {
+            format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\"\""))
+        }
+        Some(text) => (*text).to_owned(),
+    };
+    format!("({})", fields.iter().map(shown).collect::<Vec<_>>().join(","))
 }
 
 /// Of sorted values, the place of the first of those that come most often.

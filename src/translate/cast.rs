@@ -41,6 +41,9 @@ pub(super) fn convert(
     column: Option<&str>,
     catalog: &Catalog,
 ) -> Outcome<Typed> {
+    if let Type::Domain(..) = to {
+        return Err(Problem::unsupported(format!("a value of the domain {} here", to.name(catalog))));
+    }
     if value.is_null() {
         return Ok(Typed {
             sql: format!("CAST(NULL AS {})", physical(to)),
@@ -60,7 +63,7 @@ pub(super) fn convert(
     Ok(Typed { sql: limit(converted, &value.ty, to, context), ty: to.clone(), constant: None })
 }
 
-fn refusal(from: &Type, to: &Type, context: Context, column: Option<&str>, catalog: &Catalog) -> Problem {
+pub(super) fn refusal(from: &Type, to: &Type, context: Context, column: Option<&str>, catalog: &Catalog) -> Problem {
     if Id::of(from).is_none() || Id::of(to).is_none() {
         return Problem::unsupported(format!("a cast from {} to {}", from.name(catalog), to.name(catalog)));
     }
@@ -168,6 +171,14 @@ pub(super) fn output_form(sql: &str, from: &Type, catalog: &Catalog) -> Outcome<
 
 /// `{a,"b c",NULL}`
 fn array_text(sql: &str, from: &Type, catalog: &Catalog) -> Outcome<String> {
+    if let Type::Array(element) = from
+        && matches!(**element, Type::Array(_))
+    {
+        // Braces inside of braces stand without quotes.
+        let held = format!("m{}", super::matrix::depth(from).unwrap_or_default());
+        let inner = array_text(&held, element, catalog)?;
+        return Ok(format!("('{{' || array_to_string(list_transform({sql}, lambda {held}: {inner}), ',') || '}}')"));
+    }
     Ok(format!("pg_array_text({})", element_texts(sql, from, catalog)?))
 }
 

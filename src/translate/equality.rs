@@ -14,7 +14,7 @@ use crate::catalog::Type;
 
 /// May equal values of the type be written in several ways?
 pub(super) fn is_loose(ty: &Type) -> bool {
-    match ty {
+    match ty.plain() {
         Type::Interval | Type::Jsonb => true,
         Type::Array(element) => is_loose(element),
         ty => number::is_text(ty) || is_padded(ty) || is_citext(ty) || carried::is_loose(ty),
@@ -28,7 +28,7 @@ fn is_padded(ty: &Type) -> bool {
 
 /// What a value is compared and grouped by.
 pub(super) fn key(sql: &str, ty: &Type) -> String {
-    match ty {
+    match ty.plain() {
         Type::Interval => interval_key(sql),
         Type::Jsonb => document_key(sql),
         Type::Array(element) => array_key(sql, element),
@@ -58,6 +58,7 @@ pub(super) fn interval_key(sql: &str) -> String {
 
 /// SQL that says whether two values, which their types' operators can compare, are equal.
 pub(super) fn equal(left: (&str, &Type), right: (&str, &Type)) -> String {
+    let (left, right) = ((left.0, left.1.plain()), (right.0, right.1.plain()));
     if typed::number_rank(left.1).is_some() && typed::number_rank(right.1).is_some() {
         let (left, right) =
             number::comparable(Typed::new(left.0, left.1.clone()), Typed::new(right.0, right.1.clone()));

@@ -16,11 +16,13 @@ mod bind;
 mod carried;
 mod cast;
 mod constant;
+mod domain;
 mod equality;
 mod expression;
 mod from;
 mod function;
 mod literal;
+mod matrix;
 mod names;
 mod number;
 mod operator;
@@ -321,6 +323,7 @@ pub fn register_functions(connection: &duckdb::Connection) -> anyhow::Result<()>
 /// # Errors
 /// [`Problem::Unsupported`] for a type whose text can't be told.
 pub fn text_of(sql: &str, ty: &Type, catalog: &Catalog) -> Outcome<String> {
+    let ty = ty.plain();
     match ty {
         Type::Array(_) => cast::output_form(sql, ty, catalog),
         _ => cast::text_form(sql, ty, catalog),
@@ -329,7 +332,7 @@ pub fn text_of(sql: &str, ty: &Type, catalog: &Catalog) -> Outcome<String> {
 
 /// A value as a reader of a report sees it: in the server's notation where the engine has one of its own.
 pub fn shown(sql: &str, ty: &Type) -> String {
-    match ty {
+    match ty.plain() {
         Type::Interval => format!("pg_interval_text(CAST({sql} AS VARCHAR))"),
         _ => sql.to_owned(),
     }
@@ -347,6 +350,7 @@ pub fn is_loose(ty: &Type) -> bool {
 
 /// Is it known which values of the type are equal?
 pub fn has_equality(ty: &Type) -> bool {
+    let ty = ty.plain();
     !matches!(ty, Type::Opaque(_) | Type::Json) || typed::is_citext(ty) || carried::name(ty).is_some()
 }
 
@@ -432,7 +436,7 @@ impl Translator<'_> {
     /// As [`Translator::select`].
     pub fn select_into(&self, node: &NodeEnum, targets: &[Type]) -> Outcome<SelectPlan> {
         if let ([target], Some(text)) = (targets, variables::literal_of(node)) {
-            let value = cast::convert(Typed::string(text), target, cast::Context::Assignment, None, self.catalog)?;
+            let value = Reader::new(self).coerce(Typed::string(text), target, cast::Context::Assignment, None)?;
             let sql = format!("SELECT CAST({} AS {}) AS o1", value.sql, typed::physical(target));
             let output = Output { name: "?column?".to_owned(), ty: target.clone(), column: "o1".to_owned() };
             let remarks = Remarks::default();
@@ -472,6 +476,7 @@ impl Translator<'_> {
     /// # Errors
     /// As [`Translator::select`].
     pub fn write(&self, node: &NodeEnum) -> Outcome<WritePlan> {
+        self.expect_no_rule(node)?;
         let mut reader = Reader::new(self);
         let mut plan = match node {
             NodeEnum::UpdateStmt(update) => reader.update(update),
@@ -503,6 +508,26 @@ impl Translator<'_> {
         Ok(plan)
     }
 
+    /// Refuses a write that a rewrite rule would make another of.
+    fn expect_no_rule(&self, node: &NodeEnum) -> Outcome<()> {
+        let (relation, event) = match node {
+            NodeEnum::InsertStmt(insert) => (insert.relation.as_ref(), "INSERT"),
+            NodeEnum::UpdateStmt(update) => (update.relation.as_ref(), "UPDATE"),
+            NodeEnum::DeleteStmt(delete) => (delete.relation.as_ref(), "DELETE"),
+            _ => return Ok(()),
+        };
+        let Some(relation) = relation.filter(|_| !self.catalog.rules.is_empty()) else { return Ok(()) };
+        let schema = Some(relation.schemaname.as_str()).filter(|schema| !schema.is_empty());
+        let Some((_, oid)) = self.catalog.find_relation(schema, &relation.relname) else { return Ok(()) };
+        match self.catalog.rules.iter().find(|rule| rule.relation == oid && rule.event == event) {
+            Some(rule) => Err(Problem::unsupported(format!(
+                "{event} of {}, which the rule {} rewrites,",
+                relation.relname, rule.name
+            ))),
+            None => Ok(()),
+        }
+    }
+
     /// An expression over one table's columns, as DuckDB SQL over the bare columns of `t<oid>`; with a `target`, converted to it
     /// by an assignment cast: USING, a CHECK, an index key or predicate.
     ///
@@ -513,7 +538,7 @@ impl Translator<'_> {
         let value = reader.row_expression(table, expression, "this expression")?;
         match target {
             Some(target) => {
-                let value = cast::convert(value, target, cast::Context::Assignment, None, self.catalog)?;
+                let value = reader.coerce(value, target, cast::Context::Assignment, None)?;
                 Ok((format!("CAST({} AS {})", value.sql, typed::physical(target)), target.clone()))
             }
             None => Ok((value.sql, value.ty)),
@@ -549,7 +574,7 @@ impl Translator<'_> {
     /// As [`Translator::select`].
     pub fn assign(&self, value: &str, from: &Type, to: &Type, column: &str) -> Outcome<String> {
         let value = Typed::new(value, from.clone());
-        let value = cast::convert(value, to, cast::Context::Assignment, Some(column), self.catalog)?;
+        let value = Reader::new(self).coerce(value, to, cast::Context::Assignment, Some(column))?;
         Ok(format!("CAST({} AS {})", value.sql, typed::physical(to)))
     }
 }

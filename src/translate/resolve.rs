@@ -89,6 +89,9 @@ impl Reader<'_> {
 
     /// Converts a value; what depends on the server's time zone is refused where that isn't UTC.
     pub(super) fn coerce(&mut self, value: Typed, to: &Type, context: Context, column: Option<&str>) -> Outcome<Typed> {
+        if let Type::Domain(..) = to {
+            return self.coerce_to_domain(value, to, context, column);
+        }
         let zoned = |ty: &Type| matches!(ty, Type::Timestamptz(_));
         let time = |ty: &Type| matches!(ty, Type::Date | Type::Time(_) | Type::Timestamp(_) | Type::Timestamptz(_));
         if zoned(&value.ty) != zoned(to) && time(&value.ty) && time(to) {

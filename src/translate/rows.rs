@@ -74,6 +74,13 @@ impl Reader<'_> {
         let mut columns = self.rows_of(name, call, &[], site.inside_rows())?;
         match (columns.pop(), columns.is_empty()) {
             (Some(column), true) => Ok(Typed::new(format!("unnest({})", column.list), column.ty)),
+            // A row as a value, of a key and what stands under it.
+            (Some(value), false) if columns.len() == 1 && name.contains("_each") => {
+                let pairs = format!("list_zip({}, {})", columns[0].list, value.list);
+                let rows =
+                    format!("list_transform({pairs}, lambda z: pg_record_text(CAST([z[1], z[2]] AS VARCHAR[])))");
+                Ok(Typed::new(format!("unnest({rows})"), Type::Record))
+            }
             _ => Err(Problem::unsupported(format!("the rows of {name}() as values"))),
         }
     }
@@ -113,6 +120,11 @@ impl Reader<'_> {
             return call.args.iter().map(|arg| self.expression(arg, site).and_then(|v| self.unnested(v))).collect();
         }
         let given = self.given(call, site)?;
+        if let ("unnest", [array]) = (name, given.args.as_slice())
+            && let Some(flat) = self.flattened(array)
+        {
+            return Ok(vec![self.unnested(flat)?]);
+        }
         let args = match self.called(name, given)? {
             Resolved::BuiltIn { args, .. } => args,
             Resolved::Cast(..) => return Err(Problem::unsupported(format!("the function {name}()"))),

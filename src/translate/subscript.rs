@@ -40,7 +40,10 @@ impl Reader<'_> {
                 let (path, _) = self.subscript_path(&indices, site)?;
                 Ok(Typed::new(format!("pg_json_path([{}], {path})", value.sql), Type::Jsonb))
             }
-            Type::Array(_) => self.array_subscript(value, &indices, site),
+            Type::Array(_) => match super::matrix::depth(&value.ty) {
+                Some(depth) => self.matrix_subscript(value, depth, &indices, site),
+                None => self.array_subscript(value, &indices, site),
+            },
             Type::Opaque(_) => Err(Problem::unsupported(format!("a subscript of {}", value.ty.name(self.catalog())))),
             _ => {
                 let message = format!(

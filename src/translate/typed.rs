@@ -27,6 +27,8 @@ pub(super) enum Constant {
 
 impl Typed {
     pub fn new(sql: impl Into<String>, ty: Type) -> Typed {
+        // What comes out of a domain is a value of its base type.
+        let ty = if let Type::Domain(..) = ty { ty.plain().clone() } else { ty };
         Typed { sql: sql.into(), ty, constant: None }
     }
 
@@ -71,7 +73,7 @@ pub(super) enum Family {
 }
 
 pub(super) fn family(ty: &Type) -> Family {
-    match ty {
+    match ty.plain() {
         Type::Bool => Family::Boolean,
         Type::Int2 | Type::Int4 | Type::Int8 | Type::Float4 | Type::Float8 | Type::Numeric(_) => Family::Number,
         Type::Text | Type::Varchar(_) | Type::Char(_) | Type::Name => Family::Text,
@@ -108,7 +110,7 @@ pub(super) fn number_rank(ty: &Type) -> Option<u8> {
 
 /// The type without length or precision.
 pub(super) fn base(ty: &Type) -> Type {
-    match ty {
+    match ty.plain() {
         Type::Numeric(_) => Type::Numeric(None),
         Type::Varchar(_) => Type::Varchar(None),
         Type::Time(_) => Type::Time(None),
@@ -140,6 +142,7 @@ pub(super) fn physical(ty: &Type) -> String {
         Type::Timestamp(_) | Type::Timestamptz(_) => "TIMESTAMP",
         Type::Interval => "INTERVAL",
         Type::Array(element) => return format!("{}[]", physical(element)),
+        Type::Domain(_, base) => return physical(base),
         Type::Void => "INTEGER",
         _ => "VARCHAR",
     }

@@ -10,7 +10,16 @@ use rehearsal::translate::{Settings, Tie, Translator};
 use crate::{fixtures, server};
 
 /// Expressions, one a line.
-const FILES: &[&str] = &["expressions.txt", "numbers.txt", "texts.txt", "documents.txt"];
+const FILES: &[&str] = &[
+    "expressions.txt",
+    "numbers.txt",
+    "texts.txt",
+    "documents.txt",
+    "ranges.txt",
+    "clocks.txt",
+    "aggregates.txt",
+    "functions.txt",
+];
 
 /// Expressions that are refused today.
 const REFUSED: usize = 240;

@@ -379,6 +379,11 @@ fn own_scripts() {
 }
 
 #[test]
+fn domains() {
+    check_all("domains.txt", 0);
+}
+
+#[test]
 fn routines() {
     check_all("routines.txt", 4);
 }

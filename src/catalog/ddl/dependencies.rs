@@ -24,6 +24,7 @@ pub(super) enum Object {
     Index(Oid),
     Sequence(Oid),
     Enum(Oid),
+    Domain(Oid),
 }
 
 /// Why an object goes along.
@@ -150,6 +151,18 @@ impl Change {
                     let uses = table.columns.iter().filter(|column| column.ty.uses_enum(oid));
                     all.extend(uses.map(|column| (Object::Column(table.oid, column.attnum), Tie::Uses)));
                 }
+                let based = catalog.domains.values().filter(|domain| domain.base.uses_enum(oid));
+                all.extend(based.map(|domain| (Object::Domain(domain.oid), Tie::Uses)));
+                all
+            }
+            Object::Domain(oid) => {
+                let mut all = Vec::new();
+                for table in catalog.tables.values() {
+                    let uses = table.columns.iter().filter(|column| column.ty.uses_domain(oid));
+                    all.extend(uses.map(|column| (Object::Column(table.oid, column.attnum), Tie::Uses)));
+                }
+                let based = catalog.domains.values().filter(|domain| domain.base.uses_domain(oid));
+                all.extend(based.map(|domain| (Object::Domain(domain.oid), Tie::Uses)));
                 all
             }
             Object::Default(..) => vec![],
@@ -223,6 +236,9 @@ impl Change {
             Object::Enum(oid) => {
                 catalog.enums.get(&oid).map_or_else(String::new, |e| words("type", &e.schema, &e.name))
             }
+            Object::Domain(oid) => {
+                catalog.domains.get(&oid).map_or_else(String::new, |d| words("type", &d.schema, &d.name))
+            }
         }
     }
 
@@ -265,6 +281,9 @@ impl Change {
             }
             Object::Enum(oid) => {
                 catalog.enums.remove(&oid);
+            }
+            Object::Domain(oid) => {
+                catalog.domains.remove(&oid);
             }
         }
     }

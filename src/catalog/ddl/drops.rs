@@ -22,13 +22,15 @@ impl Change {
             }
             ObjectType::ObjectSequence => self.drop_relations(statement, RelationKind::Sequence, "DROP SEQUENCE"),
             ObjectType::ObjectIndex => self.drop_relations(statement, RelationKind::Index, "DROP INDEX"),
-            ObjectType::ObjectType => self.drop_types(statement),
+            ObjectType::ObjectType => self.drop_types(statement, "DROP TYPE"),
+            ObjectType::ObjectDomain => self.drop_types(statement, "DROP DOMAIN"),
             ObjectType::ObjectSchema => self.drop_schemas(statement),
             ObjectType::ObjectFunction => self.drop_functions(statement, "DROP FUNCTION"),
             ObjectType::ObjectProcedure => self.drop_functions(statement, "DROP PROCEDURE"),
             ObjectType::ObjectRoutine => self.drop_functions(statement, "DROP ROUTINE"),
             ObjectType::ObjectAggregate => self.drop_functions(statement, "DROP AGGREGATE"),
             ObjectType::ObjectTrigger => self.drop_of_table(statement, "trigger", "DROP TRIGGER"),
+            ObjectType::ObjectRule => self.drop_rules(statement),
             ObjectType::ObjectPolicy => self.drop_of_table(statement, "policy", "DROP POLICY"),
             ObjectType::ObjectExtension => self.drop_extensions(statement),
             ObjectType::ObjectStatisticExt => Ok("DROP STATISTICS"),
@@ -152,11 +154,18 @@ impl Change {
         })
     }
 
-    fn drop_types(&mut self, statement: &DropStmt) -> Outcome<&'static str> {
+    fn drop_types(&mut self, statement: &DropStmt, tag: &'static str) -> Outcome<&'static str> {
         let mut targets = Vec::new();
         for node in &statement.objects {
             let (schema, name) = qualified_list(node)?;
+            if let Some(domain) = self.catalog.domain(schema.as_deref(), &name) {
+                targets.push(Object::Domain(domain.oid));
+                continue;
+            }
             match self.catalog.enum_type(schema.as_deref(), &name) {
+                Some(_) if tag == "DROP DOMAIN" => {
+                    return Err(Problem::rejected("42809", format!("\"{name}\" is not a domain")));
+                }
                 Some(found) => targets.push(Object::Enum(found.oid)),
                 None if statement.missing_ok => self.note(format!("type \"{name}\" does not exist, skipping")),
                 None if self.catalog.partial => {
@@ -166,7 +175,7 @@ impl Change {
             }
         }
         self.remove(&targets, is_cascade(statement.behavior))?;
-        Ok("DROP TYPE")
+        Ok(tag)
     }
 
     fn drop_schemas(&mut self, statement: &DropStmt) -> Outcome<&'static str> {
@@ -197,7 +206,8 @@ impl Change {
         let catalog = &self.catalog;
         let tables = catalog.tables.values().filter(|t| t.schema == schema).map(|t| Object::Table(t.oid));
         let views = catalog.views.values().filter(|v| v.schema == schema).map(|v| Object::View(v.oid));
-        let enums = catalog.enums.values().filter(|e| e.schema == schema).map(|e| Object::Enum(e.oid));
+        let domains = catalog.domains.values().filter(|d| d.schema == schema).map(|d| Object::Domain(d.oid));
+        let enums = catalog.enums.values().filter(|e| e.schema == schema).map(|e| Object::Enum(e.oid)).chain(domains);
         let sequences = catalog.sequences.values().filter(|s| s.schema == schema && s.owner.is_none());
         tables.chain(views).chain(enums).chain(sequences.map(|s| Object::Sequence(s.oid))).collect()
     }

@@ -34,6 +34,7 @@ impl Change {
     pub(super) fn expect_free_type(&self, schema: &str, name: &str) -> Outcome<()> {
         let catalog = &self.catalog;
         let taken = catalog.enums.values().any(|e| e.schema == schema && e.name == name)
+            || catalog.domains.values().any(|d| d.schema == schema && d.name == name)
             || catalog.tables.values().any(|t| t.schema == schema && t.name == name)
             || catalog.views.values().any(|v| v.schema == schema && v.name == name);
         match taken {

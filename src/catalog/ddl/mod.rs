@@ -10,6 +10,7 @@ mod columns;
 mod constraints;
 mod conversions;
 mod dependencies;
+mod domains;
 mod drops;
 mod enums;
 mod foreign_keys;
@@ -21,6 +22,7 @@ mod records;
 mod relocations;
 mod renames;
 mod routines;
+mod rules;
 mod sequences;
 mod tables;
 mod views;
@@ -112,6 +114,9 @@ impl Change {
             NodeEnum::IndexStmt(statement) => self.create_index(statement)?,
             NodeEnum::CreateEnumStmt(statement) => self.create_enum(statement)?,
             NodeEnum::AlterEnumStmt(statement) => self.alter_enum(statement)?,
+            NodeEnum::RuleStmt(statement) => self.create_rule(statement)?,
+            NodeEnum::CreateDomainStmt(statement) => self.create_domain(statement)?,
+            NodeEnum::AlterDomainStmt(statement) => self.alter_domain(statement)?,
             NodeEnum::DropStmt(statement) => self.drop(statement)?,
             NodeEnum::RenameStmt(statement) => self.rename(statement)?,
             NodeEnum::TruncateStmt(statement) => self.truncate(statement)?,

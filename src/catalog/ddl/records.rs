@@ -237,7 +237,9 @@ impl Change {
             }
             (ObjectType::ObjectType, _) => {
                 let (schema, name) = qualified_list(object)?;
-                self.expect_enum(schema.as_deref(), &name)?;
+                if self.catalog.domain(schema.as_deref(), &name).is_none() {
+                    self.expect_enum(schema.as_deref(), &name)?;
+                }
                 name
             }
             (_, Some(NodeEnum::List(list))) => tree::strings(&list.items).join("."),

@@ -36,10 +36,16 @@ impl Change {
                 self.relocate(kind, oid, &relation.relname, new);
                 Ok("ALTER TABLE")
             }
-            ObjectType::ObjectType => {
+            ObjectType::ObjectType | ObjectType::ObjectDomain => {
                 let object =
                     statement.object.as_deref().ok_or_else(|| Problem::unsupported("SET SCHEMA without a name"))?;
                 let (schema, name) = qualified_list(object)?;
+                if let Some(domain) = self.catalog.domain(schema.as_deref(), &name).map(|domain| domain.oid) {
+                    expect_schema(self)?;
+                    self.expect_free_type(new, &name)?;
+                    self.catalog.domains.get_mut(&domain).expect("it was found by name").schema.clone_from(new);
+                    return Ok("ALTER DOMAIN");
+                }
                 let oid = self.expect_enum(schema.as_deref(), &name)?;
                 expect_schema(self)?;
                 self.expect_free_type(new, &name)?;

@@ -21,6 +21,14 @@ impl Change {
             ObjectType::ObjectColumn => self.rename_column(statement),
             ObjectType::ObjectTabconstraint => self.rename_constraint(statement),
             ObjectType::ObjectType => self.rename_type(statement),
+            ObjectType::ObjectDomain => {
+                let object = statement.object.as_deref();
+                let object = object.ok_or_else(|| Problem::unsupported("RENAME without a name"))?;
+                let (schema, name) = qualified_list(object)?;
+                self.expect_domain(schema.as_deref(), &name)?;
+                self.rename_type(statement).map(|_| "ALTER DOMAIN")
+            }
+            ObjectType::ObjectDomconstraint => self.rename_domain_check(statement),
             ObjectType::ObjectSchema => self.rename_schema(statement),
             ObjectType::ObjectTrigger => self.rename_of_table(statement, "trigger", "ALTER TRIGGER"),
             ObjectType::ObjectPolicy => self.rename_of_table(statement, "policy", "ALTER POLICY"),
@@ -217,12 +225,57 @@ impl Change {
     fn rename_type(&mut self, statement: &RenameStmt) -> Outcome<&'static str> {
         let object = statement.object.as_deref().ok_or_else(|| Problem::unsupported("RENAME without a name"))?;
         let (schema, name) = qualified_list(object)?;
+        if let Some(domain) = self.catalog.domain(schema.as_deref(), &name) {
+            let (oid, schema) = (domain.oid, domain.schema.clone());
+            self.expect_free_type(&schema, &statement.newname)?;
+            self.expect_unnamed(&name)?;
+            self.catalog.domains.get_mut(&oid).expect("it was found by name").name.clone_from(&statement.newname);
+            return Ok("ALTER TYPE");
+        }
         let oid = self.expect_enum(schema.as_deref(), &name)?;
         let schema = self.catalog.enums[&oid].schema.clone();
         self.expect_free_type(&schema, &statement.newname)?;
         self.rename_type_in_expressions(oid, &statement.newname);
         self.catalog.enums.get_mut(&oid).expect("it was found by name").name.clone_from(&statement.newname);
         Ok("ALTER TYPE")
+    }
+
+    fn rename_domain_check(&mut self, statement: &RenameStmt) -> Outcome<&'static str> {
+        let object = statement.object.as_deref().ok_or_else(|| Problem::unsupported("RENAME without a name"))?;
+        let (schema, name) = qualified_list(object)?;
+        let oid = self.expect_domain(schema.as_deref(), &name)?;
+        let domain = self.catalog.domains.get_mut(&oid).expect("it was found by name");
+        let (old, new) = (&statement.subname, &statement.newname);
+        if domain.checks.iter().any(|check| check.name == *new) {
+            let message = format!("constraint \"{new}\" for domain {name} already exists");
+            return Err(Problem::rejected("42710", message));
+        }
+        match domain.checks.iter_mut().find(|check| check.name == *old) {
+            Some(check) => check.name.clone_from(new),
+            None => {
+                let message = format!("constraint \"{old}\" for domain {name} does not exist");
+                return Err(Problem::rejected("42704", message));
+            }
+        }
+        Ok("ALTER DOMAIN")
+    }
+
+    /// Refuses where an expression of the catalog names the type: it isn't looked up in there.
+    fn expect_unnamed(&self, name: &str) -> Outcome<()> {
+        let names = |sql: &str| sql.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|word| word == name);
+        let catalog = &self.catalog;
+        let defaults = catalog.tables.values().flat_map(|table| &table.columns);
+        let defaults = defaults.flat_map(|column| column.default.iter().chain(&column.generated));
+        let checks = catalog.constraints.values().filter_map(|constraint| match &constraint.kind {
+            ConstraintKind::Check(check) => Some(check),
+            _ => None,
+        });
+        let rules = catalog.domains.values().flat_map(|domain| domain.checks.iter().map(|check| &check.condition));
+        let views = catalog.views.values().any(|view| names(&view.query.sql));
+        match views || defaults.chain(checks).chain(rules).any(|expression| names(&expression.sql)) {
+            true => Err(Problem::unsupported(format!("renaming the domain {name}, which expressions name,"))),
+            false => Ok(()),
+        }
     }
 
     fn rename_schema(&mut self, statement: &RenameStmt) -> Outcome<&'static str> {

@@ -168,7 +168,8 @@ impl Change {
 
     /// 42710, where a type bears the name that a relation's rows would have as their type.
     pub(super) fn expect_free_row_type(&self, schema: &str, name: &str) -> Outcome<()> {
-        if self.catalog.enums.values().any(|e| e.schema == schema && e.name == name) {
+        let domain = self.catalog.domains.values().any(|d| d.schema == schema && d.name == name);
+        if domain || self.catalog.enums.values().any(|e| e.schema == schema && e.name == name) {
             return Err(Problem::rejected("42710", format!("type \"{name}\" already exists")).hint(
                 "A relation has an associated type of the same name, so you must use a name that doesn't conflict with any \
                  existing type.",

@@ -52,6 +52,12 @@ impl Session<'_> {
                 }
             }
         }
+        for domain in self.catalog.domains.values() {
+            let rules = |domain: &crate::catalog::domain::Domain| (domain.checks.len(), domain.default.clone());
+            if before.domains.get(&domain.oid).map(rules) != Some(rules(domain)) {
+                self.translator(Tie::Least).bind_domain(domain.oid)?;
+            }
+        }
         for constraint in self.catalog.constraints.values().filter(|c| !before.constraints.contains_key(&c.oid)) {
             if let ConstraintKind::Check(check) = &constraint.kind {
                 self.refuse_rejected(self.translator(Tie::Least).bind(constraint.table, &check.node, Purpose::Check))?;

@@ -14,6 +14,7 @@ mod held;
 mod outcome;
 mod partitions;
 mod points;
+mod prepared;
 mod sequences;
 mod statement;
 mod taint;
@@ -128,6 +129,8 @@ pub struct Session<'s> {
     read_by_calls: std::collections::BTreeSet<Oid>,
     /// The error under way is one that the migration raises itself.
     raised: bool,
+    /// Statements kept by PREPARE.
+    prepared: BTreeMap<String, prepared::Prepared>,
     /// What the snapshot holds otherwise than the server.
     held: Held,
 }
@@ -218,6 +221,7 @@ impl<'s> Session<'s> {
             call_effects: Vec::new(),
             read_by_calls: std::collections::BTreeSet::new(),
             raised: false,
+            prepared: BTreeMap::new(),
             held,
         })
     }

@@ -27,6 +27,9 @@ impl Session<'_> {
         if let NodeEnum::ExplainStmt(explain) = &statement.node {
             return self.explain(explain, statement, report);
         }
+        if let Some(done) = self.run_prepared(statement, report) {
+            return done;
+        }
         if let NodeEnum::CreateStmt(create) = &statement.node {
             self.expect_bound(create)?;
         }
@@ -372,7 +375,7 @@ impl Session<'_> {
     }
 
     /// As [`Session::select_plans`], for a query whose WITH may write.
-    fn select_or_write_plans(&self, node: &NodeEnum) -> Ran<Both<SelectPlan>> {
+    pub(super) fn select_or_write_plans(&self, node: &NodeEnum) -> Ran<Both<SelectPlan>> {
         let plan = self.translator(Tie::Least).select_or_write(node)?;
         if plan.writes.is_empty() { self.select_plans(node) } else { Ok((plan, None)) }
     }
@@ -410,7 +413,10 @@ pub(in crate::dry_run) fn shown(schema: &str, name: &str) -> String {
 }
 
 fn is_demand(effect: &Effect) -> bool {
-    matches!(effect, Effect::VerifyNotNull(..) | Effect::VerifyUnique(..) | Effect::VerifyConstraint(..))
+    matches!(
+        effect,
+        Effect::VerifyNotNull(..) | Effect::VerifyUnique(..) | Effect::VerifyConstraint(..) | Effect::VerifyDomain(..)
+    )
 }
 
 /// What a statement is, by its first words; the catalog knows better once it has read it.

@@ -75,7 +75,7 @@ fn arc_cosine(x: f64) -> f64 {
 
 /// A function of degrees, or one of the hyperbolic ones; nothing for any other name.
 pub(super) fn operation(name: &str, x: f64, y: f64) -> Result<Option<f64>, Failure> {
-    let endless = x.is_infinite() && !["sinh", "cosh", "tanh", "cbrt", "atand", "atan2d"].contains(&name);
+    let endless = x.is_infinite() && !["sinh", "cosh", "tanh", "atand", "atan2d"].contains(&name);
     let beyond = ["asind", "acosd"].contains(&name) && x.abs() > 1.0;
     let known =
         ["sind", "cosd", "tand", "cotd", "asind", "acosd", "atand", "atan2d", "cot", "sinh", "cosh", "tanh", "cbrt"];
@@ -83,7 +83,6 @@ pub(super) fn operation(name: &str, x: f64, y: f64) -> Result<Option<f64>, Failu
         return Err(Failure::raised("22003", "input is out of range"));
     }
     Ok(Some(match name {
-        "cbrt" => x.cbrt(),
         "sind" => sine(x),
         "cosd" => cosine(x),
         "tand" => {

@@ -99,6 +99,9 @@ pub(super) fn parse(text: &str, ty: &str) -> Result<Parts, Failure> {
         Some(at) => (body[..at - 1].trim(), body[at..].trim()),
         None => (body, ""),
     };
+    if clock_text.is_empty() && (3..=5).contains(&trimmed.len()) && trimmed.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(invalid(text, ty));
+    }
     let (year, month, day) = calendar_date(date_text).ok_or_else(|| refused(text))?;
     let year = if bc { 1 - year } else { year };
     if (!bc && year == 0) || !(1..=12).contains(&month) || day < 1 || day > days_in_month(year, month) {

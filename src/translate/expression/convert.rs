@@ -42,6 +42,10 @@ impl Reader<'_> {
             }
             return Ok(Typed::new(format!("CAST([{}] AS {})", elements.join(", "), physical(&ty)), ty));
         }
+        if let (Some(NodeEnum::RowExpr(row)), Family::Text) = (&argument.node, family(&ty)) {
+            let text = self.row_text(&row.args, site)?;
+            return self.coerce(text, &ty, Context::Explicit, None);
+        }
         if ty == Type::Interval && !name.typmods.is_empty() {
             return self.interval_of_fields(argument, &name.typmods);
         }

@@ -134,7 +134,7 @@ impl Reader<'_> {
                 }
                 let (values, ty) = self.common(&array.elements, site, "ARRAY")?;
                 if matches!(ty, Type::Array(_)) {
-                    return Err(Problem::unsupported("an array of arrays"));
+                    super::matrix::lengths(&array.elements)?;
                 }
                 Ok(Typed::new(format!("[{}]", values.join(", ")), Type::Array(Box::new(ty))))
             }

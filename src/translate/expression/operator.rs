@@ -122,12 +122,10 @@ impl Reader<'_> {
             ("~", None) if matches!(carried::name(&value.ty), Some("bit" | "bit varying")) => {
                 Ok(Typed::new(format!("pg_bit_not({})", value.sql), Type::Opaque("bit".to_owned())))
             }
-            ("|/" | "||/", Some(_)) => {
-                let name = if name == "|/" { "sqrt" } else { "cbrt" };
+            ("|/", Some(_)) => {
                 let double = self.coerce(value, &Type::Float8, Context::Implicit, None)?;
-                self.known_function(name, vec![double])
+                self.known_function("sqrt", vec![double])
             }
-            ("!!", _) => Err(Problem::unsupported("the operator !!")),
             ("@", Some(_)) => self.known_function("abs", vec![value]),
             ("-", None) if value.ty == Type::Interval => Ok(Typed::new(format!("(-{})", value.sql), Type::Interval)),
             _ => Err(Problem::unsupported(format!("the operator {name} before {}", self.shown(&value.ty)))),

@@ -9,6 +9,7 @@ use pg_query::protobuf::{self, AExpr, AExprKind, Node};
 
 use super::{Site, words};
 use crate::catalog::{Outcome, Problem, Type};
+use crate::translate::cast::{Context, output_form};
 use crate::translate::reader::Reader;
 use crate::translate::scope::Scope;
 use crate::translate::typed::Typed;
@@ -46,6 +47,19 @@ impl Reader<'_> {
             Variable::Scalar(_) => return None,
         };
         Some((path, fields))
+    }
+
+    /// The text of `ROW(…)`.
+    pub(super) fn row_text(&mut self, items: &[Node], site: Site<'_>) -> Outcome<Typed> {
+        let mut fields = Vec::new();
+        for node in self.spelled_out(items, site.scope) {
+            let value = self.expression(&node, site)?;
+            fields.push(match value.ty {
+                Type::Unknown => self.coerce(value, &Type::Text, Context::Implicit, None)?.sql,
+                _ => output_form(&value.sql, &value.ty, self.catalog())?,
+            });
+        }
+        Ok(Typed::new(format!("pg_record_text(CAST([{}] AS VARCHAR[]))", fields.join(", ")), Type::Text))
     }
 
     /// A list of values with `r.*` written out.

@@ -45,23 +45,24 @@ impl Reader<'_> {
             Ok(kind @ (SubLinkType::AnySublink | SubLinkType::AllSublink)) => {
                 let operator = words(&link.oper_name).last().copied().unwrap_or("=").to_owned();
                 let all = kind == SubLinkType::AllSublink;
-                if !matches!((operator.as_str(), all), ("=", false) | ("<>", true)) {
-                    return Err(Problem::unsupported(format!(
-                        "{operator} {} (subquery)",
-                        if all { "ALL" } else { "ANY" }
-                    )));
-                }
+                let is_list = matches!((operator.as_str(), all), ("=", false) | ("<>", true));
                 let given = match &required(&link.testexpr)?.node {
                     Some(NodeEnum::RowExpr(row)) => row.args.len(),
                     _ => 1,
                 };
                 width(given)?;
                 if let Some(NodeEnum::RowExpr(row)) = &required(&link.testexpr)?.node {
+                    if !is_list {
+                        return Err(Problem::unsupported(format!("rows {operator} a subquery's")));
+                    }
                     return self.row_in(&row.args, &query, all, site);
                 }
                 let ty = one()?;
                 let subject = self.expression(required(&link.testexpr)?, site)?;
                 let column = Typed::new(format!("q.{}", query.outputs[0].column), ty);
+                if !is_list {
+                    return self.compared_with_all(&operator, all, subject, column, &query.sql);
+                }
                 let (subject, column) = self.comparable(&operator, subject, column)?;
                 let word = if all { "NOT IN" } else { "IN" };
                 Ok(Typed::new(
@@ -79,5 +80,29 @@ impl Reader<'_> {
             }
             _ => Err(Problem::unsupported("this form of subquery")),
         }
+    }
+
+    /// `x > ALL (SELECT …)`, `x > ANY (SELECT …)`: NULL where what isn't known decides.
+    fn compared_with_all(
+        &mut self,
+        operator: &str,
+        all: bool,
+        subject: Typed,
+        column: Typed,
+        rows: &str,
+    ) -> Outcome<Typed> {
+        let compared = self.operator(operator, subject, column)?;
+        if compared.ty != Type::Bool {
+            return Err(Problem::rejected("42804", "op ANY/ALL (array) requires operator to yield boolean"));
+        }
+        let (decides, else_) = if all { ("NOT bool_and(a.e)", "true") } else { ("bool_or(a.e)", "false") };
+        let answer = if all { "false" } else { "true" };
+        Ok(Typed::new(
+            format!(
+                "(SELECT CASE WHEN {decides} THEN {answer} WHEN count(*) > count(a.e) THEN NULL ELSE {else_} END FROM (SELECT {} AS e FROM ({rows}) AS q) AS a)",
+                compared.sql
+            ),
+            Type::Bool,
+        ))
     }
 }

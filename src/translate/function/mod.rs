@@ -77,6 +77,11 @@ impl Reader<'_> {
         {
             return self.count_of_rows(call, &row.args, inner, site);
         }
+        if let ("pg_typeof", [argument]) = (name.as_str(), call.args.as_slice())
+            && self.is_of_domain(argument, inner)
+        {
+            return Err(Problem::unsupported("pg_typeof() of a value of a domain"));
+        }
         let mut given = self.given(call, inner)?;
         if !OF_CITEXT.contains(&name.as_str()) && !call.agg_distinct {
             given.args = given.args.into_iter().map(|value| self.uncased(value)).collect::<Outcome<_>>()?;
@@ -86,6 +91,9 @@ impl Reader<'_> {
         }
         if pg::tables().functions(&name).is_empty() && self.is_of_extension(&name) {
             return self.known_function(&name, given.args);
+        }
+        if let Some(value) = self.matrix_function(&name, &given.args)? {
+            return Ok(value);
         }
         let resolved = self.called(&name, given).map_err(|problem| match problem {
             // Words like TRIM and OVERLAY stand for functions that are named with their schema.

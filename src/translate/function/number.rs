@@ -11,8 +11,8 @@ use crate::translate::typed::{Family, Typed, family, is_integer, number_rank, ph
 
 /// Functions that only doubles have.
 const OF_DOUBLES: &[&str] = &[
-    "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "degrees", "radians", "cbrt", "cot", "sind", "cosd", "tand",
-    "cotd", "asind", "acosd", "atand", "atan2d", "sinh", "cosh", "tanh",
+    "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "degrees", "radians", "cot", "sind", "cosd", "tand", "cotd",
+    "asind", "acosd", "atand", "atan2d", "sinh", "cosh", "tanh",
 ];
 
 /// Functions of numbers that are read here.
@@ -50,7 +50,6 @@ pub(super) const NAMES: &[&str] = &[
     "degrees",
     "radians",
     "pi",
-    "cbrt",
     "cot",
     "sind",
     "cosd",

@@ -13,6 +13,8 @@ impl Reader<'_> {
         match (&value.ty, value.is_null()) {
             (_, true) => Ok("NULL".to_owned()),
             (Type::Bool, _) => Ok(format!("CASE WHEN {v} THEN 't' WHEN NOT {v} THEN 'f' END", v = value.sql)),
+            // The functions write a value as it is, without the cast.
+            (Type::Opaque(name), _) if name == "inet" => Ok(value.sql),
             _ => Ok(convert(value, &Type::Text, Context::Explicit, None, self.catalog())?.sql),
         }
     }

@@ -129,6 +129,7 @@ impl Reader<'_> {
             ("+" | "-", Type::Date, b) if is_integer(b) && *b != Type::Int8 => {
                 Ok(Typed::new(format!("CAST({} {name} CAST({} AS INTEGER) AS DATE)", left.sql, right.sql), Type::Date))
             }
+            ("+", a, Type::Date) if is_integer(a) && *a != Type::Int8 => self.time_arithmetic(name, right, left),
             ("-", Type::Date, Type::Date) => Ok(Typed::new(format!("CAST({sql} AS INTEGER)"), Type::Int4)),
             ("-", Type::Date, Type::Unknown) => {
                 let right = convert(right, &Type::Date, Context::Implicit, None, catalog)?;

@@ -13,11 +13,11 @@ mod window;
 use pg_query::NodeEnum;
 use pg_query::protobuf::{SelectStmt, SetOperation};
 
+use super::Output;
 use super::expression::Site;
 use super::reader::Reader;
 use super::scope::Scope;
 use super::typed::{Typed, physical};
-use super::Output;
 use crate::catalog::{Outcome, Problem, Type};
 pub(super) use grouping::Grouping;
 pub(super) use order::direction;
@@ -164,11 +164,18 @@ impl Reader<'_> {
         let mut outputs = Vec::new();
         let constants = self.constants();
         for (index, (name, node)) in targets.iter().enumerate() {
-            let value = match node {
-                Target::Expression(node) => self.expression(node, site("SELECT"))?,
-                Target::Column(column) => self.grouped(&column.value, column.source, &column.shown, site("SELECT"))?,
+            let (value, ty) = match node {
+                Target::Expression(node) => {
+                    let value = self.expression(node, site("SELECT"))?;
+                    let ty = self.output_type(node, &value, site("SELECT"));
+                    (value, ty)
+                }
+                Target::Column(column) => {
+                    let value = self.grouped(&column.value, column.source, &column.shown, site("SELECT"))?;
+                    (value, column.ty.clone())
+                }
             };
-            outputs.push(Output { name: name.clone(), ty: value.ty.clone(), column: format!("o{}", index + 1) });
+            outputs.push(Output { name: name.clone(), ty, column: format!("o{}", index + 1) });
             values.push(value);
         }
         if self.outputs_unread {

@@ -22,6 +22,8 @@ pub(super) enum Target {
 #[derive(Debug, Clone)]
 pub(super) struct StarColumn {
     pub value: Typed,
+    /// Its type; a domain stays one.
+    pub ty: Type,
     /// Its source at this level of the query.
     pub source: Option<usize>,
     /// For messages.
@@ -39,16 +41,20 @@ impl Reader<'_> {
         let select = SelectStmt { target_list: targets.to_vec(), ..Default::default() };
         let (mut list, mut outputs) = (Vec::new(), Vec::new());
         for (index, (name, target)) in self.expand(&select, scope)?.into_iter().enumerate() {
-            let value = match &target {
-                Target::Expression(node) => self.expression(node, Site::new(scope, clause))?,
-                Target::Column(column) => column.value.clone(),
+            let (value, ty) = match &target {
+                Target::Expression(node) => {
+                    let value = self.expression(node, Site::new(scope, clause))?;
+                    let ty = self.output_type(node, &value, Site::new(scope, clause));
+                    (value, ty)
+                }
+                Target::Column(column) => (column.value.clone(), column.ty.clone()),
             };
             let column = format!("o{}", index + 1);
             list.push(match value.ty {
                 Type::Unknown => format!("CAST({} AS VARCHAR) AS {column}", value.sql),
                 _ => format!("{} AS {column}", value.sql),
             });
-            outputs.push(Output { name, ty: value.ty, column });
+            outputs.push(Output { name, ty, column });
         }
         Ok((list, outputs))
     }
@@ -65,7 +71,8 @@ impl Reader<'_> {
                 if let Some((path, Some(fields))) = self.variable_row(value, scope) {
                     let target = |(name, value): (String, Value)| {
                         let shown = format!("{}.{name}", path.join("."));
-                        (name, Target::Column(StarColumn { value: value.typed(), source: None, shown }))
+                        let value = value.typed();
+                        (name, Target::Column(StarColumn { ty: value.ty.clone(), value, source: None, shown }))
                     };
                     targets.extend(fields.into_iter().map(target));
                     continue;
@@ -114,8 +121,8 @@ impl Reader<'_> {
             self.reads(column.origin);
         }
         let target = |(column, source, shown): (SourceColumn, Option<usize>, String)| {
-            let value = Typed::new(column.sql, column.ty);
-            (column.name, Target::Column(StarColumn { value, source, shown }))
+            let value = Typed::new(column.sql, column.ty.clone());
+            (column.name, Target::Column(StarColumn { value, ty: column.ty, source, shown }))
         };
         Ok(found.into_iter().map(target).collect())
     }
@@ -141,6 +148,7 @@ pub(super) fn figure_name(node: &Node) -> String {
             ),
             Some(NodeEnum::AArrayExpr(_)) => Some("array".to_owned()),
             Some(NodeEnum::RowExpr(_)) => Some("row".to_owned()),
+            Some(NodeEnum::GroupingFunc(_)) => Some("grouping".to_owned()),
             Some(NodeEnum::AIndirection(e)) => match words(&e.indirection).last() {
                 Some(field) => Some((*field).to_owned()),
                 None => e.arg.as_deref().and_then(figure),

@@ -109,7 +109,7 @@ pub(super) fn name_of(sql: &str, ty: &Type, catalog: &Catalog) -> Option<String>
         true => rest.to_owned(),
         false => format!("CASE n{cases} ELSE {rest} END"),
     };
-    Some(format!("list_transform([{sql}], lambda n: CASE WHEN n IS NOT NULL THEN {case} END)[1]"))
+    Some(format!("CAST(list_transform([{sql}], lambda n: CASE WHEN n IS NOT NULL THEN {case} END)[1] AS VARCHAR)"))
 }
 
 fn names_of(text: &str) -> Option<Vec<String>> {

@@ -219,8 +219,12 @@ impl Reader<'_> {
                 ty = physical(&column.ty)
             ));
         }
-        let Some(default) = &column.default else {
-            return Ok(format!("CAST(NULL AS {})", physical(&column.ty)));
+        let of_domain = self.domain_default(&column.ty);
+        let Some(default) = column.default.as_ref().or(of_domain.as_ref()) else {
+            return match column.ty {
+                Type::Domain(..) => self.store(Typed::null(), column),
+                _ => Ok(format!("CAST(NULL AS {})", physical(&column.ty))),
+            };
         };
         if contains_column(&default.node) {
             return Err(Problem::rejected("0A000", "cannot use column reference in DEFAULT expression"));
