@@ -104,6 +104,9 @@ pub struct Catalog {
     pub last_oid: Oid,
 }
 
+/// Stands before the name of a parameter that SET LOCAL has given a value, up to the end of the transaction.
+pub(crate) const LOCAL: &str = "local ";
+
 /// Set by SET CONSTRAINTS … DEFERRED, to the end of the transaction; no parameter has such a name.
 const DEFERRED: &str = "constraints deferred";
 
@@ -164,6 +167,15 @@ impl Catalog {
     /// What COMMIT changes: new enum labels may be used from here on.
     pub fn commit_transaction(&mut self) {
         self.undefer_constraints();
+        let local: Vec<String> =
+            self.settings.keys().filter_map(|name| name.strip_prefix(LOCAL)).map(str::to_owned).collect();
+        for name in local {
+            self.settings.remove(&format!("{LOCAL}{name}"));
+            // A parameter that nobody has but this transaction stays, without a value.
+            if name.contains('.') {
+                self.settings.entry(name).or_default();
+            }
+        }
         let is_marked = |ty: &EnumType| ty.is_new || !ty.uncommitted.is_empty();
         self.enums.change(is_marked, |ty| {
             ty.uncommitted.clear();

@@ -11,7 +11,7 @@ use pg_query::protobuf::{
 
 use super::{Change, object_type, qualified_list};
 use crate::catalog::lookup::schema_of;
-use crate::catalog::{Oid, Outcome, Policy, Problem, RelationKind, Trigger, pg, tree};
+use crate::catalog::{LOCAL, Oid, Outcome, Policy, Problem, RelationKind, Trigger, pg, tree};
 
 impl Change {
     /// Records a statement; returns its command tag.
@@ -276,6 +276,7 @@ impl Change {
         if let Some(path) = configured_path(select) {
             let names = path.split(',').map(|name| name.trim().trim_matches('"').to_owned());
             self.catalog.search_path = names.filter(|schema| schema != "$user" && !schema.is_empty()).collect();
+            self.catalog.settings.insert("search_path".to_owned(), path);
         }
     }
 
@@ -322,13 +323,24 @@ impl Change {
         }
         match kind {
             VariableSetKind::VarSetValue if is_path => {
+                let shown: Vec<String> = values.iter().map(|schema| crate::catalog::lookup::quoted(schema)).collect();
+                let local = if statement.is_local { LOCAL } else { "" };
+                self.catalog.settings.insert(format!("{local}{}", statement.name), shown.join(", "));
                 self.catalog.search_path =
                     values.into_iter().filter(|schema| schema != "$user" && !schema.is_empty()).collect();
             }
             VariableSetKind::VarSetValue => {
-                self.catalog.settings.insert(statement.name.clone(), values.join(", "));
+                let local = if statement.is_local && statement.name.contains('.') { LOCAL } else { "" };
+                self.catalog.settings.insert(format!("{local}{}", statement.name), values.join(", "));
+            }
+            // A parameter that somebody has invented stays, without a value.
+            VariableSetKind::VarReset | VariableSetKind::VarSetDefault if statement.name.contains('.') => {
+                if let Some(value) = self.catalog.settings.get_mut(&statement.name) {
+                    value.clear();
+                }
             }
             VariableSetKind::VarReset | VariableSetKind::VarSetDefault if is_path => {
+                self.catalog.settings.remove(&statement.name);
                 self.catalog.search_path = vec!["public".to_owned()];
             }
             VariableSetKind::VarReset | VariableSetKind::VarSetDefault => {
@@ -438,12 +450,8 @@ fn statement_words(node: &NodeEnum) -> String {
         NodeEnum::CallStmt(_) => "CALL of a procedure",
         NodeEnum::CopyStmt(_) => "COPY",
         NodeEnum::ExplainStmt(_) => "EXPLAIN",
-        NodeEnum::PrepareStmt(_) => "PREPARE",
-        NodeEnum::ExecuteStmt(_) => "EXECUTE",
         NodeEnum::CompositeTypeStmt(_) => "a composite type",
-        NodeEnum::CreateDomainStmt(_) | NodeEnum::AlterDomainStmt(_) => "a domain",
         NodeEnum::CreateRangeStmt(_) => "a range type",
-        NodeEnum::RuleStmt(_) => "a rewrite rule",
         NodeEnum::CreateForeignTableStmt(_) => "a foreign table",
         NodeEnum::DefineStmt(_) => "CREATE of an operator or base type",
         NodeEnum::CreateCastStmt(_) => "CREATE CAST",

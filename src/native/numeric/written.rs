@@ -117,9 +117,8 @@ impl Walk<'_> {
             _ => {}
         }
         if self.negative.is_none() && self.read > 0 && !took && !format.signs() {
-            match self.here() {
-                Some(sign @ (b'-' | b'+')) => (self.negative, self.at) = (Some(sign == b'-'), self.at + 1),
-                _ => {}
+            if let Some(sign @ (b'-' | b'+')) = self.here() {
+                (self.negative, self.at) = (Some(sign == b'-'), self.at + 1);
             }
         }
     }

@@ -80,7 +80,8 @@ fn run_together(lower: &str, text: &str) -> Result<Option<Read>, Failure> {
         micros += (fraction * 1e6).round_ties_even() as i64;
         rest = &rest[end..];
     }
-    if !rest.is_empty() && !(rest.starts_with(['+', '-']) && !rest[1..].contains('-')) {
+    let zoned = rest.starts_with(['+', '-']) && !rest[1..].contains('-');
+    if !rest.is_empty() && !zoned {
         return Ok(None);
     }
     if pair(2) > 59 || pair(4) > 60 || micros > DAY {

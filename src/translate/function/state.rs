@@ -3,7 +3,7 @@
 //! Input: a call, the catalog as it stands. Output: what the session would answer. Invariant: a setting that neither the migration has
 //! given nor every server has alike is refused by name.
 
-use crate::catalog::lookup::quoted;
+use crate::catalog::LOCAL;
 use crate::catalog::pg::settings;
 use crate::catalog::{Outcome, Problem, Type};
 use crate::query::quote_literal;
@@ -45,13 +45,16 @@ impl Reader<'_> {
         };
         let text = |value: &str| Ok(Typed::new(quote_literal(value), Type::Text));
         let catalog = self.catalog();
-        let given = catalog.settings.iter().find(|(known, _)| known.to_lowercase() == name);
+        let of = |prefix: &str| {
+            catalog
+                .settings
+                .iter()
+                .find(|(known, _)| known.strip_prefix(prefix).is_some_and(|known| known.to_lowercase() == name))
+        };
+        let given = of(LOCAL).or_else(|| of(""));
         match (name.as_str(), given) {
-            ("search_path", _) if catalog.search_path != ["public"] => {
-                let names: Vec<String> = catalog.search_path.iter().map(|schema| quoted(schema)).collect();
-                text(&names.join(", "))
-            }
-            ("search_path", _) if !catalog.partial => text("\"$user\", public"),
+            ("search_path", Some((_, value))) => text(value),
+            ("search_path", None) if !catalog.partial && catalog.search_path == ["public"] => text("\"$user\", public"),
             ("timezone", _) => text(self.zone()),
             (name, Some((_, value))) if name.contains('.') => text(value),
             (name, None) if name.contains('.') || !settings::is_known(name) => {
