@@ -37,6 +37,8 @@ pub(super) struct Violation {
     pub(super) rows: u64,
     /// Some of them.
     pub(super) samples: Vec<Map<String, Value>>,
+    /// The number of the first of them, where rows that come in are judged in their order.
+    pub(super) first: Option<i64>,
 }
 
 /// The result of work on rows.
@@ -115,6 +117,15 @@ impl<'s> Engine<'s> {
     pub(super) fn run(&self, sql: &str) -> Ran<()> {
         let ran = self.connection.execute_batch(sql);
         self.known(ran, sql)
+    }
+
+    /// The server's error that a query ends in, asked beside the transaction under way, which no error may meet.
+    pub(super) fn error_of(&self, sql: &str) -> Option<ServerError> {
+        let error = self.connection.try_clone().ok()?.execute_batch(sql).err()?;
+        match halt(&error, sql) {
+            Halt::Problem(Problem::Rejected(error)) => Some(error),
+            _ => None,
+        }
     }
 
     /// Calls of functions are looked up on this level from here on.

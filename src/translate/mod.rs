@@ -140,6 +140,9 @@ pub struct Remarks {
     pub reads: std::collections::BTreeMap<Oid, std::collections::BTreeSet<AttNum>>,
     /// Values that are known before any row is read: the server computes them first, and fails even where there are no rows.
     pub constants: Vec<String>,
+    /// The same, of queries inside this one: the server computes those whose outputs are asked for, and it isn't known here which
+    /// are.
+    pub doubtful: Vec<String>,
     /// Sequences that numbers are taken from.
     pub numbers: std::collections::BTreeMap<Oid, Taken>,
 }

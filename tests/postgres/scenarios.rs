@@ -109,12 +109,15 @@ fn array_item(item: &Value) -> String {
     match item {
         Value::Null => "NULL".to_owned(),
         Value::String(text)
-            if text.is_empty() || text.eq_ignore_ascii_case("null") || text.contains([' ', ',', '"', '{', '}']) =>
+            if text.is_empty()
+                || text.eq_ignore_ascii_case("null")
+                || text.contains(['\\', ' ', ',', '"', '{', '}']) =>
         {
-            format!("\"{}\"", text.replace('"', "\\\""))
+            format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
         }
         Value::String(text) => text.clone(),
         Value::Bool(yes) => if *yes { "t" } else { "f" }.to_owned(),
+        Value::Number(number) => number.to_string().trim_end_matches(".0").to_owned(),
         other => other.to_string(),
     }
 }

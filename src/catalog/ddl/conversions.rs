@@ -117,7 +117,18 @@ impl Change {
                 continue;
             }
             if let ConstraintKind::ForeignKey(key) = &constraint.kind {
-                self.expect_comparable(&constraint.name, constraint.table, key)?;
+                self.expect_comparable(&constraint.name, constraint.table, key).map_err(|problem| {
+                    // Whichever of the two is older fails first on the server.
+                    let checked = self.catalog.constraints_of(table).any(|other| {
+                        matches!(other.kind, ConstraintKind::Check(_)) && constraint_reads(other, attnum, name)
+                    });
+                    match checked {
+                        true => Problem::unsupported(format!(
+                            "a new type for the column {name}, which a check compares and a foreign key can't"
+                        )),
+                        false => problem,
+                    }
+                })?;
             }
             let verifiable = !matches!(constraint.kind, ConstraintKind::AbsentForeignKey(_));
             if constraint.validated && verifiable {

@@ -285,7 +285,7 @@ impl Reader<'_> {
             let key = self.sort_key(&value.sql, &value.ty)?;
             order.push(format!("{key} {}", direction(sort)));
         }
-        let arrival = self.arrival(site.scope);
+        let arrival = self.arrival(site.scope, self.in_groups);
         let is_open = !arrival.is_known || !order.is_empty();
         let shown = if order.is_empty() { "without ORDER BY" } else { "with an ORDER BY that may leave ties" };
         let tie = self.tie_direction();
