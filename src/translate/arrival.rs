@@ -47,6 +47,16 @@ impl Numberings {
         place(alias)
     }
 
+    /// The rows of `alias` are those of the one source `inner`, in its order where that is known.
+    pub fn pass_on(&mut self, inner: &str, alias: &str) -> String {
+        let Some(numbering) = self.0.get_mut(inner).filter(|numbering| numbering.of != Numbered::Function) else {
+            return String::new();
+        };
+        numbering.wanted = true;
+        let of = numbering.of;
+        self.offer(alias, format!("{inner}.o0 AS o0"), of)
+    }
+
     /// The query with the columns that were asked for.
     pub fn settle(&self, sql: String) -> String {
         let wanted = self.0.iter().filter(|(_, numbering)| numbering.wanted && !numbering.column.is_empty());

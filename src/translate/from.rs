@@ -166,8 +166,8 @@ impl Reader<'_> {
         };
         let physical = format!("s{}", self.number());
         let unread = std::mem::replace(&mut self.outputs_unread, true);
-        let ordered = !select.sort_clause.is_empty() && !select.target_list.is_empty() && select.with_clause.is_none();
-        self.numbered = ordered.then(|| physical.clone());
+        let has_order = !select.target_list.is_empty() && select.with_clause.is_none();
+        self.numbered = has_order.then(|| physical.clone());
         let query = if subselect.lateral {
             let around = scope.clone();
             self.query(select, Some(&around))

@@ -146,7 +146,9 @@ fn same_error(ours: &(String, String), server: &(String, String), listed: bool) 
 fn are_listed(node: &pg_query::NodeEnum) -> bool {
     let pg_query::NodeEnum::InsertStmt(insert) = node else { return false };
     match insert.select_stmt.as_deref().and_then(|select| select.node.as_ref()) {
-        Some(pg_query::NodeEnum::SelectStmt(select)) => !select.values_lists.is_empty(),
+        Some(pg_query::NodeEnum::SelectStmt(select)) => {
+            !select.values_lists.is_empty() && insert.on_conflict_clause.is_none()
+        }
         _ => false,
     }
 }

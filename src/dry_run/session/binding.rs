@@ -94,6 +94,12 @@ impl Session<'_> {
         }
         if column.default.is_some() {
             let read = translator.default(table, column.attnum);
+            // A notation of times that isn't read here may be none of the server's either.
+            if let (Err(problem @ Problem::Unsupported(_)), Type::Date | Type::Timestamp(_) | Type::Timestamptz(_)) =
+                (&read, &column.ty)
+            {
+                return Err(problem.clone().into());
+            }
             return self.refuse_rejected(read);
         }
         Ok(())

@@ -231,7 +231,11 @@ impl Reader<'_> {
     ) -> Outcome<String> {
         let is_total = self.covers_key(query.scope, &query.order.bare) || query.single_row();
         let limit = self.limit(select, &query.order, is_total)?;
-        let number = match numbered.filter(|_| !query.order.keys.is_empty()) {
+        let number = match numbered {
+            Some(alias) if query.order.keys.is_empty() => match query.scope.sources.as_slice() {
+                [source] if !query.grouped => self.numberings.pass_on(&source.alias, &alias),
+                _ => String::new(),
+            },
             Some(alias) => {
                 let mut keys = query.order.keys.clone();
                 if !is_total {
