@@ -301,6 +301,8 @@ fn user_type(schema: Option<&str>, name: &str, modifiers: &[i64], catalog: &Cata
     if let Some((_, extension)) = OF_EXTENSIONS.iter().find(|(own, _)| *own == name) {
         return if catalog.extensions.contains(*extension) {
             Ok(Type::Opaque(with_modifiers(name, modifiers)))
+        } else if !catalog.partial {
+            Err(missing_type(schema, name, catalog).hint(format!("it comes with the extension {extension}")))
         } else {
             Err(Problem::unsupported(format!(
                 "the type {name}, as the snapshot doesn't say whether the extension {extension} is installed,"

@@ -109,7 +109,10 @@ impl Change {
             .collect();
         self.effects.extend(indexes.into_iter().map(Effect::VerifyUnique));
         let mut again = Vec::new();
-        for constraint in self.catalog.constraints.values() {
+        // The table's own constraints are built before those of tables that refer to it.
+        let own = self.catalog.constraints.values().filter(|constraint| constraint.table == table);
+        let others = self.catalog.constraints.values().filter(|constraint| constraint.table != table);
+        for constraint in own.chain(others) {
             let own = constraint.table == table && constraint_reads(constraint, attnum, name);
             let refers = matches!(&constraint.kind, ConstraintKind::ForeignKey(key)
                 if key.parent == table && key.parent_columns.contains(&attnum));
