@@ -141,7 +141,13 @@ impl Type {
         };
         let element = match element {
             Some(ty) => ty,
-            None => user_type(schema, base, &modifiers, catalog)?,
+            None => user_type(schema, base, &modifiers, catalog).map_err(|problem| match problem {
+                Problem::Rejected(mut error) if error.sqlstate == "42704" && !name.array_bounds.is_empty() => {
+                    error.message = error.message.replacen("\" does", "[]\" does", 1);
+                    Problem::Rejected(error)
+                }
+                problem => problem,
+            })?,
         };
         // PostgreSQL keeps neither the number of dimensions nor their bounds.
         Ok(if name.array_bounds.is_empty() { element } else { element.array() })

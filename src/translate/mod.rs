@@ -158,12 +158,12 @@ impl Remarks {
 }
 
 /// How many numbers a statement takes from a sequence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Taken {
     /// One for each row that is staged.
     EachRow,
-    /// So many.
-    Some(u64),
+    /// One for each row at these places, from 0, among those that are listed.
+    Listed(Vec<u64>),
     /// Nobody knows: from here on it isn't known where the sequence stands.
     Unknown,
 }

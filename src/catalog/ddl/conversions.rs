@@ -81,16 +81,16 @@ impl Change {
     /// 0A000, where a view or a generated column reads the column.
     fn expect_unread(&self, table: Oid, column: &Column) -> Outcome<()> {
         let name = &column.name;
-        if let Some(view) = self.view_reading(table, column.attnum) {
-            return Err(Problem::rejected("0A000", "cannot alter type of a column used by a view or rule")
-                .detail(format!("rule _RETURN on {view} depends on column \"{name}\""))
-                .hint("drop the view before, and create it again after"));
-        }
         let reads = |expression: &Expression| expression.columns().iter().any(|read| read == name);
         let owner = &self.catalog.tables[&table];
         if let Some(generated) = owner.columns.iter().find(|c| c.generated.as_ref().is_some_and(reads)) {
             return Err(Problem::rejected("0A000", "cannot alter type of a column used by a generated column")
                 .detail(format!("Column \"{name}\" is used by generated column \"{}\".", generated.name)));
+        }
+        if let Some(view) = self.view_reading(table, column.attnum) {
+            return Err(Problem::rejected("0A000", "cannot alter type of a column used by a view or rule")
+                .detail(format!("rule _RETURN on {view} depends on column \"{name}\""))
+                .hint("drop the view before, and create it again after"));
         }
         Ok(())
     }

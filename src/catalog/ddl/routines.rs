@@ -325,7 +325,7 @@ fn parameter(given: &FunctionParameter, catalog: &Catalog) -> Outcome<Parameter>
     use FunctionParameterMode as Mode;
     Ok(Parameter {
         name: given.name.clone(),
-        ty: without_modifiers(type_of(name, catalog).map_err(|problem| of_parameter(problem, name))?),
+        ty: without_modifiers(type_of(name, catalog).map_err(of_parameter)?),
         is_input: !matches!(mode, Mode::FuncParamOut | Mode::FuncParamTable),
         is_output: matches!(mode, Mode::FuncParamOut | Mode::FuncParamTable | Mode::FuncParamInout),
         is_variadic: mode == Mode::FuncParamVariadic,
@@ -334,12 +334,10 @@ fn parameter(given: &FunctionParameter, catalog: &Catalog) -> Outcome<Parameter>
 }
 
 /// Of a parameter the server words it without quotes.
-fn of_parameter(problem: Problem, name: &TypeName) -> Problem {
+fn of_parameter(problem: Problem) -> Problem {
     match problem {
         Problem::Rejected(mut error) if error.sqlstate == "42704" && error.message.starts_with("type ") => {
-            let brackets = if name.array_bounds.is_empty() { "" } else { "[]" };
-            error.message =
-                error.message.replace('"', "").replace(" does not exist", &format!("{brackets} does not exist"));
+            error.message = error.message.replace('"', "");
             Problem::Rejected(error)
         }
         problem => problem,

@@ -46,8 +46,8 @@ struct Listed {
     /// The number of the first.
     first: u64,
     rows: u64,
-    /// Sequences that each of them takes a number from.
-    sequences: Vec<Oid>,
+    /// Sequences that they take numbers from.
+    sequences: Vec<(Oid, Taken)>,
 }
 
 /// The physical tables.
@@ -147,7 +147,7 @@ impl<'s> Store<'s> {
         for (&sequence, taken) in numbers {
             let more = match taken {
                 Taken::EachRow => Some(rows),
-                Taken::Some(count) => Some(*count),
+                Taken::Listed(places) => Some(places.len() as u64),
                 Taken::Unknown => None,
             };
             let sum = self.taken.entry(sequence).or_insert(Some(0));
@@ -158,8 +158,9 @@ impl<'s> Store<'s> {
     /// The last rows that came into a table are listed, and each has taken a number of these sequences in its turn.
     pub(in crate::dry_run) fn note_listed(&mut self, table: Oid, rows: u64, numbers: &BTreeMap<Oid, Taken>) {
         let first = self.take_row_numbers(table, 0) - rows;
-        let each = numbers.iter().filter(|(_, taken)| matches!(taken, Taken::EachRow)).map(|(oid, _)| *oid);
-        self.listed = Some(Listed { first, rows, sequences: each.collect() });
+        let known = numbers.iter().filter(|(_, taken)| **taken != Taken::Unknown);
+        self.listed =
+            Some(Listed { first, rows, sequences: known.map(|(oid, taken)| (*oid, taken.clone())).collect() });
     }
 
     /// The statement fails at one of those rows: the others have taken nothing.
@@ -170,9 +171,13 @@ impl<'s> Store<'s> {
         if reached > listed.rows {
             return;
         }
-        for sequence in listed.sequences {
+        for (sequence, numbers) in listed.sequences {
+            let spared = match numbers {
+                Taken::Listed(places) => places.iter().filter(|place| **place > before).count() as u64,
+                _ => listed.rows - reached,
+            };
             if let Some(Some(taken)) = self.taken.get_mut(&sequence) {
-                *taken -= (listed.rows - reached).min(*taken);
+                *taken -= spared.min(*taken);
             }
         }
     }

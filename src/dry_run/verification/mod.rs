@@ -586,17 +586,27 @@ impl Run<'_, '_> {
             self.catalog.indexes.values().filter(|i| i.unique && i.table == table).cloned().collect();
         for index in indexes {
             let Some(plain) = index.key_columns() else { continue };
-            if index.predicate.is_some() || !plain.iter().any(|c| columns.contains(c)) {
+            if !plain.iter().any(|c| columns.contains(c)) {
                 continue;
             }
             self.store.ensure(table, plain.iter().copied())?;
             let name = table_name(table);
+            // Of a partial index only the rows that it holds are in the way.
+            let held = match &index.predicate {
+                None => name.clone(),
+                Some(predicate) => {
+                    let read = self.translator().table_expression(table, &predicate.node, Some(&Type::Bool));
+                    let Ok((condition, _)) = read else { continue };
+                    self.store.ensure(table, columns_in(&condition))?;
+                    format!("(SELECT * FROM {name} WHERE {condition})")
+                }
+            };
             let new = |c: &AttNum| if columns.contains(c) { format!("s.n{c}") } else { format!("t.c{c}") };
             let equal: Vec<String> = plain.iter().map(|c| format!("o.c{c} = {}", new(c))).collect();
             let whole = plain.iter().all(|c| columns.contains(c));
             let old = if whole { String::new() } else { format!(" JOIN {name} AS t ON t._r = s._r") };
             let rows = self.store.engine.count(&format!(
-                "SELECT count(*) FROM {stage} AS s{old} JOIN {name} AS o ON {} WHERE o._r <> s._r",
+                "SELECT count(*) FROM {stage} AS s{old} JOIN {held} AS o ON {} WHERE o._r <> s._r",
                 equal.join(" AND ")
             ))?;
             if rows > 0 {

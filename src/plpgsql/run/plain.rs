@@ -113,7 +113,7 @@ fn known(node: &Node, variables: &Variables) -> Option<Known> {
             Some(Known::Truth(match BoolExprType::try_from(expression.boolop) {
                 Ok(BoolExprType::AndExpr) => truths.into_iter().all(|truth| truth),
                 Ok(BoolExprType::OrExpr) => truths.into_iter().any(|truth| truth),
-                Ok(BoolExprType::NotExpr) => !truths.first()?,
+                Ok(BoolExprType::NotExpr) => !*truths.first()?,
                 _ => return None,
             }))
         }
