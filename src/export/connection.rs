@@ -26,6 +26,8 @@ use crate::ui::{self, hinted};
 
 /// How often a wait looks at the interrupt flag.
 const TICK: Duration = Duration::from_millis(50);
+/// Bytes of a stream after which it is looked whether it may go on.
+const CHECKED_BYTES: usize = 64 << 10;
 /// How long the server may take to hear that a statement is cancelled.
 const CANCEL_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -144,14 +146,18 @@ impl Session {
         self.wait(async {
             let stream = self.client.copy_out(sql).await.map_err(|error| self.explain(&error))?;
             let mut stream = pin!(stream);
+            let mut unpaid = 0;
             while let Some(piece) = stream.next().await {
                 let piece = piece.map_err(|error| self.explain(&error))?;
-                self.reactor.stop.spend(piece.len())?;
                 take(&piece)?;
-                // A stream that never pauses never lets the clock tick.
-                self.reactor.stop.check()?;
+                unpaid += piece.len();
+                // A piece is a row: that often the clock isn't asked. A stream that never pauses never lets it tick.
+                if unpaid >= CHECKED_BYTES {
+                    self.reactor.stop.spend(std::mem::take(&mut unpaid))?;
+                    self.reactor.stop.check()?;
+                }
             }
-            Ok(())
+            self.reactor.stop.spend(unpaid)
         })
     }
 
