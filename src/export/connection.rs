@@ -189,14 +189,14 @@ impl Session {
             }
             return hinted(
                 Error::new(Lost).context(format!("the connection to {} was lost: {}", self.location, causes(error))),
-                "nothing was left behind: run the export again",
+                "there is no snapshot: run the export again",
             );
         };
         let text = server_says(db);
         match *db.code() {
             SqlState::ADMIN_SHUTDOWN | SqlState::CRASH_SHUTDOWN | SqlState::IDLE_SESSION_TIMEOUT => hinted(
                 Error::new(Lost).context(format!("the server {} ended the connection: {text}", self.location)),
-                "nothing was left behind: run the export again",
+                "there is no snapshot: run the export again",
             ),
             SqlState::LOCK_NOT_AVAILABLE => hinted(
                 anyhow!("another session holds a lock on the table: {text}"),
@@ -210,7 +210,7 @@ impl Session {
             ),
             SqlState::QUERY_CANCELED => hinted(
                 anyhow!("the server cancelled the statement: {text}"),
-                "somebody ended it (pg_cancel_backend): nothing was left behind, run the export again",
+                "somebody ended it (pg_cancel_backend): run the export again",
             ),
             SqlState::INVALID_SQL_STATEMENT_NAME | SqlState::DUPLICATE_PSTATEMENT => hinted(
                 anyhow!("a pooler between here and the server mixes up sessions: {text}"),
