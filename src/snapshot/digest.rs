@@ -21,14 +21,12 @@
 //! Two tables that differ have the same hash by chance once in 2^64.
 
 use anyhow::{Result, bail};
-use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray};
+use arrow::array::{Array, ArrowPrimitiveType, AsArray, ListArray};
 use arrow::datatypes::{
     ArrowNativeType, DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
     Time64MicrosecondType, TimestampMicrosecondType, ToByteSlice,
 };
-use twox_hash::XxHash3_128;
-
-use super::xxh3::Xxh3;
+use twox_hash::{XxHash3_64, XxHash3_128};
 
 /// The specification's name, as the manifest writes it.
 pub const ALGORITHM: &str = "xxh3-rows-1";
@@ -46,13 +44,31 @@ pub fn of_row(row: u64) -> u128 {
     XxHash3_128::oneshot(&row.to_le_bytes())
 }
 
+/// The hashes of a column's values.
+#[derive(Debug, Default)]
+pub struct Hashes {
+    /// Of each row's value.
+    pub values: Vec<u64>,
+    /// Of all elements, where the column is of arrays.
+    pub elements: Vec<u64>,
+}
+
 /// Replaces `into` by the hashes of a column's values.
 ///
 /// # Errors
 /// For an Arrow type that no snapshot has.
-pub fn of_column(array: &dyn Array, key: u64, into: &mut Vec<u64>) -> Result<()> {
+pub fn of_column(array: &dyn Array, key: u64, into: &mut Hashes) -> Result<()> {
+    if let DataType::List(_) = array.data_type() {
+        of_flat(array.as_list::<i32>().values(), key.wrapping_add(ELEMENT), &mut into.elements)?;
+        of_lists(array.as_list::<i32>(), key, into);
+        return Ok(());
+    }
+    into.elements.clear();
+    of_flat(array, key, &mut into.values)
+}
+
+fn of_flat(array: &dyn Array, key: u64, into: &mut Vec<u64>) -> Result<()> {
     into.clear();
-    let hasher = Xxh3::new(key);
     match array.data_type() {
         DataType::Boolean => {
             let (values, answers) = (array.as_boolean(), [hash(key, &[0]), hash(key, &[1])]);
@@ -69,25 +85,24 @@ pub fn of_column(array: &dyn Array, key: u64, into: &mut Vec<u64>) -> Result<()>
         DataType::Timestamp(..) => fixed::<TimestampMicrosecondType>(array, key, into),
         DataType::Utf8 => {
             let values = array.as_string::<i32>();
-            each(array, key, into, |row| hasher.hash(values.value(row).as_bytes()));
+            each(array, key, into, |row| hash(key, values.value(row).as_bytes()));
         }
         DataType::Binary => {
             let values = array.as_binary::<i32>();
-            each(array, key, into, |row| hasher.hash(values.value(row)));
+            each(array, key, into, |row| hash(key, values.value(row)));
         }
         DataType::FixedSizeBinary(_) => {
             let values = array.as_fixed_size_binary();
-            each(array, key, into, |row| hasher.hash(values.value(row)));
+            each(array, key, into, |row| hash(key, values.value(row)));
         }
         DataType::Struct(_) => intervals(array, key, into),
-        DataType::List(_) => lists(array, key, into)?,
         other => bail!("a snapshot has no columns of the Arrow type {other}"),
     }
     Ok(())
 }
 
 fn hash(seed: u64, bytes: &[u8]) -> u64 {
-    Xxh3::new(seed).hash(bytes)
+    XxHash3_64::oneshot_with_seed(seed, bytes)
 }
 
 fn each(array: &dyn Array, key: u64, into: &mut Vec<u64>, of: impl Fn(usize) -> u64) {
@@ -110,8 +125,8 @@ where
     T::Native: ArrowNativeType + ToByteSlice,
 {
     // Every machine that Arrow's Rust crates are built for keeps numbers little-endian.
-    let (values, hasher) = (array.as_primitive::<T>().values(), Xxh3::new(key));
-    each(array, key, into, |row| hasher.hash(values[row].to_byte_slice()));
+    let values = array.as_primitive::<T>().values();
+    each(array, key, into, |row| hash(key, values[row].to_byte_slice()));
 }
 
 /// An interval is the only struct a snapshot has.
@@ -120,50 +135,47 @@ fn intervals(array: &dyn Array, key: u64, into: &mut Vec<u64>) {
     let part = |index: usize| parts.column(index);
     let (months, days) = (part(0).as_primitive::<Int32Type>(), part(1).as_primitive::<Int32Type>());
     let microseconds = part(2).as_primitive::<Int64Type>();
-    let hasher = Xxh3::new(key);
     each(array, key, into, |row| {
         let mut bytes = [0; 16];
         bytes[..4].copy_from_slice(&months.value(row).to_le_bytes());
         bytes[4..8].copy_from_slice(&days.value(row).to_le_bytes());
         bytes[8..].copy_from_slice(&microseconds.value(row).to_le_bytes());
-        hasher.hash(&bytes)
+        hash(key, &bytes)
     });
 }
 
-fn lists(array: &dyn Array, key: u64, into: &mut Vec<u64>) -> Result<()> {
-    let lists = array.as_list::<i32>();
-    let mut elements = Vec::new();
-    let values: &ArrayRef = lists.values();
-    of_column(values, key.wrapping_add(ELEMENT), &mut elements)?;
+/// The hashes of arrays, from those of their elements.
+fn of_lists(lists: &ListArray, key: u64, into: &mut Hashes) {
+    let Hashes { values, elements } = into;
     let offsets = lists.value_offsets();
-    let (null, hasher) = (hash(!key, &[]), Xxh3::new(key));
+    let null = hash(!key, &[]);
     let mut bytes = Vec::new();
+    values.clear();
     for row in 0..lists.len() {
         if lists.is_null(row) {
-            into.push(null);
+            values.push(null);
             continue;
         }
         bytes.clear();
         for element in &elements[offsets[row].as_usize()..offsets[row + 1].as_usize()] {
             bytes.extend_from_slice(&element.to_le_bytes());
         }
-        into.push(hasher.hash(&bytes));
+        values.push(hash(key, &bytes));
     }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::array::{BooleanArray, Int32Array, ListArray, StringArray};
+    use arrow::array::{BooleanArray, Int32Array, StringArray};
     use arrow::datatypes::Int32Type;
 
     fn check(array: &dyn Array, expected: &[&[u8]]) {
         let key = column_key("a", "b");
-        let mut found = Vec::new();
+        let mut found = Hashes::default();
         of_column(array, key, &mut found).expect("a snapshot's type");
         let expected: Vec<u64> = expected.iter().map(|bytes| hash(key, bytes)).collect();
-        assert_eq!(found, expected);
+        assert_eq!(found.values, expected);
     }
 
     #[test]
@@ -186,9 +198,9 @@ mod tests {
     #[test]
     fn nothing_null_and_the_column_are_told_apart() {
         let hashes = |array: &dyn Array, name: &str| {
-            let mut found = Vec::new();
+            let mut found = Hashes::default();
             of_column(array, column_key(name, "text"), &mut found).expect("text");
-            found
+            found.values
         };
         let texts = hashes(&StringArray::from(vec![Some(""), None, Some("a")]), "a");
         assert!(texts[0] != texts[1] && texts[1] != texts[2]);

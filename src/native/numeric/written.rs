@@ -116,10 +116,13 @@ impl Walk<'_> {
             }
             _ => {}
         }
-        if self.negative.is_none() && self.read > 0 && !took && !format.signs() {
-            if let Some(sign @ (b'-' | b'+')) = self.here() {
-                (self.negative, self.at) = (Some(sign == b'-'), self.at + 1);
-            }
+        if self.negative.is_none()
+            && self.read > 0
+            && !took
+            && !format.signs()
+            && let Some(sign @ (b'-' | b'+')) = self.here()
+        {
+            (self.negative, self.at) = (Some(sign == b'-'), self.at + 1);
         }
     }
 }

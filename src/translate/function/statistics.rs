@@ -95,7 +95,7 @@ impl Reader<'_> {
             let Some(NodeEnum::SortBy(sort)) = &node.node else { continue };
             keys.push(self.sorted_by(sort, site)?);
         }
-        let arrival = self.arrival(site.scope);
+        let arrival = self.arrival(site.scope, self.in_groups);
         if !arrival.is_known {
             self.caveat("an aggregate of floating-point numbers depends on their order in the last digits".to_owned());
         }
