@@ -104,6 +104,10 @@ fn run(
             Fate::Different(what) => return Some(format!("{}\n      {what}", statement.sql)),
         }
         if let Some((table, what)) = beside.compare_tables(None) {
+            if beside.are_numbered {
+                tally.open += 1;
+                return None;
+            }
             return Some(format!("after {}\n      table {table}: {what}", statement.sql));
         }
     }

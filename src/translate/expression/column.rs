@@ -38,6 +38,7 @@ impl Reader<'_> {
         let found = match scoped {
             Err(_) if source.is_none() && site.scope.scalar(name).is_some() => {
                 let column = site.scope.scalar(name).expect("just found");
+                self.nearest = Some(0);
                 return Ok(Typed::new(column.sql.clone(), column.ty.clone()));
             }
             // `SELECT t FROM t`: the row as a value.
@@ -54,6 +55,7 @@ impl Reader<'_> {
             found => found?,
         };
         self.reads(found.column.origin);
+        self.note_level(Some(found.level));
         let typed = Typed::new(found.column.sql.clone(), found.column.ty.clone());
         if found.level > 0 {
             return Ok(typed);

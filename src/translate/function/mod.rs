@@ -39,8 +39,27 @@ pub(super) fn is_aggregate(call: &FuncCall) -> bool {
 }
 
 impl Reader<'_> {
-    /// Reads a call.
+    /// Reads a call. An aggregate over nothing but columns of the query around it is that query's.
     pub(super) fn call(&mut self, call: &FuncCall, site: Site<'_>) -> Outcome<Typed> {
+        if !is_aggregate(call) {
+            return self.call_here(call, site);
+        }
+        let outer = self.nearest.take();
+        let value = self.call_here(call, site);
+        let nearest = std::mem::replace(&mut self.nearest, outer);
+        if nearest.is_some_and(|level| level > 0) {
+            return Err(Problem::unsupported("an aggregate over columns of the query around it"));
+        }
+        self.note_level(nearest);
+        value
+    }
+
+    /// Notes how many queries outward a column stands.
+    pub(super) fn note_level(&mut self, level: Option<usize>) {
+        self.nearest = self.nearest.into_iter().chain(level).min();
+    }
+
+    fn call_here(&mut self, call: &FuncCall, site: Site<'_>) -> Outcome<Typed> {
         let path = words(&call.funcname);
         let name = path.last().copied().unwrap_or_default().to_owned();
         if self.is_own(&path) {
