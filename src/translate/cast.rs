@@ -5,7 +5,9 @@
 
 use super::literal;
 use super::number;
-use super::typed::{Constant, Family, Typed, base, family, is_citext, number_rank, physical, raise, refuse};
+use super::typed::{
+    Constant, Family, Typed, base, family, is_citext, number_rank, physical, raise, refuse, refused_of_rows,
+};
 pub(super) use crate::catalog::pg::Context;
 use crate::catalog::pg::Id;
 use crate::catalog::pg::coercion::converts;
@@ -55,7 +57,13 @@ pub(super) fn convert(
     if !exists(&value.ty, to, context) {
         return Err(refusal(&value.ty, to, context, column, catalog));
     }
-    let converted = between(&value, to, catalog)?;
+    let converted = match between(&value, to, catalog) {
+        // Between types of the server's own the cast is known to be there; what it gives only matters to a row.
+        Err(Problem::Unsupported(what)) if Id::of(&value.ty).is_some() && Id::of(to).is_some() => {
+            return Ok(refused_of_rows(&what.what, std::slice::from_ref(&value), true, to));
+        }
+        converted => converted?,
+    };
     Ok(Typed { sql: limit(converted, &value.ty, to, context), ty: to.clone(), constant: None })
 }
 

@@ -43,6 +43,7 @@ use crate::catalog::{AttNum, Catalog, Oid, Outcome, Problem, Type};
 pub use bind::Purpose;
 use reader::Reader;
 use typed::Typed;
+pub(crate) use typed::refusal_in;
 pub use variables::{Level, NameConflict, Named, Place, Value, Variable, Variables};
 
 /// What a translation depends on beside the catalog.

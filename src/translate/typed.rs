@@ -151,6 +151,25 @@ pub(super) fn raise(sqlstate: &str, message_sql: &str, ty: &Type) -> String {
     format!("CAST(error('PG|{sqlstate}|' || {message_sql}) AS {})", physical(ty))
 }
 
+/// A value that can't be told, of a known type: refused where a row asks for it, and only there. A function that is `strict` gives
+/// NULL for any NULL among its operands.
+pub(super) fn refused_of_rows(what: &str, operands: &[Typed], strict: bool, ty: &Type) -> Typed {
+    let refused = format!("CAST(error(concat('NS|', {})) AS {})", quote_literal(what), physical(ty));
+    let nulls: Vec<String> = operands.iter().map(|operand| format!("({}) IS NULL", operand.sql)).collect();
+    let sql = match strict && !nulls.is_empty() {
+        true => format!("CASE WHEN {} THEN NULL ELSE {refused} END", nulls.join(" OR ")),
+        false => refused,
+    };
+    Typed::new(sql, ty.clone())
+}
+
+/// What a row would ask for that can't be told, where it is part of this SQL (see [`refused_of_rows`]).
+pub(crate) fn refusal_in(sql: &str) -> Option<String> {
+    let (_, rest) = sql.split_once("error(concat('NS|', '")?;
+    let (what, _) = rest.split_once("'))")?;
+    Some(what.replace("''", "'"))
+}
+
 /// SQL that fails because this value's treatment on the server can't be told.
 pub(super) fn refuse(what: &str, ty: &Type) -> String {
     format!("CAST(error({}) AS {})", quote_literal(&format!("NS|{what}")), physical(ty))

@@ -292,7 +292,9 @@ impl Change {
     /// Which roles a server has isn't in a snapshot.
     pub(super) fn note_role(&mut self, role: &str) {
         if !self.catalog.roles.contains(role) {
-            self.note(format!("whether the role \"{role}\" exists isn't known here"));
+            self.note(format!(
+                "whether the role \"{role}\" exists isn't known here: without it, the statement may fail"
+            ));
         }
     }
 

@@ -68,7 +68,14 @@ impl Reader<'_> {
                 self.needs_utc("CURRENT_DATE")?;
                 Ok(Typed::new(format!("CAST({now} AS DATE)"), Type::Date))
             }
-            _ => Err(Problem::unsupported("CURRENT_USER and the like")),
+            Ok(Op::SvfopCurrentSchema) => self.known_function("current_schema", Vec::new()),
+            Ok(Op::SvfopCurrentCatalog) => self.known_function("current_database", Vec::new()),
+            // Who will run the migration isn't known here.
+            Ok(Op::SvfopCurrentUser | Op::SvfopCurrentRole | Op::SvfopUser | Op::SvfopSessionUser) => {
+                self.volatile("the user of the run");
+                Ok(Typed::new(quote_literal("postgres"), Type::Name))
+            }
+            _ => Err(Problem::unsupported("this form of CURRENT_TIME")),
         }
     }
 

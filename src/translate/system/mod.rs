@@ -12,6 +12,9 @@ use super::Output;
 use crate::catalog::{Catalog, Outcome, Problem, Type};
 use crate::query::quote_literal;
 
+/// What the database is taken to be called: its name isn't in a snapshot.
+pub(super) const DATABASE: &str = "postgres";
+
 /// Types that hold numbers of objects.
 const NUMBERS: &[&str] = &["oid", "regclass", "regtype", "regnamespace"];
 
