@@ -71,6 +71,10 @@ pub struct Catalog {
     pub extensions: BTreeSet<String>,
     /// Row security policies, as recorded.
     pub policies: Vec<Policy>,
+    /// Publications that the migration has made.
+    pub publications: BTreeMap<String, Publication>,
+    /// Event triggers that the migration has made.
+    pub event_triggers: BTreeSet<String>,
     /// Comments, by the object as COMMENT ON names it (`COLUMN public.t.a`).
     pub comments: BTreeMap<String, String>,
     /// Settings that SET gave, other than the search path; recorded.
@@ -522,6 +526,17 @@ pub struct Policy {
     pub table: Oid,
     /// Its name.
     pub name: String,
+}
+
+/// A publication.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Publication {
+    /// Its tables.
+    pub tables: BTreeSet<Oid>,
+    /// FOR ALL TABLES
+    pub of_all: bool,
+    /// It names nothing but tables.
+    pub is_whole: bool,
 }
 
 /// What a statement does to rows, in the order to do it, once the catalog stands as the statement leaves it.

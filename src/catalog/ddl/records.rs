@@ -32,10 +32,7 @@ impl Change {
             NodeEnum::GrantRoleStmt(statement) if statement.is_grant => "GRANT ROLE",
             NodeEnum::GrantRoleStmt(_) => "REVOKE ROLE",
             NodeEnum::AlterDefaultPrivilegesStmt(_) => "ALTER DEFAULT PRIVILEGES",
-            NodeEnum::CreateRoleStmt(statement) => {
-                self.catalog.roles.insert(statement.role.clone());
-                "CREATE ROLE"
-            }
+            NodeEnum::CreateRoleStmt(statement) => self.create_role(statement)?,
             NodeEnum::AlterRoleStmt(_) | NodeEnum::AlterRoleSetStmt(_) => "ALTER ROLE",
             NodeEnum::AlterOwnerStmt(statement) => {
                 if let Some(relation) = &statement.relation {
@@ -80,7 +77,7 @@ impl Change {
             NodeEnum::NotifyStmt(_) => "NOTIFY",
             NodeEnum::ListenStmt(_) => "LISTEN",
             NodeEnum::UnlistenStmt(_) => "UNLISTEN",
-            NodeEnum::DropRoleStmt(_) => "DROP ROLE",
+            NodeEnum::DropRoleStmt(statement) => self.drop_roles(statement),
             NodeEnum::ReassignOwnedStmt(_) => "REASSIGN OWNED",
             NodeEnum::AlterSystemStmt(_) => {
                 self.expect_no_block("ALTER SYSTEM")?;
@@ -103,15 +100,17 @@ impl Change {
             NodeEnum::CreateForeignServerStmt(_) => "CREATE SERVER",
             NodeEnum::CreateUserMappingStmt(_) => "CREATE USER MAPPING",
             NodeEnum::CreateSubscriptionStmt(_) => "CREATE SUBSCRIPTION",
-            NodeEnum::CreatePublicationStmt(_) => "CREATE PUBLICATION",
-            NodeEnum::AlterPublicationStmt(_) => "ALTER PUBLICATION",
+            NodeEnum::CreatePublicationStmt(statement) => self.create_publication(statement)?,
+            NodeEnum::AlterPublicationStmt(statement) => self.alter_publication(statement)?,
+            NodeEnum::CreateEventTrigStmt(statement) => self.create_event_trigger(statement)?,
+            NodeEnum::AlterEventTrigStmt(_) => "ALTER EVENT TRIGGER",
             other => return Err(Problem::unsupported(statement_words(other))),
         };
         Ok(tag.to_owned())
     }
 
     /// The table a statement is about.
-    fn touch(&mut self, relation: Option<&RangeVar>) -> Outcome<Oid> {
+    pub(super) fn touch(&mut self, relation: Option<&RangeVar>) -> Outcome<Oid> {
         let relation = super::tables::named(relation)?;
         let schema = schema_of(relation);
         match self.catalog.find_relation(schema, &relation.relname) {
@@ -240,6 +239,10 @@ impl Change {
                 self.expect_enum(schema.as_deref(), &name)?;
                 name
             }
+            (ObjectType::ObjectFunction, Some(NodeEnum::ObjectWithArgs(function))) => {
+                self.expect_function(function)?;
+                qualified_list(object)?.1
+            }
             (_, Some(NodeEnum::List(list))) => tree::strings(&list.items).join("."),
             (_, Some(_)) => qualified_list(object)?.1,
             (_, None) => String::new(),
@@ -259,6 +262,15 @@ impl Change {
             _ => None,
         });
         self.note_roles(roles);
+        if object_type(statement.objtype) == ObjectType::ObjectFunction
+            && statement.targtype == protobuf::GrantTargetType::AclTargetObject as i32
+        {
+            for node in &statement.objects {
+                if let Some(NodeEnum::ObjectWithArgs(function)) = &node.node {
+                    self.expect_function(function)?;
+                }
+            }
+        }
         if object_type(statement.objtype) == ObjectType::ObjectTable {
             for node in &statement.objects {
                 if let Some(NodeEnum::RangeVar(relation)) = &node.node {
@@ -447,7 +459,6 @@ fn statement_words(node: &NodeEnum) -> String {
         NodeEnum::CreateForeignTableStmt(_) => "a foreign table",
         NodeEnum::DefineStmt(_) => "CREATE of an operator or base type",
         NodeEnum::CreateCastStmt(_) => "CREATE CAST",
-        NodeEnum::CreateEventTrigStmt(_) => "an event trigger",
         NodeEnum::DropOwnedStmt(_) => "DROP OWNED",
         _ => "a statement of this kind",
     };

@@ -54,6 +54,16 @@ impl Reader<'_> {
             found => found?,
         };
         self.reads(found.column.origin);
+        if self.asks_system && (name.ends_with("_catalog") || name == "datname") {
+            self.volatile("the database's name");
+        }
+        if self.asks_system && ["rolname", "usename"].contains(&name) {
+            self.caveat(
+                "roles belong to the server: those that the migration hasn't made itself are taken as absent, and the answer may \
+                 be another there: it can't be told"
+                    .to_owned(),
+            );
+        }
         let typed = Typed::new(found.column.sql.clone(), found.column.ty.clone());
         if found.level > 0 {
             return Ok(typed);

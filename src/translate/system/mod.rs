@@ -6,7 +6,10 @@
 //! one of those is refused.
 
 mod objects;
+mod others;
+mod rules;
 mod schema;
+mod shown;
 
 use super::Output;
 use crate::catalog::{Catalog, Outcome, Problem, Type};
@@ -23,6 +26,24 @@ pub(super) fn is_number(ty: &Type) -> bool {
     matches!(ty, Type::Opaque(name) if NUMBERS.contains(&name.as_str()))
 }
 
+/// Stands in a relation's rows for what can't be told; a query that asks for it is refused.
+const UNTOLD: &str = "'\u{1}'";
+
+/// A text that the server has, where it is known how it writes it.
+fn told(value: Option<String>) -> String {
+    value.map_or_else(|| UNTOLD.to_owned(), |value| text(&value))
+}
+
+/// A text, or NULL.
+fn maybe(value: Option<String>) -> String {
+    value.map_or_else(|| "NULL".to_owned(), |value| text(&value))
+}
+
+/// YES or NO, as the standard has truth.
+fn yes(value: bool) -> String {
+    text(if value { "YES" } else { "NO" })
+}
+
 /// A relation as rows of constants.
 struct Rows {
     columns: Vec<(&'static str, Type)>,
@@ -36,15 +57,25 @@ struct Rows {
 pub(super) fn relation(catalog: &Catalog, schema: Option<&str>, name: &str) -> Outcome<Option<(String, Vec<Output>)>> {
     let unlisted = matches!(
         (schema, name),
-        (None | Some("pg_catalog"), "pg_proc" | "pg_trigger" | "pg_policies" | "pg_extension" | "pg_views")
-            | (Some("information_schema"), "routines" | "triggers" | "views")
+        (
+            None | Some("pg_catalog"),
+            "pg_proc"
+                | "pg_trigger"
+                | "pg_policies"
+                | "pg_policy"
+                | "pg_extension"
+                | "pg_views"
+                | "pg_publication"
+                | "pg_publication_tables"
+                | "pg_event_trigger"
+        ) | (Some("information_schema"), "routines" | "triggers" | "views")
     );
     if unlisted && catalog.partial {
         return Err(Problem::unsupported(format!("the system view {name}, whose objects a snapshot doesn't list,")));
     }
     let rows = match schema {
-        None | Some("pg_catalog") => objects::relation(catalog, name),
-        Some("information_schema") => schema::relation(catalog, name),
+        None | Some("pg_catalog") => objects::relation(catalog, name).or_else(|| others::relation(catalog, name)),
+        Some("information_schema") => schema::relation(catalog, name).or_else(|| rules::relation(catalog, name)),
         _ => None,
     };
     Ok(rows.map(view))
@@ -120,8 +151,22 @@ fn view(of: Rows) -> (String, Vec<Output>) {
         .map(|(n, (name, ty))| Output { name: (*name).to_owned(), ty: ty.clone(), column: format!("o{}", n + 1) })
         .collect();
     let names: Vec<&str> = outputs.iter().map(|o| o.column.as_str()).collect();
-    let typed: Vec<String> =
-        outputs.iter().map(|o| format!("CAST({0} AS {1}) AS {0}", o.column, super::typed::physical(&o.ty))).collect();
+    let typed: Vec<String> = outputs
+        .iter()
+        .enumerate()
+        .map(|(at, output)| {
+            let (column, ty) = (&output.column, super::typed::physical(&output.ty));
+            match of.rows.iter().any(|row| row[at] == UNTOLD) {
+                true => {
+                    let what = quote_literal(&format!("NS|the column {} of a system view", output.name));
+                    format!(
+                        "CAST(CASE WHEN {column} = {UNTOLD} THEN error({what}) ELSE {column} END AS {ty}) AS {column}"
+                    )
+                }
+                false => format!("CAST({column} AS {ty}) AS {column}"),
+            }
+        })
+        .collect();
     let rows: Vec<String> = of.rows.iter().map(|row| format!("({})", row.join(", "))).collect();
     let sql = if rows.is_empty() {
         let nulls: Vec<String> = outputs
