@@ -75,6 +75,8 @@ pub struct Catalog {
     pub publications: BTreeMap<String, Publication>,
     /// Event triggers that the migration has made.
     pub event_triggers: BTreeSet<String>,
+    /// Tables of which rows were updated: where those lie since isn't known.
+    pub moved: BTreeSet<Oid>,
     /// Comments, by the object as COMMENT ON names it (`COLUMN public.t.a`).
     pub comments: BTreeMap<String, String>,
     /// Settings that SET gave, other than the search path; recorded.

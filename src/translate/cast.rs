@@ -6,7 +6,7 @@
 use super::literal;
 use super::number;
 use super::typed::{
-    Constant, Family, Typed, base, family, is_citext, number_rank, physical, raise, refuse, refused_of_rows,
+    Constant, Family, Typed, base, family, is_citext, is_place, number_rank, physical, raise, refuse, refused_of_rows,
 };
 pub(super) use crate::catalog::pg::Context;
 use crate::catalog::pg::Id;
@@ -85,6 +85,9 @@ fn refusal(from: &Type, to: &Type, context: Context, column: Option<&str>, catal
 fn between(value: &Typed, to: &Type, catalog: &Catalog) -> Outcome<String> {
     let (from, sql) = (&value.ty, &value.sql);
     let target = base(to);
+    if is_place(from) != is_place(to) {
+        return Err(Problem::unsupported("the place of a row as a value"));
+    }
     match (super::system::is_number(from), super::system::is_number(to)) {
         (true, true) => return Ok(sql.clone()),
         (true, false) => return Err(Problem::unsupported("the number of an object as a value")),

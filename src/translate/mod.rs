@@ -401,6 +401,9 @@ impl Translator<'_> {
         if query.outputs.iter().any(|output| system::is_number(&output.ty)) {
             return Err(Problem::unsupported("the number of an object as a value"));
         }
+        if query.outputs.iter().any(|output| typed::is_place(&output.ty)) {
+            return Err(Problem::unsupported("the place of a row as a value"));
+        }
         Ok(SelectPlan {
             steps: needed(reader.steps, query.sql.clone()),
             sql: query.sql,

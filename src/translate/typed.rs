@@ -89,6 +89,11 @@ pub(super) fn is_citext(ty: &Type) -> bool {
     matches!(ty, Type::Opaque(name) if name == "citext")
 }
 
+/// The place of a row in its table, `ctid`: a number of ours that orders rows as the server's places do.
+pub(super) fn is_place(ty: &Type) -> bool {
+    matches!(ty, Type::Opaque(name) if name == "tid")
+}
+
 pub(super) fn is_integer(ty: &Type) -> bool {
     matches!(ty, Type::Int2 | Type::Int4 | Type::Int8)
 }
@@ -141,6 +146,7 @@ pub(super) fn physical(ty: &Type) -> String {
         Type::Interval => "INTERVAL",
         Type::Array(element) => return format!("{}[]", physical(element)),
         Type::Void => "INTEGER",
+        ty if is_place(ty) => "BIGINT",
         _ => "VARCHAR",
     }
     .to_owned()
