@@ -75,6 +75,10 @@ pub struct Catalog {
     pub publications: BTreeMap<String, Publication>,
     /// Event triggers that the migration has made.
     pub event_triggers: BTreeSet<String>,
+    /// The schemas of extensions that the migration has created.
+    pub extension_schemas: BTreeMap<String, String>,
+    /// Tables with row security.
+    pub secured: BTreeSet<Oid>,
     /// Tables of which rows were updated: where those lie since isn't known.
     pub moved: BTreeSet<Oid>,
     /// Comments, by the object as COMMENT ON names it (`COLUMN public.t.a`).
@@ -528,6 +532,8 @@ pub struct Policy {
     pub table: Oid,
     /// Its name.
     pub name: String,
+    /// `all`, `select` …: what it is for.
+    pub command: String,
 }
 
 /// A publication.

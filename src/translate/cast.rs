@@ -90,6 +90,10 @@ fn between(value: &Typed, to: &Type, catalog: &Catalog) -> Outcome<String> {
     }
     match (super::system::is_number(from), super::system::is_number(to)) {
         (true, true) => return Ok(sql.clone()),
+        (true, false) if family(to) == Family::Text => {
+            let name = super::system::name_of_number(sql, from, catalog);
+            return name.ok_or_else(|| Problem::unsupported("the number of an object as a value"));
+        }
         (true, false) => return Err(Problem::unsupported("the number of an object as a value")),
         _ => {}
     }

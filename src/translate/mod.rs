@@ -398,8 +398,9 @@ impl Translator<'_> {
         if !select.from_clause.is_empty() {
             reader.constant_outputs(select, |_, _, value| Ok(Some(value.sql)))?;
         }
+        let mut query = query;
         if query.outputs.iter().any(|output| system::is_number(&output.ty)) {
-            return Err(Problem::unsupported("the number of an object as a value"));
+            reader.show_numbers(&mut query)?;
         }
         if query.outputs.iter().any(|output| typed::is_place(&output.ty)) {
             return Err(Problem::unsupported("the place of a row as a value"));

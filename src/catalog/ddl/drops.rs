@@ -244,6 +244,7 @@ impl Change {
         for node in &statement.objects {
             let (_, name) = qualified_list(node)?;
             if self.catalog.extensions.remove(&name) {
+                self.catalog.extension_schemas.remove(&name);
                 let mut columns = Vec::new();
                 for table in self.catalog.tables.values() {
                     let uses = table.columns.iter().filter(|column| extension_of(&column.ty) == Some(&name));

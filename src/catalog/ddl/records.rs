@@ -144,8 +144,9 @@ impl Change {
 
     fn create_policy(&mut self, statement: &protobuf::CreatePolicyStmt) -> Outcome<&'static str> {
         let table = self.touch(statement.table.as_ref())?;
-        let policy = Policy { table, name: statement.policy_name.clone() };
-        if self.catalog.policies.contains(&policy) {
+        let (name, command) = (statement.policy_name.clone(), statement.cmd_name.clone());
+        let policy = Policy { table, name, command };
+        if self.catalog.policies.iter().any(|old| (old.table, &old.name) == (table, &policy.name)) {
             let relation = statement.table.as_ref().map_or("", |relation| &relation.relname);
             let message = format!("policy \"{}\" for table \"{relation}\" already exists", policy.name);
             return Err(Problem::rejected("42710", message));
@@ -156,14 +157,28 @@ impl Change {
 
     fn create_extension(&mut self, statement: &protobuf::CreateExtensionStmt) -> Outcome<&'static str> {
         let name = &statement.extname;
+        let wanted = statement.options.iter().find_map(|node| match &node.node {
+            Some(NodeEnum::DefElem(option)) if option.defname == "schema" => {
+                option.arg.as_deref().and_then(tree::string)
+            }
+            _ => None,
+        });
+        let schema = match self.catalog.creation_schema(wanted.as_deref()) {
+            Err(problem) if wanted.is_some() && !self.catalog.extensions.contains(name) => return Err(problem),
+            schema => schema.unwrap_or_else(|_| "public".to_owned()),
+        };
         if !self.catalog.extensions.insert(name.clone()) {
             if !statement.if_not_exists {
                 return Err(Problem::rejected("42710", format!("extension \"{name}\" already exists")));
             }
             self.note(format!("extension \"{name}\" already exists, skipping"));
+        } else {
+            self.catalog.extension_schemas.insert(name.clone(), schema);
         }
         if !pg::tables().knows_extension(name) {
-            self.note(format!("whether the server has the extension \"{name}\" isn't known here"));
+            self.note(format!(
+                "whether the server has the extension \"{name}\" isn't known here: without it, the statement may fail"
+            ));
         }
         Ok("CREATE EXTENSION")
     }

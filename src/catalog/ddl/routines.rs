@@ -12,7 +12,7 @@ use pg_query::protobuf::{
 };
 
 use super::{Change, is_cascade, qualified};
-use crate::catalog::{Catalog, Definition, Function, Gives, Outcome, Parameter, Problem, Type, overload, tree};
+use crate::catalog::{Catalog, Definition, Function, Gives, Outcome, Parameter, Problem, Type, overload, pg, tree};
 
 impl Function {
     /// Types of what the caller gives.
@@ -213,8 +213,10 @@ impl Change {
     pub(super) fn expect_trigger_function(&self, statement: &CreateTrigStmt) -> Outcome<()> {
         let (schema, name) = qualified(&statement.funcname)?;
         let mut found = self.catalog.functions_named(schema.as_deref(), &name).peekable();
-        let of_system =
-            schema.as_deref() == Some("pg_catalog") || name.starts_with("suppress_") || name.starts_with("tsvector_");
+        let of_system = schema.as_deref() == Some("pg_catalog")
+            || name.starts_with("suppress_")
+            || name.starts_with("tsvector_")
+            || pg::tables().extensions_with_function(&name).iter().any(|by| self.catalog.extensions.contains(*by));
         if found.peek().is_none() && !self.catalog.partial && !of_system {
             return Err(Problem::rejected("42883", format!("function {name}() does not exist")));
         }

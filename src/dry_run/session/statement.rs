@@ -20,6 +20,16 @@ use crate::translate::{SelectPlan, Tie, Translator, WritePlan};
 /// A statement's plan for both ways that ties may go; the second only where there are any.
 type Both<P> = (P, Option<P>);
 
+/// VALUES, without ON CONFLICT and WITH: its rows come in one after the other.
+fn is_listed(insert: &pg_query::protobuf::InsertStmt) -> bool {
+    let source = insert.select_stmt.as_deref().and_then(|select| select.node.as_ref());
+    let listed = match source {
+        Some(NodeEnum::SelectStmt(select)) => !select.values_lists.is_empty(),
+        _ => true,
+    };
+    listed && insert.on_conflict_clause.is_none() && insert.with_clause.is_none()
+}
+
 impl Session<'_> {
     /// Runs a statement other than BEGIN and its kin, all or nothing.
     pub(super) fn execute(&mut self, statement: &Statement, report: &mut StatementReport) -> Ran<Verdict> {
@@ -126,7 +136,7 @@ impl Session<'_> {
     fn note_moved(&mut self, node: &NodeEnum) {
         let writes = match node {
             NodeEnum::UpdateStmt(_) | NodeEnum::DeleteStmt(_) => true,
-            NodeEnum::InsertStmt(insert) => insert.on_conflict_clause.is_some() || insert.with_clause.is_some(),
+            NodeEnum::InsertStmt(insert) => !is_listed(insert),
             NodeEnum::SelectStmt(select) => select.with_clause.is_some(),
             _ => false,
         };
@@ -137,7 +147,8 @@ impl Session<'_> {
         crate::catalog::tree::walk(&pg_query::protobuf::Node { node: Some(node.clone()) }, &mut |node| match node {
             NodeEnum::UpdateStmt(update) => written.push((update.relation.clone(), true)),
             NodeEnum::DeleteStmt(delete) => written.push((delete.relation.clone(), false)),
-            NodeEnum::InsertStmt(insert) if insert.on_conflict_clause.is_some() => {
+            // Rows of a query come in as its plan finds them.
+            NodeEnum::InsertStmt(insert) if !is_listed(insert) => {
                 written.push((insert.relation.clone(), true));
             }
             _ => {}

@@ -5,10 +5,10 @@ use pg_query::protobuf;
 
 use super::{Site, words};
 use crate::catalog::{Outcome, Problem, Type};
-use crate::translate::{NameConflict, Tie};
 use crate::translate::reader::Reader;
 use crate::translate::scope::Scope;
 use crate::translate::typed::Typed;
+use crate::translate::{NameConflict, Tie};
 
 impl Reader<'_> {
     pub(super) fn column(&mut self, column: &protobuf::ColumnRef, site: Site<'_>) -> Outcome<Typed> {

@@ -59,6 +59,7 @@ impl Reader<'_> {
             (_, true) => Site { windows: false, place: IN_WINDOW, ..site },
             _ => site,
         };
+        let of_extension = self.is_in_extension_schema(&path);
         if path.len() == 1 || path[0] == "pg_catalog" {
             if super::rows::gives_rows(&name) {
                 self.varying += 1;
@@ -79,10 +80,10 @@ impl Reader<'_> {
         if !OF_CITEXT.contains(&name.as_str()) && !call.agg_distinct {
             given.args = given.args.into_iter().map(|value| self.uncased(value)).collect::<Outcome<_>>()?;
         }
-        if path.len() > 1 && path[0] != "pg_catalog" {
+        if path.len() > 1 && path[0] != "pg_catalog" && !of_extension {
             return Err(self.missing_in_schema(&path, &given));
         }
-        if pg::tables().functions(&name).is_empty() && self.is_of_extension(&name) {
+        if of_extension || (pg::tables().functions(&name).is_empty() && self.is_of_extension(&name)) {
             return self.known_function(&name, given.args);
         }
         let resolved = self.called(&name, given).map_err(|problem| match problem {
@@ -210,8 +211,19 @@ impl Reader<'_> {
     /// A function of an extension that is there, or may be.
     fn is_of_extension(&self, name: &str) -> bool {
         let catalog = self.catalog();
+        let visible = |extension: &str| match catalog.extension_schemas.get(extension) {
+            Some(schema) => catalog.search_path.contains(schema),
+            None => catalog.extensions.contains(extension),
+        };
         let listed = pg::tables().extensions_with_function(name);
-        listed.iter().any(|extension| catalog.partial || catalog.extensions.contains(*extension))
+        listed.iter().any(|extension| catalog.partial || visible(extension))
+    }
+
+    /// `extensions.uuid_generate_v4`: the name with the schema that its extension is in.
+    fn is_in_extension_schema(&self, path: &[&str]) -> bool {
+        let [schema, name] = path else { return false };
+        let listed = pg::tables().extensions_with_function(name);
+        listed.iter().any(|by| self.catalog().extension_schemas.get(*by).is_some_and(|own| own == schema))
     }
 
     /// A call with a schema in which no such function is known.
@@ -282,6 +294,9 @@ impl Reader<'_> {
             ("pg_try_advisory_lock" | "pg_try_advisory_xact_lock", 1 | 2) => {
                 self.volatile("the lock that is asked for");
                 Ok(Typed::new("true", Type::Bool))
+            }
+            ("pg_get_function_identity_arguments", 1) if system::is_number(&args[0].ty) => {
+                Ok(Typed::new(system::of_function(&args[0].sql, true), Type::Text))
             }
             // Nobody listens to a rehearsal.
             ("pg_notify", 2) => Ok(Typed::new("CAST('' AS VARCHAR)", Type::Void)),

@@ -13,9 +13,15 @@ pub(super) fn relation(catalog: &Catalog, name: &str) -> Option<Rows> {
             let tables = catalog.tables.values().filter(|t| t.materialized.is_none());
             let rows = tables.map(|t| {
                 let indexed = catalog.indexes_of(t.oid).next().is_some();
-                vec![text(&t.schema), text(&t.name), truth(indexed)]
+                let secured = truth(catalog.secured.contains(&t.oid));
+                vec![text(&t.schema), text(&t.name), truth(indexed), secured]
             });
-            let columns = vec![("schemaname", Type::Name), ("tablename", Type::Name), ("hasindexes", Type::Bool)];
+            let columns = vec![
+                ("schemaname", Type::Name),
+                ("tablename", Type::Name),
+                ("hasindexes", Type::Bool),
+                ("rowsecurity", Type::Bool),
+            ];
             Rows { columns, rows: rows.collect() }
         }
         "pg_views" => {
@@ -138,7 +144,9 @@ fn type_of(ty: &Type, catalog: &Catalog) -> String {
 fn classes(catalog: &Catalog) -> Rows {
     let mut rows = Vec::new();
     let mut add = |oid: u32, name: &str, schema: &str, kind: &str| {
-        rows.push(vec![number(oid), text(name), schema_number(schema), text(kind)]);
+        let secured = truth(catalog.secured.contains(&oid));
+        let part = truth(catalog.partitions.contains_key(&oid));
+        rows.push(vec![number(oid), text(name), schema_number(schema), text(kind), secured, part]);
     };
     for table in catalog.tables.values() {
         add(
@@ -161,7 +169,14 @@ fn classes(catalog: &Catalog) -> Rows {
     for sequence in catalog.sequences.values() {
         add(sequence.oid, &sequence.name, &sequence.schema, "S");
     }
-    let columns = vec![("oid", oid()), ("relname", Type::Name), ("relnamespace", oid()), ("relkind", Type::Text)];
+    let columns = vec![
+        ("oid", oid()),
+        ("relname", Type::Name),
+        ("relnamespace", oid()),
+        ("relkind", Type::Text),
+        ("relrowsecurity", Type::Bool),
+        ("relispartition", Type::Bool),
+    ];
     Rows { columns, rows }
 }
 

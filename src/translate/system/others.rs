@@ -1,7 +1,8 @@
 //! Relations of `pg_catalog` for functions, triggers, policies and what stands beside the schemas.
 
 use super::{DATABASE, Rows, UNTOLD, number, oid, schema_number, text, truth};
-use crate::catalog::{Catalog, Gives, Type, pg};
+use crate::catalog::lookup::quoted;
+use crate::catalog::{Catalog, Function, Gives, Type, pg};
 
 /// Roles that every server has.
 const ROLES: &[&str] = &[
@@ -38,9 +39,15 @@ pub(super) fn relation(catalog: &Catalog, name: &str) -> Option<Rows> {
         "pg_policies" => {
             let rows = catalog.policies.iter().filter_map(|policy| {
                 let table = catalog.tables.get(&policy.table)?;
-                Some(vec![text(&table.schema), text(&table.name), text(&policy.name)])
+                let command = text(&policy.command.to_uppercase());
+                Some(vec![text(&table.schema), text(&table.name), text(&policy.name), command])
             });
-            let columns = vec![("schemaname", Type::Name), ("tablename", Type::Name), ("policyname", Type::Name)];
+            let columns = vec![
+                ("schemaname", Type::Name),
+                ("tablename", Type::Name),
+                ("policyname", Type::Name),
+                ("cmd", Type::Text),
+            ];
             Rows { columns, rows: rows.collect() }
         }
         "pg_policy" => {
@@ -90,6 +97,22 @@ pub(super) fn relation(catalog: &Catalog, name: &str) -> Option<Rows> {
     })
 }
 
+/// A function's number: how `regprocedure` shows it, and behind [`super::BEHIND`] what `pg_get_function_identity_arguments` gives.
+fn signature(catalog: &Catalog, function: &Function) -> Option<String> {
+    let definition = function.definition.as_deref()?;
+    let types: Vec<String> = definition.inputs().map(|parameter| parameter.ty.base_name(catalog)).collect();
+    let named = definition.inputs().map(|parameter| match parameter.name.is_empty() {
+        true => parameter.ty.base_name(catalog),
+        false => format!("{} {}", quoted(&parameter.name), parameter.ty.base_name(catalog)),
+    });
+    let named: Vec<String> = named.collect();
+    let path = match catalog.search_path.contains(&function.schema) {
+        true => quoted(&function.name),
+        false => format!("{}.{}", quoted(&function.schema), quoted(&function.name)),
+    };
+    Some(format!("{path}({}){}{}", types.join(","), super::BEHIND, named.join(", ")))
+}
+
 /// Functions of the database's own, those of its extensions, and the server's.
 fn functions(catalog: &Catalog) -> Rows {
     let mut rows = Vec::new();
@@ -100,12 +123,12 @@ fn functions(catalog: &Catalog) -> Rows {
             Some(definition) if definition.is_procedure => "p",
             _ => "f",
         };
-        let inputs = definition.map_or_else(|| UNTOLD.to_owned(), |d| d.inputs().count().to_string());
+        let inputs = definition.map_or_else(|| UNTOLD.to_owned(), |d| text(&d.inputs().count().to_string()));
         let body = definition.and_then(|definition| definition.body.clone());
         let is_trigger = definition.is_some_and(|definition| definition.gives == Gives::Trigger);
         let result = if is_trigger { text("type trigger") } else { UNTOLD.to_owned() };
         rows.push(vec![
-            text(&format!("function {}", rows.len())),
+            signature(catalog, function).map_or_else(|| UNTOLD.to_owned(), |signature| text(&signature)),
             text(&function.name),
             schema_number(&function.schema),
             text(kind),
