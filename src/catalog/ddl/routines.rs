@@ -216,6 +216,7 @@ impl Change {
         let of_system = schema.as_deref() == Some("pg_catalog")
             || name.starts_with("suppress_")
             || name.starts_with("tsvector_")
+            || (name == "moddatetime" && self.catalog.extensions.contains(&name))
             || pg::tables().extensions_with_function(&name).iter().any(|by| self.catalog.extensions.contains(*by));
         if found.peek().is_none() && !self.catalog.partial && !of_system {
             return Err(Problem::rejected("42883", format!("function {name}() does not exist")));
