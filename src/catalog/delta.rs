@@ -209,8 +209,9 @@ impl Changes<'_> {
         self.named("trigger", triggers(before), triggers(after));
         let policies = |c: &Catalog| c.policies.iter().map(|p| owned_name(c, p.table, &p.name)).collect();
         self.named("policy", policies(before), policies(after));
-        self.named("extension", before.extensions.clone(), after.extensions.clone());
-        self.named("schema", before.schemas.clone(), after.schemas.clone());
+        let names = |names: &BTreeSet<String>| names.clone();
+        self.named("extension", names(&before.extensions), names(&after.extensions));
+        self.named("schema", names(&before.schemas), names(&after.schemas));
         let comments = |c: &Catalog| c.comments.keys().cloned().collect();
         self.named("comment", comments(before), comments(after));
     }

@@ -18,6 +18,7 @@ pub mod locks;
 pub mod lookup;
 mod manifest;
 pub mod naming;
+pub mod objects;
 pub mod overload;
 pub mod partition;
 pub mod pg;
@@ -35,6 +36,7 @@ pub use ddl::{Applied, TransactionState};
 pub use delta::delta;
 pub use locks::{LockMode, locks};
 pub use lookup::RelationKind;
+pub use objects::{Objects, Shared};
 pub use problem::{Outcome, Problem};
 pub use sequence::Numbers;
 pub use types::Type;
@@ -48,43 +50,43 @@ pub type AttNum = u16;
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
     /// Schemas that exist.
-    pub schemas: BTreeSet<String>,
+    pub schemas: Shared<BTreeSet<String>>,
     /// Tables and materialized views.
-    pub tables: BTreeMap<Oid, Table>,
+    pub tables: Objects<Table>,
     /// Enum types.
-    pub enums: BTreeMap<Oid, EnumType>,
+    pub enums: Objects<EnumType>,
     /// Indexes, those behind constraints included.
-    pub indexes: BTreeMap<Oid, Index>,
+    pub indexes: Objects<Index>,
     /// Constraints.
-    pub constraints: BTreeMap<Oid, Constraint>,
+    pub constraints: Objects<Constraint>,
     /// Views.
-    pub views: BTreeMap<Oid, View>,
+    pub views: Objects<View>,
     /// Sequences.
-    pub sequences: BTreeMap<Oid, Sequence>,
+    pub sequences: Objects<Sequence>,
     /// Functions and procedures, as recorded.
-    pub functions: Vec<Function>,
+    pub functions: Shared<Vec<Function>>,
     /// Triggers, as recorded.
-    pub triggers: Vec<Trigger>,
+    pub triggers: Shared<Vec<Trigger>>,
     /// Roles that the migration has made; those that were there before aren't known.
-    pub roles: BTreeSet<String>,
+    pub roles: Shared<BTreeSet<String>>,
     /// Extensions by name.
-    pub extensions: BTreeSet<String>,
+    pub extensions: Shared<BTreeSet<String>>,
     /// Row security policies, as recorded.
-    pub policies: Vec<Policy>,
+    pub policies: Shared<Vec<Policy>>,
     /// Publications that the migration has made.
-    pub publications: BTreeMap<String, Publication>,
+    pub publications: Shared<BTreeMap<String, Publication>>,
     /// Event triggers that the migration has made.
     pub event_triggers: BTreeSet<String>,
     /// The schemas of extensions that the migration has created.
     pub extension_schemas: BTreeMap<String, String>,
     /// Tables with row security.
-    pub secured: BTreeSet<Oid>,
+    pub secured: Shared<BTreeSet<Oid>>,
     /// Tables of which rows were updated: where those lie since isn't known.
-    pub moved: BTreeSet<Oid>,
+    pub moved: Shared<BTreeSet<Oid>>,
     /// Comments, by the object as COMMENT ON names it (`COLUMN public.t.a`).
-    pub comments: BTreeMap<String, String>,
+    pub comments: Shared<BTreeMap<String, String>>,
     /// Settings that SET gave, other than the search path; recorded.
-    pub settings: BTreeMap<String, String>,
+    pub settings: Shared<BTreeMap<String, String>>,
     /// The search path, `public` by default.
     pub search_path: Vec<String>,
     /// Made from a snapshot, which lists no views, functions, triggers, policies and extensions: one that isn't here may exist.
@@ -96,9 +98,9 @@ pub struct Catalog {
     /// Temporary tables that COMMIT drops (true) or empties.
     pub on_commit: BTreeMap<Oid, bool>,
     /// Partitioned tables.
-    pub partitioned: BTreeMap<Oid, partition::Partitioning>,
+    pub partitioned: Objects<partition::Partitioning>,
     /// Partitions, each a table whose rows the partitioned one keeps.
-    pub partitions: BTreeMap<Oid, partition::Partition>,
+    pub partitions: Objects<partition::Partition>,
     /// Views WITH CHECK OPTION.
     pub checked_views: BTreeSet<Oid>,
     /// The sequence that gave this session its last number: what `lastval` is about.
@@ -125,9 +127,9 @@ impl Sequence {
 
 impl Catalog {
     /// A roll-back doesn't give back the numbers that were taken from sequences; `then` is the catalog rolled back from.
-    pub(crate) fn keep_numbers(&mut self, then: &BTreeMap<Oid, Sequence>) {
-        for (oid, sequence) in &mut self.sequences {
-            if let Some(then) = then.get(oid) {
+    pub(crate) fn keep_numbers(&mut self, then: &Objects<Sequence>) {
+        for (oid, then) in then {
+            if let Some(sequence) = self.sequences.get_mut(oid) {
                 sequence.keep_numbers(then);
             }
         }
@@ -149,26 +151,29 @@ impl Catalog {
 
     /// SET CONSTRAINTS … IMMEDIATE.
     pub(crate) fn undefer_constraints(&mut self) {
-        self.settings.remove(DEFERRED);
+        if self.settings.contains_key(DEFERRED) {
+            self.settings.remove(DEFERRED);
+        }
     }
 
     /// A fresh database.
     pub fn empty() -> Catalog {
         Catalog {
-            schemas: BTreeSet::from(["public".to_owned()]),
+            schemas: BTreeSet::from(["public".to_owned()]).into(),
             search_path: vec!["public".to_owned()],
-            extensions: BTreeSet::from(["plpgsql".to_owned()]),
+            extensions: BTreeSet::from(["plpgsql".to_owned()]).into(),
             ..Catalog::default()
         }
     }
 
     /// What COMMIT changes: new enum labels may be used from here on.
     pub fn commit_transaction(&mut self) {
-        self.settings.remove(DEFERRED);
-        for ty in self.enums.values_mut() {
+        self.undefer_constraints();
+        let is_marked = |ty: &EnumType| ty.is_new || !ty.uncommitted.is_empty();
+        self.enums.change(is_marked, |ty| {
             ty.uncommitted.clear();
             ty.is_new = false;
-        }
+        });
     }
 }
 

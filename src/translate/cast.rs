@@ -54,6 +54,10 @@ pub(super) fn convert(
     {
         return literal::read(text, to, context == Context::Explicit, catalog);
     }
+    if super::system::is_number(&value.ty) && matches!(to, Type::Opaque(name) if name == "regprocedure") {
+        // Its number is its signature.
+        return Ok(Typed::new(super::system::of_function(&value.sql, false), Type::Text));
+    }
     if !exists(&value.ty, to, context) {
         return Err(refusal(&value.ty, to, context, column, catalog));
     }

@@ -1,19 +1,20 @@
-//! Constants: what the server computes while it plans a statement, before any row is read.
+//! Constants: what the server computes while it plans a statement, or asks once before any row is read.
 //!
 //! Input: expressions as they are read. Output: those that read no row, give the same at any time and may fail, noted among the
-//! statement's remarks, to be computed whether or not a row would reach them. Invariants: as `eval_const_expressions` does, a part
+//! statement's remarks, to be computed whether or not a row would reach them; so are the parts of the statement's own WHERE that
+//! read no row, which the server asks once, as the gate to all rows. Invariants: as `eval_const_expressions` does, a part
 //! is left out where a constant before it decides (CASE, AND, OR, COALESCE), and so are outputs of a query that only a query around
 //! it reads, or nobody: the server drops those that aren't asked for, and here it isn't known which.
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{Node, SelectStmt};
+use pg_query::protobuf::{BoolExprType, Node, SelectStmt};
 
 use super::expression::Site;
 use super::function::contains_aggregate;
 use super::reader::Reader;
 use super::scope::Scope;
 use super::typed::Typed;
-use crate::catalog::{Column, Outcome};
+use crate::catalog::{Column, Outcome, tree};
 
 impl Reader<'_> {
     /// Reads something, and tells whether it gives the same over whatever row and at whatever time it is computed.
@@ -48,6 +49,34 @@ impl Reader<'_> {
     pub(super) fn guard_constants(&mut self, since: usize, condition: &str) {
         for constant in self.remarks.constants.iter_mut().skip(since) {
             *constant = format!("CASE WHEN {condition} THEN {constant} END");
+        }
+    }
+
+    /// Parts of the statement's own WHERE that read no row. A constant that isn't true leaves nothing to ask; of the others each is
+    /// asked where those before it hold.
+    pub(super) fn note_gates(&mut self, condition: &Node) {
+        let (mut deciding, mut asked): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
+        for part in conjuncts(condition).into_iter().filter(|part| reads_nothing(part)) {
+            let scope = Scope::default();
+            let known = self.constants();
+            let mutable = std::mem::replace(&mut self.is_mutable, false);
+            let (volatile, varying) = (self.remarks.volatile.len(), self.varying);
+            let read = self.condition(part, Site::new(&scope, "WHERE"));
+            let fixed = !std::mem::replace(&mut self.is_mutable, mutable);
+            self.forget_constants(known);
+            let Ok(sql) = read else { continue };
+            if self.remarks.volatile.len() > volatile || self.varying > varying {
+                continue;
+            }
+            if fixed { deciding.push(sql) } else { asked.push(sql) }
+        }
+        for (place, sql) in asked.iter().enumerate().filter(|(_, sql)| may_fail(sql)) {
+            let before: Vec<String> =
+                deciding.iter().chain(&asked[..place]).map(|part| format!("({part}) IS TRUE")).collect();
+            self.remarks.constants.push(match before.is_empty() {
+                true => sql.clone(),
+                false => format!("CASE WHEN {} THEN {sql} END", before.join(" AND ")),
+            });
         }
     }
 
@@ -95,6 +124,25 @@ impl Reader<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// The conditions that AND joins at the top.
+fn conjuncts(node: &Node) -> Vec<&Node> {
+    match &node.node {
+        Some(NodeEnum::BoolExpr(expression)) if expression.boolop == BoolExprType::AndExpr as i32 => {
+            expression.args.iter().flat_map(conjuncts).collect()
+        }
+        _ => vec![node],
+    }
+}
+
+/// No column, no variable, no other query.
+fn reads_nothing(node: &Node) -> bool {
+    match &node.node {
+        Some(NodeEnum::ColumnRef(_) | NodeEnum::SubLink(_) | NodeEnum::ParamRef(_)) => false,
+        Some(node) => tree::children(node).into_iter().all(reads_nothing),
+        None => true,
     }
 }
 

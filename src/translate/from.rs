@@ -338,6 +338,7 @@ impl Reader<'_> {
     /// WITH: each query becomes a temporary table that is made first.
     pub(super) fn with(&mut self, with: &WithClause) -> Outcome<()> {
         let mut names = std::collections::BTreeSet::new();
+        let is_whole = std::mem::replace(&mut self.is_whole, false);
         for node in &with.ctes {
             let Some(NodeEnum::CommonTableExpr(cte)) = &node.node else { continue };
             if !names.insert(cte.ctename.as_str()) {
@@ -349,6 +350,7 @@ impl Reader<'_> {
             // The server doesn't plan what isn't read.
             self.forget_constants(constants);
         }
+        self.is_whole = is_whole;
         Ok(())
     }
 

@@ -92,6 +92,7 @@ impl Reader<'_> {
     }
 
     fn values(&mut self, select: &SelectStmt, outer: Option<&Scope<'_>>) -> Outcome<Query> {
+        self.is_whole = false;
         let scope = Scope::inside(outer);
         let site = Site::new(&scope, "VALUES");
         let mut rows: Vec<Vec<Typed>> = Vec::new();
@@ -140,12 +141,16 @@ impl Reader<'_> {
 
     fn plain_in(&mut self, select: &SelectStmt, outer: Option<&Scope<'_>>, ordered: bool) -> Outcome<Query> {
         let mut scope = Scope::inside(outer);
+        let is_whole = std::mem::replace(&mut self.is_whole, false);
         let from = self.read_from(&select.from_clause, &mut scope)?;
         let mut clauses = if from.is_empty() { String::new() } else { format!(" FROM {from}") };
-        if let Some(condition) = select.where_clause.as_deref() {
+        if let Some(node) = select.where_clause.as_deref() {
             let condition = self
-                .condition(condition, Site::new(&scope, "WHERE"))
+                .condition(node, Site::new(&scope, "WHERE"))
                 .map_err(|problem| self.problem_of_outputs(select, &scope).unwrap_or(problem))?;
+            if is_whole && select.limit_count.is_none() {
+                self.note_gates(node);
+            }
             clauses.push_str(&format!(" WHERE {condition}"));
         }
         expect_locked(select, &scope)?;

@@ -67,6 +67,7 @@ impl Reader<'_> {
     /// The rows that UPDATE and DELETE choose from: their table, then what FROM or USING joins to it.
     fn written_rows(&mut self, relation: Option<&RangeVar>, joined: &[Node]) -> Outcome<Written> {
         let relation = relation.ok_or_else(|| Problem::unsupported("a statement that writes no table"))?;
+        self.is_whole = false;
         let oid = self.target(relation)?;
         let table = self.table(oid)?.clone();
         let mut scope = Scope::default();
@@ -162,6 +163,9 @@ impl Reader<'_> {
             return Ok((own.map(|own| format!(" WHERE {own}")).unwrap_or_default(), None));
         };
         let condition = self.condition(node, Site::new(scope, "WHERE"))?;
+        if !self.in_with {
+            self.note_gates(node);
+        }
         let condition = match own {
             // What the view leaves out is never looked at.
             Some(own) => format!("CASE WHEN {own} THEN {condition} ELSE false END"),
