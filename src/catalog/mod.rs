@@ -539,6 +539,8 @@ pub struct Policy {
     pub name: String,
     /// `all`, `select` …: what it is for.
     pub command: String,
+    /// AS RESTRICTIVE takes rows away, AS PERMISSIVE gives them.
+    pub permissive: bool,
 }
 
 /// A publication.

@@ -59,6 +59,8 @@ pub struct Settings {
     pub variables: Variables,
     /// The level on which calls of the database's own functions are looked up; 0 where none can be made.
     pub calls: u64,
+    /// Trigger functions under way, the one that asks included.
+    pub trigger_depth: usize,
 }
 
 /// Which of several equally good rows to take where PostgreSQL leaves it to its plan. A statement whose rows are the same either

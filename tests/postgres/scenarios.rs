@@ -412,3 +412,8 @@ fn equality() {
 fn state() {
     check_all("state.txt", 0);
 }
+
+#[test]
+fn questions_to_the_catalogs_have_the_servers_answers() {
+    check_all("catalogs.txt", 0);
+}

@@ -145,7 +145,7 @@ impl Change {
     fn create_policy(&mut self, statement: &protobuf::CreatePolicyStmt) -> Outcome<&'static str> {
         let table = self.touch(statement.table.as_ref())?;
         let (name, command) = (statement.policy_name.clone(), statement.cmd_name.clone());
-        let policy = Policy { table, name, command };
+        let policy = Policy { table, name, command, permissive: statement.permissive };
         if self.catalog.policies.iter().any(|old| (old.table, &old.name) == (table, &policy.name)) {
             let relation = statement.table.as_ref().map_or("", |relation| &relation.relname);
             let message = format!("policy \"{}\" for table \"{relation}\" already exists", policy.name);

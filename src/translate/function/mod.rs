@@ -298,6 +298,7 @@ impl Reader<'_> {
             ("pg_get_function_identity_arguments", 1) if system::is_number(&args[0].ty) => {
                 Ok(Typed::new(system::of_function(&args[0].sql, true), Type::Text))
             }
+            ("pg_trigger_depth", 0) => Ok(Typed::integer(self.settings().trigger_depth as i64)),
             // Nobody listens to a rehearsal.
             ("pg_notify", 2) => Ok(Typed::new("CAST('' AS VARCHAR)", Type::Void)),
             ("current_schema", 0) => {

@@ -40,13 +40,19 @@ pub(super) fn relation(catalog: &Catalog, name: &str) -> Option<Rows> {
             let rows = catalog.policies.iter().filter_map(|policy| {
                 let table = catalog.tables.get(&policy.table)?;
                 let command = text(&policy.command.to_uppercase());
-                Some(vec![text(&table.schema), text(&table.name), text(&policy.name), command])
+                let permissive = text(if policy.permissive { "PERMISSIVE" } else { "RESTRICTIVE" });
+                let mut row = vec![text(&table.schema), text(&table.name), text(&policy.name), command, permissive];
+                row.extend([UNTOLD, UNTOLD].map(str::to_owned));
+                Some(row)
             });
             let columns = vec![
                 ("schemaname", Type::Name),
                 ("tablename", Type::Name),
                 ("policyname", Type::Name),
                 ("cmd", Type::Text),
+                ("permissive", Type::Text),
+                ("qual", Type::Text),
+                ("with_check", Type::Text),
             ];
             Rows { columns, rows: rows.collect() }
         }

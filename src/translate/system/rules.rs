@@ -1,8 +1,12 @@
 //! Views of `information_schema` for foreign keys, checks, triggers and functions.
 
-use super::schema::constraints;
+use pg_query::protobuf::CreateTrigStmt;
+
+use super::schema::{constraints, data_type};
 use super::{DATABASE, Rows, UNTOLD, text};
-use crate::catalog::{Action, AttNum, Catalog, ConstraintKind, ForeignKey, Gives, Type};
+use crate::catalog::lookup::quoted;
+use crate::catalog::{Action, AttNum, Catalog, ConstraintKind, ForeignKey, Gives, Type, tree};
+use crate::query::quote_literal;
 
 /// `tgtype`'s bits for what fires a trigger and when.
 const EVENTS: &[(i32, &str)] = &[(4, "INSERT"), (8, "DELETE"), (16, "UPDATE")];
@@ -31,8 +35,10 @@ pub(super) fn relation(catalog: &Catalog, name: &str) -> Option<Rows> {
                 let kind = if definition.is_some_and(|d| d.is_procedure) { "PROCEDURE" } else { "FUNCTION" };
                 let data = match definition.map(|definition| &definition.gives) {
                     Some(Gives::Trigger) => text("trigger"),
-                    Some(Gives::Row(_) | Gives::Record) => text("record"),
+                    Some(Gives::Record) => text("record"),
+                    Some(Gives::Row(_)) if definition.is_some_and(|d| d.outputs().next().is_some()) => text("record"),
                     Some(Gives::Value(Type::Void)) => text("void"),
+                    Some(Gives::Value(ty)) => text(&data_type(ty, catalog)),
                     _ => UNTOLD.to_owned(),
                 };
                 vec![text(&function.schema), text(&function.name), text(kind), data, text(DATABASE)]
@@ -109,6 +115,14 @@ fn action(action: Action) -> &'static str {
     }
 }
 
+/// A trigger's function with its arguments.
+fn called(statement: &CreateTrigStmt) -> String {
+    let path: Vec<String> = tree::strings(&statement.funcname).iter().map(|name| quoted(name)).collect();
+    let path: Vec<String> = path.into_iter().skip_while(|name| name == "public").collect();
+    let arguments: Vec<String> = tree::strings(&statement.args).iter().map(|text| quote_literal(text)).collect();
+    format!("{}({})", path.join("."), arguments.join(", "))
+}
+
 /// A row for each event of a trigger.
 fn triggers(catalog: &Catalog) -> Rows {
     let mut rows = Vec::new();
@@ -129,7 +143,7 @@ fn triggers(catalog: &Catalog) -> Rows {
                 text(&table.name),
                 text(when),
                 text(if statement.row { "ROW" } else { "STATEMENT" }),
-                UNTOLD.to_owned(),
+                text(&format!("EXECUTE FUNCTION {}", called(statement))),
                 text(DATABASE),
             ]);
         }

@@ -267,7 +267,7 @@ fn constraint_columns(catalog: &Catalog) -> Rows {
     Rows { columns, rows }
 }
 
-fn data_type(ty: &Type, catalog: &Catalog) -> String {
+pub(super) fn data_type(ty: &Type, catalog: &Catalog) -> String {
     match ty {
         Type::Enum(_) => "USER-DEFINED".to_owned(),
         Type::Opaque(name) if crate::catalog::types::extension_of(ty).is_some() || name.is_empty() => {
