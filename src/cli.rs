@@ -263,6 +263,13 @@ pub struct Export {
     /// Column that tells what is newer: it only grows, and has no NULL
     #[arg(long, value_name = "COLUMN", default_value = "created_at", requires = "since")]
     pub since_column: String,
+    /// Server snapshot to read: the name that a session of yours got from pg_export_snapshot() and keeps its transaction open for
+    #[arg(long, value_name = "NAME", conflicts_with = "since")]
+    pub snapshot: Option<String>,
+    /// Keep the tables that are finished when the export is cut short, and go on with the others when it is run again, as long as
+    /// the server's snapshot is held (see --snapshot)
+    #[arg(long, conflicts_with = "since")]
+    pub resume: bool,
     /// How long the server's snapshot may be held, since that keeps VACUUM from cleaning up, e.g. 30m or 2h; or none
     #[arg(long, value_name = "TIME", default_value = "6h")]
     pub max_snapshot_age: String,

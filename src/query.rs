@@ -118,6 +118,8 @@ queries! {
     EXPORT_RELATIONS = "postgres/export/relations";
     /// Readers that hold back the write-ahead log.
     EXPORT_REPLICATION_SLOTS = "postgres/export/replication_slots";
+    /// Tables that were truncated or rewritten since the snapshot.
+    EXPORT_REWRITTEN = "postgres/export/rewritten";
     /// After a statement that was refused.
     EXPORT_ROLLBACK_TO_SAVEPOINT = "postgres/export/rollback_to_savepoint";
     /// Before a statement that may be refused.

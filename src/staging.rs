@@ -11,13 +11,16 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
+/// What is in the making, within the hidden folder.
+pub const PARTIAL: &str = "partial";
+
 /// A file or a folder in the making.
 #[derive(Debug)]
 pub struct Staged {
     target: PathBuf,
     path: PathBuf,
     /// Removed with all that is left in it when this value is dropped.
-    _hidden: TempDir,
+    hidden: TempDir,
 }
 
 impl Staged {
@@ -34,12 +37,22 @@ impl Staged {
             .with_context(|| format!("writing in {}", folder.display()))?;
         mark(hidden.path(), target)?;
         // A name of its own within: the hidden folder is private to its owner, what is created in it isn't.
-        Ok(Staged { target: target.to_owned(), path: hidden.path().join("partial"), _hidden: hidden })
+        Ok(Staged { target: target.to_owned(), path: hidden.path().join(PARTIAL), hidden })
     }
 
     /// Where to create the file or the folder.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// A file of that name in the hidden folder, which no reader of the target ever sees.
+    pub fn beside_it(&self, name: &str) -> PathBuf {
+        self.hidden.path().join(name)
+    }
+
+    /// Leaves the hidden folder where it is, for another try; returns it.
+    pub fn keep(self) -> PathBuf {
+        self.hidden.keep()
     }
 
     /// Syncs what stands at [`Staged::path`] and gives it its name; a file of that name is replaced.
@@ -95,13 +108,10 @@ fn machine() -> String {
     format!("{} {}", boot.trim(), namespace.display())
 }
 
-/// Removes what killed processes have left beside `target` on their way to it, and says where that was. What may belong to a process
-/// that is alive, or to one of another machine, is left alone.
-///
-/// # Errors
-/// When something can't be removed.
-pub fn remove_abandoned(target: &Path) -> Result<Vec<PathBuf>> {
-    let mut removed = Vec::new();
+/// The hidden folders that processes which are no more have left beside `target` on their way to it. What may belong to a process
+/// that is alive, or to one of another machine, isn't among them.
+pub fn abandoned(target: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
     let name = target.file_name().unwrap_or_default().to_string_lossy();
     for entry in fs::read_dir(folder_of(target)).into_iter().flatten().flatten() {
         if !entry.file_name().to_string_lossy().starts_with(".rehearsal-") {
@@ -114,12 +124,11 @@ pub fn remove_abandoned(target: &Path) -> Result<Vec<PathBuf>> {
         };
         let here = machine_then == machine() && Path::new("/proc/self").exists();
         if here && name_then == name && !Path::new("/proc").join(process).exists() {
-            fs::remove_dir_all(entry.path()).with_context(|| format!("removing {}", entry.path().display()))?;
-            removed.push(entry.path());
+            found.push(entry.path());
         }
     }
-    removed.sort();
-    Ok(removed)
+    found.sort();
+    found
 }
 
 fn folder_of(target: &Path) -> &Path {
@@ -151,7 +160,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn only_what_the_dead_have_left_is_removed() {
+    fn only_what_the_dead_have_left_is_abandoned() {
         let folder = tempfile::tempdir().expect("a folder");
         let target = folder.path().join("snap");
         let alive = Staged::beside(&target).expect("room");
@@ -164,9 +173,8 @@ mod tests {
         left(".rehearsal-else", "4194305", &machine(), "other");
         left(".rehearsal-far", "4194305", "another machine", "snap");
         left("rehearsal-mine", "4194305", &machine(), "snap");
-        assert_eq!(remove_abandoned(&target).expect("removed"), [folder.path().join(".rehearsal-dead")]);
+        assert_eq!(abandoned(&target), [folder.path().join(".rehearsal-dead")]);
         assert!(alive.path().parent().is_some_and(Path::exists));
-        assert_eq!(names(folder.path()).len(), 4);
     }
 
     #[cfg(unix)]

@@ -28,6 +28,8 @@ pub fn run(context: &Context, args: &cli::Export) -> Result<ExitCode> {
         jobs: args.jobs.map_or_else(default_jobs, usize::from),
         wanted: wanted(context, args)?,
         since: args.since.clone().map(|snapshot| since::Options { snapshot, column: args.since_column.clone() }),
+        snapshot: args.snapshot.clone(),
+        resume: args.resume,
         limits: Limits {
             snapshot_age: guard::parse_age(&args.max_snapshot_age).context("--max-snapshot-age")?,
             bytes_per_second: args.rate_limit.as_deref().map(size::parse).transpose().context("--rate-limit")?,

@@ -26,6 +26,8 @@ use crate::ui::{self, hinted};
 
 /// How often a wait looks at the interrupt flag.
 const TICK: Duration = Duration::from_millis(50);
+/// Bytes of a stream after which it is looked whether it may go on.
+const CHECKED_BYTES: usize = 64 << 10;
 /// How long the server may take to hear that a statement is cancelled.
 const CANCEL_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -144,14 +146,18 @@ impl Session {
         self.wait(async {
             let stream = self.client.copy_out(sql).await.map_err(|error| self.explain(&error))?;
             let mut stream = pin!(stream);
+            let mut unpaid = 0;
             while let Some(piece) = stream.next().await {
                 let piece = piece.map_err(|error| self.explain(&error))?;
-                self.reactor.stop.spend(piece.len())?;
                 take(&piece)?;
-                // A stream that never pauses never lets the clock tick.
-                self.reactor.stop.check()?;
+                unpaid += piece.len();
+                // A piece is a row: that often the clock isn't asked. A stream that never pauses never lets it tick.
+                if unpaid >= CHECKED_BYTES {
+                    self.reactor.stop.spend(std::mem::take(&mut unpaid))?;
+                    self.reactor.stop.check()?;
+                }
             }
-            Ok(())
+            self.reactor.stop.spend(unpaid)
         })
     }
 
@@ -183,14 +189,14 @@ impl Session {
             }
             return hinted(
                 Error::new(Lost).context(format!("the connection to {} was lost: {}", self.location, causes(error))),
-                "nothing was left behind: run the export again",
+                "there is no snapshot: run the export again",
             );
         };
         let text = server_says(db);
         match *db.code() {
             SqlState::ADMIN_SHUTDOWN | SqlState::CRASH_SHUTDOWN | SqlState::IDLE_SESSION_TIMEOUT => hinted(
                 Error::new(Lost).context(format!("the server {} ended the connection: {text}", self.location)),
-                "nothing was left behind: run the export again",
+                "there is no snapshot: run the export again",
             ),
             SqlState::LOCK_NOT_AVAILABLE => hinted(
                 anyhow!("another session holds a lock on the table: {text}"),
@@ -204,7 +210,7 @@ impl Session {
             ),
             SqlState::QUERY_CANCELED => hinted(
                 anyhow!("the server cancelled the statement: {text}"),
-                "somebody ended it (pg_cancel_backend): nothing was left behind, run the export again",
+                "somebody ended it (pg_cancel_backend): run the export again",
             ),
             SqlState::INVALID_SQL_STATEMENT_NAME | SqlState::DUPLICATE_PSTATEMENT => hinted(
                 anyhow!("a pooler between here and the server mixes up sessions: {text}"),

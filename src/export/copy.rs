@@ -1,31 +1,37 @@
 //! COPY: how does the server's binary stream become batches of rows?
 //!
 //! Input: the pieces of `COPY ... TO STDOUT (FORMAT binary)`, cut anywhere. Output: Arrow record batches of bounded size, in the
-//! server's row order. Invariants: a row is decoded when all of it is there, so that no column ever gets ahead of another;
-//! bytes are copied only where a row spans two pieces.
+//! server's row order. Invariants: rows are decoded when all of them is there, a block of them column by column, so that no column
+//! is ahead of another between two blocks; a long row isn't copied unless it spans two pieces.
 
-use anyhow::{Context, Result, anyhow, bail};
-use arrow::array::ArrayRef;
+use anyhow::{Error, Result, bail};
+use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 
 use super::fallback::ValueAt;
-use super::values::Values;
+use super::values::{self, Fields, Place, Values};
 use crate::snapshot::manifest::NumericExtent;
 use crate::snapshot::types::PgType;
 
 const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
 /// Signature, flags and the length of the header's extension.
 const HEADER_BYTES: usize = SIGNATURE.len() + 8;
+/// The length of a field without a value.
+const NULL: i32 = -1;
 /// Rows of a batch at most.
 const BATCH_ROWS: usize = 16_384;
 /// Bytes of a batch, as they came: it ends with the row that passes this.
 const BATCH_BYTES: usize = 8 << 20;
 
+/// Bytes of a block: rows that are decoded together, few enough to be still in the processor's cache.
+const BLOCK_BYTES: usize = 256 << 10;
+
 /// The state of a stream.
 pub struct Decoder {
     schema: SchemaRef,
-    columns: Vec<Values>,
+    columns: Vec<Box<dyn Values>>,
+    block: Block,
     state: State,
     /// The beginning of a row whose rest hasn't come.
     carry: Vec<u8>,
@@ -33,6 +39,15 @@ pub struct Decoder {
     batch_bytes: usize,
     rows: u64,
     nulls: Vec<u64>,
+}
+
+/// Rows that are there and aren't decoded.
+#[derive(Default)]
+struct Block {
+    bytes: Vec<u8>,
+    /// Of each field of each row.
+    places: Vec<Place>,
+    rows: usize,
 }
 
 /// What the values of a column were like.
@@ -66,7 +81,8 @@ impl Decoder {
     pub fn new(schema: SchemaRef, types: &[PgType]) -> Decoder {
         Decoder {
             schema,
-            columns: types.iter().map(Values::new).collect(),
+            columns: types.iter().map(values::for_type).collect(),
+            block: Block::default(),
             state: State::Header,
             carry: Vec::new(),
             batch_rows: 0,
@@ -104,6 +120,7 @@ impl Decoder {
     /// # Errors
     /// When a column declared NOT NULL holds a NULL, or a text isn't UTF-8: then column and row are named.
     pub fn take_batch(&mut self) -> Result<Option<RecordBatch>> {
+        self.decode_block()?;
         if self.batch_rows == 0 {
             return Ok(None);
         }
@@ -114,6 +131,9 @@ impl Decoder {
             })
         });
         let arrays = arrays.collect::<Result<Vec<ArrayRef>>>()?;
+        for (nulls, array) in self.nulls.iter_mut().zip(&arrays) {
+            *nulls += array.null_count() as u64;
+        }
         (self.batch_rows, self.batch_bytes) = (0, 0);
         Ok(Some(RecordBatch::try_new(self.schema.clone(), arrays)?))
     }
@@ -134,10 +154,12 @@ impl Decoder {
         Ok(())
     }
 
-    /// What the columns' values were like, so far.
+    /// What the columns' values in the batches so far were like.
     pub fn facts(&self) -> Vec<ColumnFacts> {
-        let facts =
-            |(column, nulls): (&Values, &u64)| ColumnFacts { nulls: *nulls, numeric_extent: column.numeric_extent() };
+        let facts = |(column, nulls): (&Box<dyn Values>, &u64)| ColumnFacts {
+            nulls: *nulls,
+            numeric_extent: column.numeric_extent(),
+        };
         self.columns.iter().zip(&self.nulls).map(facts).collect()
     }
 
@@ -162,9 +184,7 @@ impl Decoder {
             if usize::try_from(fields).ok() != Some(self.columns.len()) {
                 bail!("the server sends rows of {fields} columns instead of {}", self.columns.len());
             }
-            let Some(length) = row_length(&data[at + 2..], self.columns.len())? else { break };
-            let row = &data[at + 2..at + 2 + length];
-            self.decode(row)?;
+            let Some(length) = self.add_row(&data[at + 2..])? else { break };
             at += 2 + length;
         }
         if self.state == State::Ended && at < data.len() {
@@ -173,29 +193,63 @@ impl Decoder {
         Ok(at)
     }
 
-    /// Decodes one row that is known to be whole.
-    fn decode(&mut self, row: &[u8]) -> Result<()> {
-        let mut rest = row;
-        for (index, column) in self.columns.iter_mut().enumerate() {
-            let (length, behind) =
-                rest.split_first_chunk::<4>().ok_or_else(|| anyhow!("a row ends before its last column"))?;
-            match usize::try_from(i32::from_be_bytes(*length)) {
-                Err(_) => {
-                    self.nulls[index] += 1;
-                    column.append_null();
-                    rest = behind;
-                }
-                Ok(length) => {
-                    let (value, behind) = behind.split_at(length);
-                    let named = || ValueAt { column: self.schema.field(index).name().clone(), row: self.rows + 1 };
-                    column.append(value).with_context(named)?;
-                    rest = behind;
-                }
+    /// Takes the row that `data` begins with, once all of it is there, and returns how many bytes it is.
+    fn add_row(&mut self, data: &[u8]) -> Result<Option<usize>> {
+        let (known, begin) = (self.block.places.len(), self.block.bytes.len());
+        let mut at = 0;
+        for _ in 0..self.columns.len() {
+            let Some(length) = data.get(at..).and_then(<[u8]>::first_chunk::<4>) else { break };
+            let length = i32::from_be_bytes(*length);
+            at += 4;
+            self.block.places.push(Place { begin: u32::try_from(begin + at)?, length });
+            match usize::try_from(length) {
+                Ok(length) => at += length,
+                Err(_) if length == NULL => {}
+                Err(_) => bail!("a field has a negative length"),
             }
         }
-        self.rows += 1;
+        if at > data.len() || self.block.places.len() - known < self.columns.len() {
+            self.block.places.truncate(known);
+            return Ok(None);
+        }
+        let row = &data[..at];
+        self.block.rows += 1;
         self.batch_rows += 1;
-        self.batch_bytes += row.len();
+        self.batch_bytes += at;
+        if begin == 0 && at >= BLOCK_BYTES {
+            self.decode(row)?;
+        } else {
+            self.block.bytes.extend_from_slice(row);
+            if self.block.bytes.len() >= BLOCK_BYTES {
+                self.decode_block()?;
+            }
+        }
+        Ok(Some(at))
+    }
+
+    /// Decodes the rows that were copied.
+    fn decode_block(&mut self) -> Result<()> {
+        let bytes = std::mem::take(&mut self.block.bytes);
+        self.decode(&bytes)?;
+        self.block.bytes = bytes;
+        self.block.bytes.clear();
+        Ok(())
+    }
+
+    /// Decodes the block's rows, whose bytes are these.
+    fn decode(&mut self, bytes: &[u8]) -> Result<()> {
+        let Block { places, rows, .. } = &mut self.block;
+        let width = self.columns.len();
+        for (index, column) in self.columns.iter_mut().enumerate() {
+            let named = |(row, error): (usize, Error)| {
+                let column = self.schema.field(index).name().clone();
+                error.context(ValueAt { column, row: self.rows + row as u64 + 1 })
+            };
+            column.extend(Fields::of_column(bytes, places, index, width)).map_err(named)?;
+        }
+        self.rows += *rows as u64;
+        *rows = 0;
+        places.clear();
         Ok(())
     }
 }
@@ -211,20 +265,6 @@ fn header(data: &[u8]) -> Result<Option<usize>> {
     }
     let length = HEADER_BYTES + number(4) as usize;
     Ok((data.len() >= length).then_some(length))
-}
-
-/// Bytes of a row's fields, once all of them are there.
-fn row_length(data: &[u8], fields: usize) -> Result<Option<usize>> {
-    let mut at = 0;
-    for _ in 0..fields {
-        let Some(length) = data.get(at..at + 4) else { return Ok(None) };
-        at += 4;
-        match i32::from_be_bytes([length[0], length[1], length[2], length[3]]) {
-            -1 => {}
-            length => at += usize::try_from(length).map_err(|_| anyhow!("a field has a negative length"))?,
-        }
-    }
-    Ok((at <= data.len()).then_some(at))
 }
 
 #[cfg(test)]

@@ -18,8 +18,9 @@ use super::connection::Session;
 use super::copy::{ColumnFacts, Decoder};
 use super::guard::{Lost, Stop};
 use super::mask::{Masker, Tally};
+use super::resume;
 use super::target::Target;
-use crate::query::{self, quote_literal};
+use crate::query;
 use crate::snapshot::groups::{EncodedPart, Encoders, GroupedWriter};
 use crate::snapshot::types::PgType;
 
@@ -187,7 +188,7 @@ impl Rejoin<'_> {
     fn join(&self, stop: &Stop) -> Result<Session> {
         let session = Session::connect(self.target, stop.clone())?;
         session.run(query::EXPORT_BEGIN.text)?;
-        session.run(&format!("SET TRANSACTION SNAPSHOT {}", quote_literal(self.snapshot)))?;
+        resume::import(&session, self.snapshot)?;
         if !self.lockable.is_empty() {
             // Waiting behind a migration that itself waits for the first connection would never end.
             session.run(&format!("LOCK TABLE {} IN ACCESS SHARE MODE NOWAIT", self.lockable.join(", ")))?;

@@ -4,35 +4,42 @@
 //! each text, because none begins or ends within a character; the first that isn't is named by its index.
 
 use anyhow::{Error, Result, anyhow};
-use arrow::array::StringArray;
-use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::array::{NullBufferBuilder, StringArray};
+use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
+
+use super::values::taken;
 
 /// A growing array of texts.
-#[derive(Default)]
 pub struct Texts {
     bytes: Vec<u8>,
     ends: Vec<i32>,
-    valid: Vec<bool>,
-    nulls: usize,
+    nulls: NullBufferBuilder,
+}
+
+impl Default for Texts {
+    fn default() -> Texts {
+        Texts { bytes: Vec::new(), ends: Vec::new(), nulls: NullBufferBuilder::new(0) }
+    }
 }
 
 impl Texts {
     /// Appends NULL.
+    #[inline]
     pub fn append_null(&mut self) {
         self.ends.push(self.ends.last().copied().unwrap_or(0));
-        self.valid.push(false);
-        self.nulls += 1;
+        self.nulls.append_null();
     }
 
     /// Appends a text, unchecked until [`Texts::finish`].
     ///
     /// # Errors
     /// When the texts of one array are longer than its offsets can say.
+    #[inline]
     pub fn append(&mut self, text: &[u8]) -> Result<()> {
         self.bytes.extend_from_slice(text);
         let end = i32::try_from(self.bytes.len()).map_err(|_| anyhow!("the texts of one batch are too long"))?;
         self.ends.push(end);
-        self.valid.push(true);
+        self.nulls.append_non_null();
         Ok(())
     }
 
@@ -41,31 +48,16 @@ impl Texts {
     /// # Errors
     /// When a text isn't UTF-8: its index, and why.
     pub fn finish(&mut self) -> Result<StringArray, (usize, Error)> {
-        let next = Texts {
-            bytes: Vec::with_capacity(self.bytes.len() + self.bytes.len() / 8),
-            ends: Vec::with_capacity(self.ends.len()),
-            valid: Vec::with_capacity(self.ends.len()),
-            nulls: 0,
-        };
-        let Texts { bytes, ends, valid, nulls } = std::mem::replace(self, next);
-        if let Some(bad) = first_bad(&bytes, &ends) {
-            return Err(bad);
-        }
-        let offsets: ScalarBuffer<i32> = std::iter::once(0).chain(ends).collect();
-        let nulls = (nulls > 0).then(|| NullBuffer::from(valid));
-        StringArray::try_new(OffsetBuffer::new(offsets), Buffer::from_vec(bytes), nulls)
-            .map_err(|error| (0, Error::new(error)))
+        let bytes = Buffer::from_vec(taken(&mut self.bytes));
+        let offsets: ScalarBuffer<i32> = std::iter::once(0).chain(taken(&mut self.ends)).collect();
+        // Arrow checks the whole buffer, and that no text begins or ends within a character.
+        StringArray::try_new(OffsetBuffer::new(offsets.clone()), bytes.clone(), self.nulls.finish())
+            .map_err(|error| first_bad(&bytes, &offsets[1..]).unwrap_or((0, Error::new(error))))
     }
 }
 
 /// The first text that isn't UTF-8.
 fn first_bad(bytes: &[u8], ends: &[i32]) -> Option<(usize, Error)> {
-    let whole = std::str::from_utf8(bytes);
-    if let Ok(whole) = whole
-        && ends.iter().all(|end| whole.is_char_boundary(*end as usize))
-    {
-        return None;
-    }
     let mut begin = 0;
     ends.iter().enumerate().find_map(|(index, end)| {
         let text = &bytes[begin..*end as usize];

@@ -1,19 +1,24 @@
-//! Values: how does one binary value of PostgreSQL become one value of an Arrow column?
+//! Values: how do the binary values of PostgreSQL become an Arrow column?
 //!
 //! Input: the bytes a type's `send` function writes (`src/backend/utils/adt/*.c` in PostgreSQL). Output: Arrow arrays of the type
 //! that [`PgType::arrow_field`] declares. Invariants: a value arrives exactly or is an error that says why ([`Unheld`] where the
 //! server's text would hold it); no value is allocated on its own. Left out: rows and their framing (`copy`).
+//!
+//! Each kind of column is a type of its own behind one trait, so that a column's many values are read in a loop that knows what
+//! they are.
 
 use std::sync::Arc;
 
 use anyhow::{Error, Result, anyhow, bail};
 use arrow::array::{
-    ArrayBuilder, ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, FixedSizeBinaryBuilder,
-    Float32Builder, Float64Builder, Int16Builder, Int32Builder, Int64Builder, ListArray, StringBuilder, StructArray,
-    Time64MicrosecondBuilder, TimestampMicrosecondBuilder,
+    ArrayRef, ArrowPrimitiveType, BinaryBuilder, BooleanBuilder, FixedSizeBinaryArray, Int32Array, Int64Array,
+    ListArray, NullBufferBuilder, PrimitiveArray, StringBuilder, StructArray,
 };
-use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
-use arrow::datatypes::FieldRef;
+use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
+use arrow::datatypes::{
+    DataType, Date32Type, Decimal128Type, FieldRef, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
+    Time64MicrosecondType, TimestampMicrosecondType,
+};
 use arrow::error::ArrowError;
 
 use super::fallback::Unheld;
@@ -27,190 +32,29 @@ const EPOCH_DAYS: i32 = 10_957;
 /// The same in microseconds.
 const EPOCH_MICROSECONDS: i64 = EPOCH_DAYS as i64 * 86_400_000_000;
 
+/// Something went wrong at the value with this index.
+pub type At = (usize, Error);
+
 /// A growing Arrow array of one type.
-pub enum Values {
-    /// `boolean`
-    Bool(BooleanBuilder),
-    /// `smallint`
-    Int2(Int16Builder),
-    /// `integer`
-    Int4(Int32Builder),
-    /// `bigint`
-    Int8(Int64Builder),
-    /// `real`
-    Float4(Float32Builder),
-    /// `double precision`
-    Float8(Float64Builder),
-    /// `numeric` with a precision that a decimal holds
-    Decimal {
-        /// The values, as integers.
-        builder: Decimal128Builder,
-        /// Digits.
-        precision: u8,
-        /// Digits after the decimal point.
-        scale: i8,
-    },
-    /// `numeric` of any size, as text
-    Numeric {
-        /// The texts.
-        builder: StringBuilder,
-        /// What the values need, since the beginning.
-        extent: NumericExtent,
-        /// Reused for each value.
-        text: String,
-    },
-    /// Whatever travels as its text
-    Text(Texts),
-    /// `jsonb`: a version byte, then text
-    Jsonb(Texts),
-    /// `bytea`
-    Bytea(BinaryBuilder),
-    /// `uuid`
-    Uuid(FixedSizeBinaryBuilder),
-    /// `date`
-    Date(Date32Builder),
-    /// `time`
-    Time(Time64MicrosecondBuilder),
-    /// `timestamp` and `timestamptz`
-    Timestamp(TimestampMicrosecondBuilder),
-    /// `interval`
-    Interval {
-        /// Months.
-        months: Vec<i32>,
-        /// Days.
-        days: Vec<i32>,
-        /// Microseconds.
-        microseconds: Vec<i64>,
-        /// Which are not NULL.
-        valid: Vec<bool>,
-    },
-    /// An array of one dimension
-    Array {
-        /// The element's Arrow field.
-        field: FieldRef,
-        /// All elements of all arrays, one after the other.
-        elements: Box<Values>,
-        /// Where each array ends.
-        ends: Vec<i32>,
-        /// Which are not NULL.
-        valid: Vec<bool>,
-    },
-}
-
-impl Values {
-    /// An empty array for values of `ty`.
-    pub fn new(ty: &PgType) -> Values {
-        match ty {
-            PgType::Bool => Values::Bool(BooleanBuilder::new()),
-            PgType::Int2 => Values::Int2(Int16Builder::new()),
-            PgType::Int4 => Values::Int4(Int32Builder::new()),
-            PgType::Int8 => Values::Int8(Int64Builder::new()),
-            PgType::Float4 => Values::Float4(Float32Builder::new()),
-            PgType::Float8 => Values::Float8(Float64Builder::new()),
-            PgType::Decimal(precision, scale) => Values::Decimal {
-                builder: Decimal128Builder::new().with_data_type(arrow_type(ty)),
-                precision: *precision,
-                scale: *scale,
-            },
-            PgType::Numeric(_) => {
-                Values::Numeric { builder: StringBuilder::new(), extent: NumericExtent::default(), text: String::new() }
-            }
-            PgType::Text | PgType::Varchar(_) | PgType::Char(_) | PgType::Name | PgType::Json => {
-                Values::Text(Texts::default())
-            }
-            PgType::Enum { .. } | PgType::Opaque(_) => Values::Text(Texts::default()),
-            PgType::Jsonb => Values::Jsonb(Texts::default()),
-            PgType::Bytea => Values::Bytea(BinaryBuilder::new()),
-            PgType::Uuid => Values::Uuid(FixedSizeBinaryBuilder::new(16)),
-            PgType::Date => Values::Date(Date32Builder::new()),
-            PgType::Time(_) => Values::Time(Time64MicrosecondBuilder::new()),
-            PgType::Timestamp(_) | PgType::Timestamptz(_) => {
-                Values::Timestamp(TimestampMicrosecondBuilder::new().with_data_type(arrow_type(ty)))
-            }
-            PgType::Interval => Values::Interval { months: vec![], days: vec![], microseconds: vec![], valid: vec![] },
-            PgType::Array(element) => Values::Array {
-                field: Arc::new(element.arrow_field("element", true)),
-                elements: Box::new(Values::new(element)),
-                ends: vec![],
-                valid: vec![],
-            },
-        }
-    }
-
+pub trait Values {
     /// Appends NULL.
-    pub fn append_null(&mut self) {
-        match self {
-            Values::Bool(b) => b.append_null(),
-            Values::Int2(b) => b.append_null(),
-            Values::Int4(b) => b.append_null(),
-            Values::Int8(b) => b.append_null(),
-            Values::Float4(b) => b.append_null(),
-            Values::Float8(b) => b.append_null(),
-            Values::Decimal { builder, .. } => builder.append_null(),
-            Values::Numeric { builder, .. } => builder.append_null(),
-            Values::Text(b) | Values::Jsonb(b) => b.append_null(),
-            Values::Bytea(b) => b.append_null(),
-            Values::Uuid(b) => b.append_null(),
-            Values::Date(b) => b.append_null(),
-            Values::Time(b) => b.append_null(),
-            Values::Timestamp(b) => b.append_null(),
-            Values::Interval { months, days, microseconds, valid } => {
-                months.push(0);
-                days.push(0);
-                microseconds.push(0);
-                valid.push(false);
-            }
-            Values::Array { ends, valid, .. } => {
-                ends.push(ends.last().copied().unwrap_or(0));
-                valid.push(false);
-            }
-        }
-    }
+    fn append_null(&mut self);
 
     /// Appends the value that `bytes` are.
     ///
     /// # Errors
     /// When the bytes aren't a value of this type, or one that a snapshot can't hold.
-    pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
-        match self {
-            Values::Bool(b) => b.append_value(u8::from_be_bytes(fixed(bytes)?) != 0),
-            Values::Int2(b) => b.append_value(i16::from_be_bytes(fixed(bytes)?)),
-            Values::Int4(b) => b.append_value(i32::from_be_bytes(fixed(bytes)?)),
-            Values::Int8(b) => b.append_value(i64::from_be_bytes(fixed(bytes)?)),
-            Values::Float4(b) => b.append_value(f32::from_be_bytes(fixed(bytes)?)),
-            Values::Float8(b) => b.append_value(f64::from_be_bytes(fixed(bytes)?)),
-            Values::Decimal { builder, precision, scale } => {
-                builder.append_value(Numeric::read(bytes)?.decimal(*precision, *scale)?);
-            }
-            Values::Numeric { builder, extent, text } => {
-                let value = Numeric::read(bytes)?;
-                text.clear();
-                value.write(text);
-                numeric::widen(extent, &value);
-                builder.append_value(&*text);
-            }
-            Values::Text(b) => b.append(bytes)?,
-            Values::Jsonb(b) => match bytes.split_first() {
-                Some((1, text)) => b.append(text)?,
-                _ => bail!("the server sends jsonb in a version that isn't known"),
-            },
-            Values::Bytea(b) => b.append_value(bytes),
-            Values::Uuid(b) => b.append_value(fixed::<16>(bytes)?)?,
-            Values::Date(b) => b.append_value(date(i32::from_be_bytes(fixed(bytes)?))?),
-            Values::Time(b) => b.append_value(i64::from_be_bytes(fixed(bytes)?)),
-            Values::Timestamp(b) => b.append_value(timestamp(i64::from_be_bytes(fixed(bytes)?))?),
-            Values::Interval { months, days, microseconds, valid } => {
-                let (m, d, us) = interval(bytes)?;
-                months.push(m);
-                days.push(d);
-                microseconds.push(us);
-                valid.push(true);
-            }
-            Values::Array { elements, ends, valid, .. } => {
-                let count = append_elements(elements, bytes)?;
-                let end = ends.last().copied().unwrap_or(0).checked_add(count);
-                ends.push(end.ok_or_else(|| anyhow!("the arrays of one batch have too many elements"))?);
-                valid.push(true);
+    fn append(&mut self, bytes: &[u8]) -> Result<()>;
+
+    /// Appends a column of many rows.
+    ///
+    /// # Errors
+    /// As [`Values::append`], with the place of the value among `fields`.
+    fn extend(&mut self, fields: Fields<'_>) -> Result<(), At> {
+        for (index, field) in fields.enumerate() {
+            match field {
+                None => self.append_null(),
+                Some(bytes) => self.append(bytes).map_err(|error| (index, error))?,
             }
         }
         Ok(())
@@ -220,66 +64,351 @@ impl Values {
     ///
     /// # Errors
     /// When a text isn't UTF-8: the index of its value, and why.
-    pub fn finish(&mut self) -> Result<ArrayRef, (usize, Error)> {
-        let somewhere = |error: ArrowError| (0, Error::new(error));
-        Ok(match self {
-            Values::Bool(b) => Arc::new(taken(b, BooleanBuilder::with_capacity).finish()),
-            Values::Int2(b) => Arc::new(taken(b, Int16Builder::with_capacity).finish()),
-            Values::Int4(b) => Arc::new(taken(b, Int32Builder::with_capacity).finish()),
-            Values::Int8(b) => Arc::new(taken(b, Int64Builder::with_capacity).finish()),
-            Values::Float4(b) => Arc::new(taken(b, Float32Builder::with_capacity).finish()),
-            Values::Float8(b) => Arc::new(taken(b, Float64Builder::with_capacity).finish()),
-            Values::Decimal { builder, .. } => Arc::new(builder.finish()),
-            Values::Numeric { builder, .. } => Arc::new(builder.finish()),
-            Values::Text(texts) | Values::Jsonb(texts) => Arc::new(texts.finish()?),
-            Values::Bytea(b) => Arc::new(b.finish()),
-            Values::Uuid(b) => Arc::new(taken(b, |rows| FixedSizeBinaryBuilder::with_capacity(rows, 16)).finish()),
-            Values::Date(b) => Arc::new(taken(b, Date32Builder::with_capacity).finish()),
-            Values::Time(b) => Arc::new(taken(b, Time64MicrosecondBuilder::with_capacity).finish()),
-            Values::Timestamp(b) => Arc::new(b.finish()),
-            Values::Interval { months, days, microseconds, valid } => {
-                let parts: Vec<ArrayRef> = vec![
-                    Arc::new(arrow::array::Int32Array::from(std::mem::take(months))),
-                    Arc::new(arrow::array::Int32Array::from(std::mem::take(days))),
-                    Arc::new(arrow::array::Int64Array::from(std::mem::take(microseconds))),
-                ];
-                let nulls = NullBuffer::from(std::mem::take(valid));
-                Arc::new(StructArray::try_new(interval_fields(), parts, Some(nulls)).map_err(somewhere)?)
-            }
-            Values::Array { field, elements, ends, valid } => {
-                let ends = std::mem::take(ends);
-                // An element's index is not a row's.
-                let row_of = |element: usize| ends.partition_point(|end| *end as usize <= element);
-                let elements = elements.finish().map_err(|(element, error)| (row_of(element), error))?;
-                let offsets: ScalarBuffer<i32> = std::iter::once(0).chain(ends).collect();
-                let nulls = NullBuffer::from(std::mem::take(valid));
-                let list = ListArray::try_new(field.clone(), OffsetBuffer::new(offsets), elements, Some(nulls));
-                Arc::new(list.map_err(somewhere)?)
-            }
-        })
-    }
+    fn finish(&mut self) -> Result<ArrayRef, At>;
 
     /// What the values of an unbounded `numeric` have needed so far.
-    pub fn numeric_extent(&self) -> Option<NumericExtent> {
-        match self {
-            Values::Numeric { extent, .. } => Some(*extent),
-            Values::Array { elements, .. } => elements.numeric_extent(),
-            _ => None,
-        }
+    fn numeric_extent(&self) -> Option<NumericExtent> {
+        None
     }
 }
 
-/// A builder with its values; in its place stands an empty one with as much room.
-fn taken<B: ArrayBuilder>(builder: &mut B, with_capacity: impl Fn(usize) -> B) -> B {
-    let rows = builder.len();
-    std::mem::replace(builder, with_capacity(rows))
+/// Where the bytes of a field begin, and how many there are: -1 for NULL, as on the wire.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    /// The first byte's index.
+    pub begin: u32,
+    /// Bytes.
+    pub length: i32,
 }
 
-fn arrow_type(ty: &PgType) -> arrow::datatypes::DataType {
-    ty.arrow_field("", true).data_type().clone()
+/// The fields of one column in many rows.
+pub struct Fields<'a> {
+    bytes: &'a [u8],
+    places: std::iter::StepBy<std::slice::Iter<'a, Place>>,
+}
+
+impl<'a> Fields<'a> {
+    /// The column with this index, of rows of `width` columns whose places are given row after row.
+    pub fn of_column(bytes: &'a [u8], places: &'a [Place], column: usize, width: usize) -> Fields<'a> {
+        Fields { bytes, places: places.get(column..).unwrap_or_default().iter().step_by(width) }
+    }
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = Option<&'a [u8]>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Option<&'a [u8]>> {
+        let place = self.places.next()?;
+        let length = usize::try_from(place.length).ok();
+        Some(length.map(|length| &self.bytes[place.begin as usize..][..length]))
+    }
+}
+
+/// An empty array for values of `ty`.
+pub fn for_type(ty: &PgType) -> Box<dyn Values> {
+    match ty {
+        PgType::Bool => Box::new(Booleans(BooleanBuilder::new())),
+        PgType::Int2 => numbers::<Int16Type, _>(ty, |b| Ok(i16::from_be_bytes(fixed(b)?))),
+        PgType::Int4 => numbers::<Int32Type, _>(ty, |b| Ok(i32::from_be_bytes(fixed(b)?))),
+        PgType::Int8 => numbers::<Int64Type, _>(ty, |b| Ok(i64::from_be_bytes(fixed(b)?))),
+        PgType::Float4 => numbers::<Float32Type, _>(ty, |b| Ok(f32::from_be_bytes(fixed(b)?))),
+        PgType::Float8 => numbers::<Float64Type, _>(ty, |b| Ok(f64::from_be_bytes(fixed(b)?))),
+        PgType::Decimal(precision, scale) => {
+            let (precision, scale) = (*precision, *scale);
+            numbers::<Decimal128Type, _>(ty, move |b| Numeric::read(b)?.decimal(precision, scale))
+        }
+        PgType::Date => numbers::<Date32Type, _>(ty, |b| date(i32::from_be_bytes(fixed(b)?))),
+        PgType::Time(_) => numbers::<Time64MicrosecondType, _>(ty, |b| Ok(i64::from_be_bytes(fixed(b)?))),
+        PgType::Timestamp(_) | PgType::Timestamptz(_) => {
+            numbers::<TimestampMicrosecondType, _>(ty, |b| timestamp(i64::from_be_bytes(fixed(b)?)))
+        }
+        PgType::Numeric(_) => Box::new(Numerics::default()),
+        PgType::Text | PgType::Varchar(_) | PgType::Char(_) | PgType::Name | PgType::Json => Box::new(Texts::default()),
+        PgType::Enum { .. } | PgType::Opaque(_) => Box::new(Texts::default()),
+        PgType::Jsonb => Box::new(Documents(Texts::default())),
+        PgType::Bytea => Box::new(Binaries(BinaryBuilder::new())),
+        PgType::Uuid => Box::new(Uuids { bytes: vec![], nulls: NullBufferBuilder::new(0) }),
+        PgType::Interval => {
+            Box::new(Intervals { months: vec![], days: vec![], microseconds: vec![], nulls: NullBufferBuilder::new(0) })
+        }
+        PgType::Array(element) => Box::new(Lists {
+            field: Arc::new(element.arrow_field("element", true)),
+            elements: for_type(element),
+            ends: vec![],
+            nulls: NullBufferBuilder::new(0),
+        }),
+    }
+}
+
+/// Takes a vector; in its place stands an empty one with as much room.
+pub(super) fn taken<T>(values: &mut Vec<T>) -> Vec<T> {
+    let next = Vec::with_capacity(values.len());
+    std::mem::replace(values, next)
+}
+
+/// Numbers of fixed width, or what is one for Arrow.
+struct Numbers<T: ArrowPrimitiveType, F> {
+    values: Vec<T::Native>,
+    nulls: NullBufferBuilder,
+    data_type: DataType,
+    read: F,
+}
+
+fn numbers<T, F>(ty: &PgType, read: F) -> Box<dyn Values>
+where
+    T: ArrowPrimitiveType,
+    F: Fn(&[u8]) -> Result<T::Native> + 'static,
+{
+    let data_type = ty.arrow_field("", true).data_type().clone();
+    Box::new(Numbers::<T, F> { values: vec![], nulls: NullBufferBuilder::new(0), data_type, read })
+}
+
+impl<T: ArrowPrimitiveType, F: Fn(&[u8]) -> Result<T::Native>> Values for Numbers<T, F> {
+    #[inline]
+    fn append_null(&mut self) {
+        self.values.push(T::Native::default());
+        self.nulls.append_null();
+    }
+
+    #[inline]
+    fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.values.push((self.read)(bytes)?);
+        self.nulls.append_non_null();
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<ArrayRef, At> {
+        let values = ScalarBuffer::from(taken(&mut self.values));
+        let array = PrimitiveArray::<T>::try_new(values, self.nulls.finish()).map_err(at_first)?;
+        Ok(Arc::new(array.with_data_type(self.data_type.clone())))
+    }
+}
+
+/// `boolean`
+struct Booleans(BooleanBuilder);
+
+impl Values for Booleans {
+    #[inline]
+    fn append_null(&mut self) {
+        self.0.append_null();
+    }
+
+    #[inline]
+    fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.0.append_value(u8::from_be_bytes(fixed(bytes)?) != 0);
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<ArrayRef, At> {
+        Ok(Arc::new(self.0.finish()))
+    }
+}
+
+/// `numeric` of any size, as text.
+#[derive(Default)]
+struct Numerics {
+    builder: StringBuilder,
+    /// What the values need, since the beginning.
+    extent: NumericExtent,
+    /// Reused for each value.
+    text: String,
+}
+
+impl Values for Numerics {
+    fn append_null(&mut self) {
+        self.builder.append_null();
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        let value = Numeric::read(bytes)?;
+        self.text.clear();
+        value.write(&mut self.text);
+        numeric::widen(&mut self.extent, &value);
+        self.builder.append_value(&self.text);
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<ArrayRef, At> {
+        Ok(Arc::new(self.builder.finish()))
+    }
+
+    fn numeric_extent(&self) -> Option<NumericExtent> {
+        Some(self.extent)
+    }
+}
+
+/// Whatever travels as its text.
+impl Values for Texts {
+    #[inline]
+    fn append_null(&mut self) {
+        Texts::append_null(self);
+    }
+
+    #[inline]
+    fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        Texts::append(self, bytes)
+    }
+
+    fn finish(&mut self) -> Result<ArrayRef, At> {
+        Ok(Arc::new(Texts::finish(self)?))
+    }
+}
+
+/// `jsonb`: a version byte, then text.
+struct Documents(Texts);
+
+impl Values for Documents {
+    #[inline]
+    fn append_null(&mut self) {
+        self.0.append_null();
+    }
+
+    #[inline]
+    fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        match bytes.split_first() {
+            Some((1, text)) => self.0.append(text),
+            _ => bail!("the server sends jsonb in a version that isn't known"),
+        }
+    }
+
+    fn finish(&mut self) -> Result<ArrayRef, At> {
+        Ok(Arc::new(self.0.finish()?))
+    }
+}
+
+/// `bytea`
+struct Binaries(BinaryBuilder);
+
+impl Values for Binaries {
+    fn append_null(&mut self) {
+        self.0.append_null();
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.0.append_value(bytes);
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<ArrayRef, At> {
+        Ok(Arc::new(self.0.finish()))
+    }
+}
+
+const UUID_BYTES: usize = 16;
+
+struct Uuids {
+    bytes: Vec<u8>,
+    nulls: NullBufferBuilder,
+}
+
+impl Values for Uuids {
+    #[inline]
+    fn append_null(&mut self) {
+        self.bytes.extend_from_slice(&[0; UUID_BYTES]);
+        self.nulls.append_null();
+    }
+
+    #[inline]
+    fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.bytes.extend_from_slice(&fixed::<UUID_BYTES>(bytes)?);
+        self.nulls.append_non_null();
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<ArrayRef, At> {
+        let bytes = Buffer::from_vec(taken(&mut self.bytes));
+        let array = FixedSizeBinaryArray::try_new(UUID_BYTES as i32, bytes, self.nulls.finish());
+        Ok(Arc::new(array.map_err(at_first)?))
+    }
+}
+
+/// `interval`
+struct Intervals {
+    months: Vec<i32>,
+    days: Vec<i32>,
+    microseconds: Vec<i64>,
+    nulls: NullBufferBuilder,
+}
+
+impl Intervals {
+    fn push(&mut self, (months, days, microseconds): (i32, i32, i64)) {
+        self.months.push(months);
+        self.days.push(days);
+        self.microseconds.push(microseconds);
+    }
+}
+
+impl Values for Intervals {
+    fn append_null(&mut self) {
+        self.push((0, 0, 0));
+        self.nulls.append_null();
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.push(interval(bytes)?);
+        self.nulls.append_non_null();
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<ArrayRef, At> {
+        let parts: Vec<ArrayRef> = vec![
+            Arc::new(Int32Array::from(taken(&mut self.months))),
+            Arc::new(Int32Array::from(taken(&mut self.days))),
+            Arc::new(Int64Array::from(taken(&mut self.microseconds))),
+        ];
+        let array = StructArray::try_new(interval_fields(), parts, self.nulls.finish());
+        Ok(Arc::new(array.map_err(at_first)?))
+    }
+}
+
+/// Arrays of one dimension.
+struct Lists {
+    /// The element's Arrow field.
+    field: FieldRef,
+    /// All elements of all arrays, one after the other.
+    elements: Box<dyn Values>,
+    /// Where each array ends.
+    ends: Vec<i32>,
+    nulls: NullBufferBuilder,
+}
+
+impl Values for Lists {
+    fn append_null(&mut self) {
+        self.ends.push(self.ends.last().copied().unwrap_or(0));
+        self.nulls.append_null();
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        let count = append_elements(&mut *self.elements, bytes)?;
+        let end = self.ends.last().copied().unwrap_or(0).checked_add(count);
+        self.ends.push(end.ok_or_else(|| anyhow!("the arrays of one batch have too many elements"))?);
+        self.nulls.append_non_null();
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<ArrayRef, At> {
+        let ends = taken(&mut self.ends);
+        // An element's index is not a row's.
+        let row_of = |element: usize| ends.partition_point(|end| *end as usize <= element);
+        let elements = self.elements.finish().map_err(|(element, error)| (row_of(element), error))?;
+        let offsets: ScalarBuffer<i32> = std::iter::once(0).chain(ends).collect();
+        let list = ListArray::try_new(self.field.clone(), OffsetBuffer::new(offsets), elements, self.nulls.finish());
+        Ok(Arc::new(list.map_err(at_first)?))
+    }
+
+    fn numeric_extent(&self) -> Option<NumericExtent> {
+        self.elements.numeric_extent()
+    }
+}
+
+/// Arrow's own complaint about an array, which names no value.
+fn at_first(error: ArrowError) -> At {
+    (0, Error::new(error))
 }
 
 /// The bytes of a value of fixed width.
+#[inline]
 fn fixed<const N: usize>(bytes: &[u8]) -> Result<[u8; N]> {
     bytes.try_into().map_err(|_| anyhow!("the server sends {} bytes where the type has {N}", bytes.len()))
 }
@@ -320,7 +449,7 @@ fn interval(bytes: &[u8]) -> Result<(i32, i32, i64)> {
 
 /// Appends an array's elements and returns their number. `array_send`: dimensions, a flag for NULLs, the element's type, then
 /// per dimension its length and lower bound, then the elements as in a row.
-fn append_elements(elements: &mut Values, bytes: &[u8]) -> Result<i32> {
+fn append_elements(elements: &mut dyn Values, bytes: &[u8]) -> Result<i32> {
     let mut rest = bytes;
     let dimensions = take_i32(&mut rest)?;
     let (_has_nulls, _element_type) = (take_i32(&mut rest)?, take_i32(&mut rest)?);
@@ -381,7 +510,7 @@ mod tests {
         let array = |dimensions: i32, lower: i32| -> Vec<u8> {
             [dimensions, 0, 23, 1, lower, 4, 7].iter().flat_map(|n: &i32| n.to_be_bytes()).collect()
         };
-        let mut values = Values::new(&PgType::Array(Box::new(PgType::Int4)));
+        let mut values = for_type(&PgType::Array(Box::new(PgType::Int4)));
         values.append(&array(1, 1)).expect("an ordinary array");
         assert!(values.append(&array(1, 0)).expect_err("lower bound").to_string().contains("index 0"));
         assert!(values.append(&array(2, 1)).expect_err("dimensions").to_string().contains("2 dimensions"));
@@ -391,7 +520,7 @@ mod tests {
 
     #[test]
     fn finishing_begins_anew() {
-        let mut values = Values::new(&PgType::Array(Box::new(PgType::Text)));
+        let mut values = for_type(&PgType::Array(Box::new(PgType::Text)));
         values.append_null();
         assert_eq!(values.finish().expect("equal lengths").len(), 1);
         assert_eq!(values.finish().expect("equal lengths").len(), 0);

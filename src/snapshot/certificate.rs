@@ -187,7 +187,7 @@ pub struct Tally {
 /// Memory that is used again for each batch.
 #[derive(Default)]
 struct Scratch {
-    column: Vec<u64>,
+    column: digest::Hashes,
     rows: Vec<u64>,
     keys: Vec<(Vec<u64>, Vec<bool>)>,
 }
@@ -198,6 +198,18 @@ impl Tally {
     /// # Errors
     /// For an Arrow type that no snapshot has.
     pub fn add(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.add_and(batch, |_, _| Ok(()))
+    }
+
+    /// As [`Tally::add`]; what else is to be done with each column of the batch is told its place and its values' hashes.
+    ///
+    /// # Errors
+    /// As [`Tally::add`], and as `also` says.
+    pub fn add_and(
+        &mut self,
+        batch: &RecordBatch,
+        mut also: impl FnMut(usize, &digest::Hashes) -> Result<()>,
+    ) -> Result<()> {
         let rows = batch.num_rows();
         let Scratch { column: hashes, rows: sums, keys } = &mut self.scratch;
         sums.clear();
@@ -209,12 +221,15 @@ impl Tally {
             complete.clear();
             complete.resize(rows, true);
         }
-        for (place, (column, array)) in self.plan.columns.iter().zip(batch.columns()).enumerate() {
-            digest::of_column(array, column.key, hashes)?;
-            for (sum, hash) in sums.iter_mut().zip(hashes.iter()) {
+        for (place, array) in batch.columns().iter().enumerate() {
+            let watched = self.plan.columns.get(place);
+            digest::of_column(array, watched.map_or(0, |column| column.key), hashes)?;
+            also(place, hashes)?;
+            let Some((nulls, extremes)) = self.columns.get_mut(place) else { continue };
+            let hashes = &hashes.values;
+            for (sum, hash) in sums.iter_mut().zip(hashes) {
                 *sum = sum.wrapping_add(*hash);
             }
-            let (nulls, extremes) = &mut self.columns[place];
             *nulls += array.null_count() as u64;
             extremes.add(array, hashes);
             for (key, (sums, complete)) in self.plan.keys.iter().zip(keys.iter_mut()) {
@@ -386,10 +401,10 @@ impl Plan {
         for part in self.row_groups(files, &places)? {
             part.each(|batch| {
                 let mut hashes = vec![0u64; batch.num_rows()];
-                let mut column = Vec::new();
+                let mut column = digest::Hashes::default();
                 for (place, array) in places.iter().zip(batch.columns()) {
                     digest::of_column(array, self.columns[*place].key, &mut column)?;
-                    hashes.iter_mut().zip(&column).for_each(|(sum, hash)| *sum = sum.wrapping_add(*hash));
+                    hashes.iter_mut().zip(&column.values).for_each(|(sum, hash)| *sum = sum.wrapping_add(*hash));
                 }
                 let complete = |row| key.nulls_are_equal || batch.columns().iter().all(|array| array.is_valid(row));
                 for (row, hash) in hashes.iter().enumerate().filter(|(row, hash)| wanted(**hash) && complete(*row)) {

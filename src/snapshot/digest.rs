@@ -21,7 +21,7 @@
 //! Two tables that differ have the same hash by chance once in 2^64.
 
 use anyhow::{Result, bail};
-use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray};
+use arrow::array::{Array, ArrowPrimitiveType, AsArray, ListArray};
 use arrow::datatypes::{
     ArrowNativeType, DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
     Time64MicrosecondType, TimestampMicrosecondType, ToByteSlice,
@@ -46,11 +46,30 @@ pub fn of_row(row: u64) -> u128 {
     XxHash3_128::oneshot(&row.to_le_bytes())
 }
 
+/// The hashes of a column's values.
+#[derive(Debug, Default)]
+pub struct Hashes {
+    /// Of each row's value.
+    pub values: Vec<u64>,
+    /// Of all elements, where the column is of arrays.
+    pub elements: Vec<u64>,
+}
+
 /// Replaces `into` by the hashes of a column's values.
 ///
 /// # Errors
 /// For an Arrow type that no snapshot has.
-pub fn of_column(array: &dyn Array, key: u64, into: &mut Vec<u64>) -> Result<()> {
+pub fn of_column(array: &dyn Array, key: u64, into: &mut Hashes) -> Result<()> {
+    if let DataType::List(_) = array.data_type() {
+        of_flat(array.as_list::<i32>().values(), key.wrapping_add(ELEMENT), &mut into.elements)?;
+        of_lists(array.as_list::<i32>(), key, into);
+        return Ok(());
+    }
+    into.elements.clear();
+    of_flat(array, key, &mut into.values)
+}
+
+fn of_flat(array: &dyn Array, key: u64, into: &mut Vec<u64>) -> Result<()> {
     into.clear();
     let hasher = Xxh3::new(key);
     match array.data_type() {
@@ -80,7 +99,6 @@ pub fn of_column(array: &dyn Array, key: u64, into: &mut Vec<u64>) -> Result<()>
             each(array, key, into, |row| hasher.hash(values.value(row)));
         }
         DataType::Struct(_) => intervals(array, key, into),
-        DataType::List(_) => lists(array, key, into)?,
         other => bail!("a snapshot has no columns of the Arrow type {other}"),
     }
     Ok(())
@@ -130,40 +148,38 @@ fn intervals(array: &dyn Array, key: u64, into: &mut Vec<u64>) {
     });
 }
 
-fn lists(array: &dyn Array, key: u64, into: &mut Vec<u64>) -> Result<()> {
-    let lists = array.as_list::<i32>();
-    let mut elements = Vec::new();
-    let values: &ArrayRef = lists.values();
-    of_column(values, key.wrapping_add(ELEMENT), &mut elements)?;
+/// The hashes of arrays, from those of their elements.
+fn of_lists(lists: &ListArray, key: u64, into: &mut Hashes) {
+    let Hashes { values, elements } = into;
     let offsets = lists.value_offsets();
     let (null, hasher) = (hash(!key, &[]), Xxh3::new(key));
     let mut bytes = Vec::new();
+    values.clear();
     for row in 0..lists.len() {
         if lists.is_null(row) {
-            into.push(null);
+            values.push(null);
             continue;
         }
         bytes.clear();
         for element in &elements[offsets[row].as_usize()..offsets[row + 1].as_usize()] {
             bytes.extend_from_slice(&element.to_le_bytes());
         }
-        into.push(hasher.hash(&bytes));
+        values.push(hasher.hash(&bytes));
     }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::array::{BooleanArray, Int32Array, ListArray, StringArray};
+    use arrow::array::{BooleanArray, Int32Array, StringArray};
     use arrow::datatypes::Int32Type;
 
     fn check(array: &dyn Array, expected: &[&[u8]]) {
         let key = column_key("a", "b");
-        let mut found = Vec::new();
+        let mut found = Hashes::default();
         of_column(array, key, &mut found).expect("a snapshot's type");
         let expected: Vec<u64> = expected.iter().map(|bytes| hash(key, bytes)).collect();
-        assert_eq!(found, expected);
+        assert_eq!(found.values, expected);
     }
 
     #[test]
@@ -186,9 +202,9 @@ mod tests {
     #[test]
     fn nothing_null_and_the_column_are_told_apart() {
         let hashes = |array: &dyn Array, name: &str| {
-            let mut found = Vec::new();
+            let mut found = Hashes::default();
             of_column(array, column_key(name, "text"), &mut found).expect("text");
-            found
+            found.values
         };
         let texts = hashes(&StringArray::from(vec![Some(""), None, Some("a")]), "a");
         assert!(texts[0] != texts[1] && texts[1] != texts[2]);

@@ -194,27 +194,28 @@ impl GroupEncoder {
     /// # Errors
     /// When the batch has another schema.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        self.tally.add(batch)?;
         let mut group = match self.open.take() {
             Some(group) => group,
             None => OpenGroup { columns: self.encoders.columns(self.done.len())?, rows: 0 },
         };
-        let fields = self.encoders.schema.fields().iter().zip(batch.columns());
+        let fields = self.encoders.schema.fields();
         let mut bytes = 0;
-        for ((field, array), column) in fields.zip(&mut group.columns) {
-            match column {
+        self.tally.add_and(batch, |place, hashes| {
+            let array = batch.column(place);
+            match &mut group.columns[place] {
                 ColumnEncoder::Chunk(chunk) => {
-                    chunk.write(array, &mut self.codec)?;
+                    chunk.write(array, hashes, &mut self.codec)?;
                     bytes += chunk.held();
                 }
                 ColumnEncoder::Other(writers) => {
-                    for (leaf, writer) in compute_leaves(field, array)?.iter().zip(writers) {
+                    for (leaf, writer) in compute_leaves(&fields[place], array)?.iter().zip(writers) {
                         writer.write(leaf)?;
                         bytes += writer.get_estimated_total_bytes();
                     }
                 }
             }
-        }
+            Ok(())
+        })?;
         group.rows += batch.num_rows();
         let full = group.rows + batch.num_rows() > 2 * ROW_GROUP_ROWS || bytes > ROW_GROUP_BYTES;
         self.open = Some(group);

@@ -111,6 +111,16 @@ impl SnapshotWriter {
         self.staged.path().join(path)
     }
 
+    /// A file that stands beside the snapshot until it is published, and is no part of it.
+    pub fn beside(&self, name: &str) -> PathBuf {
+        self.staged.beside_it(name)
+    }
+
+    /// Leaves what is finished for another try; returns the hidden folder it is in.
+    pub fn keep(self) -> PathBuf {
+        self.staged.keep()
+    }
+
     /// Writes the manifest, syncs the folder and gives it its name.
     ///
     /// # Errors

@@ -234,7 +234,7 @@ fn a_connection_cut_in_the_middle() {
     assert!(ended >= 1, "{ended} connections");
     let output = child.wait_with_output().expect("it ends");
     let stderr = check_failed(folder.path(), &output);
-    check(&stderr, &["error: exporting large", "nothing was left behind: run the export again"]);
+    check(&stderr, &["error: exporting large", "there is no snapshot: run the export again"]);
     assert!(stderr.contains("ended the connection") || stderr.contains("was lost"), "{stderr}");
 }
 

@@ -11,9 +11,9 @@ use crate::server::{Database, Options, Server, database};
 
 /// Rows of a table that takes a second and a half at the rate of [`SLOWLY`].
 const ROWS: u32 = 40_000;
-const SLOWLY: &[&str] = &["--rate-limit", "8MB"];
+pub const SLOWLY: &[&str] = &["--rate-limit", "8MB"];
 
-fn table(database: &Database) {
+pub fn table(database: &Database) {
     database.run(&format!(
         "CREATE TABLE large AS SELECT n AS id, repeat(md5(n::text), 10) AS pad FROM generate_series(1, {ROWS}) AS n; ANALYZE large"
     ));
@@ -31,7 +31,7 @@ fn start(folder: &Path, url: &str, more: &[&str]) -> Child {
 }
 
 /// Waits until a COPY of the export is under way.
-fn wait_for_copy(database: &Database) {
+pub fn wait_for_copy(database: &Database) {
     let sql = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'rehearsal' AND datname = current_database() \
         AND state = 'active' AND query LIKE 'COPY%'";
     let mut client = database.client();
@@ -42,12 +42,12 @@ fn wait_for_copy(database: &Database) {
     }
 }
 
-fn signal(child: &Child, signal: &str) {
+pub fn signal(child: &Child, signal: &str) {
     let sent = Command::new("kill").args([signal, &child.id().to_string()]).status().expect("kill runs");
     assert!(sent.success());
 }
 
-fn left(folder: &Path) -> Vec<String> {
+pub fn left(folder: &Path) -> Vec<String> {
     let entries = folder.read_dir().expect("the folder").flatten();
     entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
 }
@@ -63,7 +63,7 @@ fn check_failed(folder: &Path, output: &Output, says: &[&str]) -> String {
     stderr
 }
 
-fn terminate(database: &Database) {
+pub fn terminate(database: &Database) {
     database.run(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'rehearsal' AND datname = current_database()",
     );

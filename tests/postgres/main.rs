@@ -22,6 +22,7 @@ mod export_errors;
 mod export_faults;
 mod export_masks;
 mod export_parallel;
+mod export_resume;
 mod export_since;
 mod export_tls;
 mod export_values;

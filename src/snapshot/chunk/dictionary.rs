@@ -1,8 +1,7 @@
-//! A dictionary: each distinct value once, and for each row which it is.
+//! A dictionary: each distinct value once, and for each row which it is. The values' hashes are the certificate's, which has them
+//! already.
 
-use std::hash::BuildHasher;
-
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::HashTable;
 
 /// Bytes of a dictionary at most: a reader holds all of it.
 const MOST_BYTES: usize = 4 << 20;
@@ -17,7 +16,6 @@ pub struct Dictionary {
     ends: Vec<u32>,
     hashes: Vec<u64>,
     table: HashTable<u32>,
-    builder: DefaultHashBuilder,
     indices: Vec<u32>,
     /// What the rows' values would be as a plain page.
     plain_bytes: usize,
@@ -32,25 +30,24 @@ impl Dictionary {
             ends: Vec::new(),
             hashes: Vec::new(),
             table: HashTable::new(),
-            builder: DefaultHashBuilder::default(),
             indices: Vec::new(),
             plain_bytes: 0,
         }
     }
 
-    /// Adds a row's value.
-    pub fn push(&mut self, value: &[u8]) {
+    /// Adds a row's value, which has this hash.
+    #[inline]
+    pub fn push(&mut self, value: &[u8], hash: u64) {
         self.plain_bytes += self.prefix + value.len();
         // In a log the next row often says the same.
-        if let Some(last) = self.indices.last().copied()
-            && self.value(last) == value
-        {
-            self.indices.push(last);
-            return;
-        }
-        let hash = self.builder.hash_one(value);
-        let found = self.table.find(hash, |index| self.value(*index) == value).copied();
-        let index = found.unwrap_or_else(|| self.add(value, hash));
+        let last = self.indices.last().copied().filter(|last| self.hashes[*last as usize] == hash);
+        let index = match last {
+            Some(last) if same(self.value(last), value) => last,
+            _ => {
+                let found = self.table.find(hash, |index| same(self.value(*index), value)).copied();
+                found.unwrap_or_else(|| self.add(value, hash))
+            }
+        };
         self.indices.push(index);
     }
 
@@ -117,5 +114,20 @@ impl Dictionary {
     /// Bytes held.
     pub fn held(&self) -> usize {
         self.page.len() + self.indices.len() * 4 + self.ends.len() * 16
+    }
+}
+
+/// Are they equal? A call to compare a few bytes takes longer than to compare them.
+#[inline]
+fn same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    match (a.first_chunk::<8>(), a.last_chunk::<8>(), b.first_chunk::<8>(), b.last_chunk::<8>()) {
+        (Some(first), Some(last), Some(begin), Some(end)) if a.len() <= 16 => first == begin && last == end,
+        _ => match (a.first_chunk::<4>(), a.last_chunk::<4>(), b.first_chunk::<4>(), b.last_chunk::<4>()) {
+            (Some(first), Some(last), Some(begin), Some(end)) if a.len() <= 8 => first == begin && last == end,
+            _ => a == b,
+        },
     }
 }

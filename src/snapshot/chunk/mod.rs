@@ -29,6 +29,7 @@ use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
 use zstd::bulk::Compressor;
 
+use super::digest::{self, Hashes};
 use dictionary::Dictionary;
 use levels::Levels;
 
@@ -137,24 +138,31 @@ impl ChunkEncoder {
         })
     }
 
-    /// Adds the rows of a batch.
+    /// Adds the rows of a batch, whose values have these hashes.
     ///
     /// # Errors
     /// When a page can't be compressed.
-    pub fn write(&mut self, array: &ArrayRef, codec: &mut Codec) -> Result<()> {
+    pub fn write(&mut self, array: &ArrayRef, hashes: &Hashes, codec: &mut Codec) -> Result<()> {
         self.rows += array.len();
         match array.as_list_opt::<i32>() {
             Some(list) => {
-                let list = gapless(list)?;
+                let (list, mut again) = (gapless(list)?, Hashes::default());
                 let elements = list.values();
+                let hashes = match list {
+                    Cow::Borrowed(_) => &hashes.elements,
+                    Cow::Owned(_) => {
+                        digest::of_column(elements, 0, &mut again)?;
+                        &again.values
+                    }
+                };
                 let (entries, nulls) = self.levels.list(list.offsets(), list.nulls(), elements.nulls());
                 self.count(entries, nulls);
-                self.append(elements);
+                self.append(elements, hashes);
             }
             None => {
                 let nulls = self.levels.flat(array.len(), array.nulls());
                 self.count(array.len(), nulls);
-                self.append(array);
+                self.append(array, &hashes.values);
             }
         }
         self.settle(codec)
@@ -176,42 +184,42 @@ impl ChunkEncoder {
     }
 
     /// Appends a flat array's values.
-    fn append(&mut self, array: &ArrayRef) {
+    fn append(&mut self, array: &ArrayRef, hashes: &[u64]) {
         let nulls = array.nulls();
         match array.data_type() {
             DataType::Utf8 => {
                 let texts = array.as_string::<i32>();
                 let (offsets, bytes) = (texts.value_offsets(), texts.value_data());
-                self.each(array.len(), nulls, |row| &bytes[offsets[row] as usize..offsets[row + 1] as usize]);
+                self.each(hashes, nulls, |row| &bytes[offsets[row] as usize..offsets[row + 1] as usize]);
             }
             DataType::Binary => {
                 let values = array.as_binary::<i32>();
-                self.each(array.len(), nulls, |row| values.value(row));
+                self.each(hashes, nulls, |row| values.value(row));
             }
             DataType::FixedSizeBinary(_) => {
                 let values = array.as_fixed_size_binary();
-                self.each(array.len(), nulls, |row| values.value(row));
+                self.each(hashes, nulls, |row| values.value(row));
             }
             DataType::Date32 => {
                 let values = array.as_primitive::<Date32Type>().values();
-                self.each(array.len(), nulls, |row| values[row].to_le_bytes());
+                self.each(hashes, nulls, |row| values[row].to_le_bytes());
             }
             DataType::Int32 => {
                 let values = array.as_primitive::<Int32Type>().values();
-                self.each(array.len(), nulls, |row| values[row].to_le_bytes());
+                self.each(hashes, nulls, |row| values[row].to_le_bytes());
             }
             _ => {
                 let values = array.as_primitive::<Int64Type>().values();
-                self.each(array.len(), nulls, |row| values[row].to_le_bytes());
+                self.each(hashes, nulls, |row| values[row].to_le_bytes());
             }
         }
     }
 
-    fn each<V: AsRef<[u8]>>(&mut self, rows: usize, nulls: Option<&NullBuffer>, value: impl Fn(usize) -> V) {
+    fn each<V: AsRef<[u8]>>(&mut self, hashes: &[u64], nulls: Option<&NullBuffer>, value: impl Fn(usize) -> V) {
         let (kind, extremes) = (self.kind, &mut self.extremes);
-        let valid = (0..rows).filter(|row| nulls.is_none_or(|nulls| nulls.is_valid(*row)));
+        let valid = (0..hashes.len()).filter(|row| nulls.is_none_or(|nulls| nulls.is_valid(*row)));
         match &mut self.values {
-            Values::Distinct(dictionary) => valid.for_each(|row| dictionary.push(value(row).as_ref())),
+            Values::Distinct(dictionary) => valid.for_each(|row| dictionary.push(value(row).as_ref(), hashes[row])),
             Values::Plain(plain) => valid.for_each(|row| {
                 let value = value(row);
                 let value = value.as_ref();
