@@ -63,7 +63,9 @@ pub(super) fn convert(
     }
     let converted = match between(&value, to, catalog) {
         // Between types of the server's own the cast is known to be there; what it gives only matters to a row.
-        Err(Problem::Unsupported(what)) if Id::of(&value.ty).is_some() && Id::of(to).is_some() => {
+        Err(Problem::Unsupported(what))
+            if value.ty != Type::Unknown && Id::of(&value.ty).is_some() && Id::of(to).is_some() =>
+        {
             return Ok(refused_of_rows(&what.what, std::slice::from_ref(&value), true, to));
         }
         converted => converted?,

@@ -209,8 +209,19 @@ pub(super) fn convert_from(arguments: &Arguments<'_>) -> Given<String> {
 /// `convert_from(bytes, 'UTF8')`
 pub(super) fn as_text(arguments: &Arguments<'_>) -> Given<String> {
     let [Some(digits)] = arguments else { return Ok(None) };
-    match String::from_utf8(from_hex(digits)?) {
-        Ok(text) if !text.contains('\0') => Ok(Some(text)),
-        _ => Err(Failure::raised("22021", "invalid byte sequence for encoding \"UTF8\"")),
-    }
+    let bytes = from_hex(digits)?;
+    let wrong = match std::str::from_utf8(&bytes) {
+        Ok(text) if !text.contains('\0') => return Ok(Some(text.to_owned())),
+        Ok(text) => text.find('\0').unwrap_or_default(),
+        Err(error) => error.valid_up_to(),
+    };
+    // The server shows as many bytes as the first one announces.
+    let length = match bytes[wrong] {
+        0xc0..=0xdf => 2,
+        0xe0..=0xef => 3,
+        0xf0..=0xf7 => 4,
+        _ => 1,
+    };
+    let shown: Vec<String> = bytes[wrong..].iter().take(length).map(|byte| format!("0x{byte:02x}")).collect();
+    Err(Failure::raised("22021", format!("invalid byte sequence for encoding \"UTF8\": {}", shown.join(" "))))
 }
