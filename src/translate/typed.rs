@@ -169,9 +169,15 @@ pub(super) fn refused_of_rows(what: &str, operands: &[Typed], strict: bool, ty: 
     Typed::new(sql, ty.clone())
 }
 
+/// The same of a function that never fails: over constants alone the server computes it ahead, and nothing comes of that but a value.
+pub(super) fn refused_in_peace(what: &str, operands: &[Typed], strict: bool, ty: &Type) -> Typed {
+    let refused = refused_of_rows(what, operands, strict, ty);
+    Typed { sql: refused.sql.replacen("error(concat('NS|'", "ERROR(concat('NS|'", 1), ..refused }
+}
+
 /// What a row would ask for that can't be told, where it is part of this SQL (see [`refused_of_rows`]).
 pub(crate) fn refusal_in(sql: &str) -> Option<String> {
-    let (_, rest) = sql.split_once("error(concat('NS|', '")?;
+    let (_, rest) = sql.split_once("(concat('NS|', '")?;
     let (what, _) = rest.split_once("'))")?;
     Some(what.replace("''", "'"))
 }

@@ -24,7 +24,7 @@ use super::expression::{Site, required, words};
 use super::reader::Reader;
 use super::resolve::{Given, Resolved, missing_function};
 use super::system;
-use super::typed::{Family, Typed, family, refused_of_rows};
+use super::typed::{Family, Typed, family, refused_in_peace, refused_of_rows};
 use crate::catalog::pg::{self, Function, Kind};
 use crate::catalog::{Outcome, Problem, Type};
 use crate::query::quote_literal;
@@ -102,7 +102,10 @@ impl Reader<'_> {
                 let over_rows = (function.kind == Kind::Function && !function.returns_set).then(|| args.clone());
                 let value = match (self.built_in(function, args, call, site), over_rows, &result) {
                     (Err(Problem::Unsupported(what)), Some(args), Some(result)) => {
-                        return Ok(refused_of_rows(&what.what, &args, function.strict, result));
+                        return Ok(match NEVER_FAIL.contains(&function.name) {
+                            true => refused_in_peace(&what.what, &args, function.strict, result),
+                            false => refused_of_rows(&what.what, &args, function.strict, result),
+                        });
                     }
                     (value, ..) => value?,
                 };
@@ -344,6 +347,18 @@ impl Reader<'_> {
         }
     }
 }
+
+/// Functions that give a value whatever they are given.
+const NEVER_FAIL: &[&str] = &[
+    "numnode",
+    "phraseto_tsquery",
+    "plainto_tsquery",
+    "querytree",
+    "strip",
+    "to_tsvector",
+    "ts_rank",
+    "websearch_to_tsquery",
+];
 
 /// Functions that have a form of their own for texts whose case doesn't count, or that give back what they take.
 const OF_CITEXT: &[&str] = &[
