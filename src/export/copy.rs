@@ -156,11 +156,8 @@ impl Decoder {
 
     /// What the columns' values in the batches so far were like.
     pub fn facts(&self) -> Vec<ColumnFacts> {
-        let facts = |(column, nulls): (&Box<dyn Values>, &u64)| ColumnFacts {
-            nulls: *nulls,
-            numeric_extent: column.numeric_extent(),
-        };
-        self.columns.iter().zip(&self.nulls).map(facts).collect()
+        let columns = self.columns.iter().zip(&self.nulls);
+        columns.map(|(column, nulls)| ColumnFacts { nulls: *nulls, numeric_extent: column.numeric_extent() }).collect()
     }
 
     /// Decodes whole rows and returns how many bytes they were.

@@ -26,9 +26,7 @@ use arrow::datatypes::{
     ArrowNativeType, DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
     Time64MicrosecondType, TimestampMicrosecondType, ToByteSlice,
 };
-use twox_hash::XxHash3_128;
-
-use super::xxh3::Xxh3;
+use twox_hash::{XxHash3_64, XxHash3_128};
 
 /// The specification's name, as the manifest writes it.
 pub const ALGORITHM: &str = "xxh3-rows-1";
@@ -71,7 +69,6 @@ pub fn of_column(array: &dyn Array, key: u64, into: &mut Hashes) -> Result<()> {
 
 fn of_flat(array: &dyn Array, key: u64, into: &mut Vec<u64>) -> Result<()> {
     into.clear();
-    let hasher = Xxh3::new(key);
     match array.data_type() {
         DataType::Boolean => {
             let (values, answers) = (array.as_boolean(), [hash(key, &[0]), hash(key, &[1])]);
@@ -88,15 +85,15 @@ fn of_flat(array: &dyn Array, key: u64, into: &mut Vec<u64>) -> Result<()> {
         DataType::Timestamp(..) => fixed::<TimestampMicrosecondType>(array, key, into),
         DataType::Utf8 => {
             let values = array.as_string::<i32>();
-            each(array, key, into, |row| hasher.hash(values.value(row).as_bytes()));
+            each(array, key, into, |row| hash(key, values.value(row).as_bytes()));
         }
         DataType::Binary => {
             let values = array.as_binary::<i32>();
-            each(array, key, into, |row| hasher.hash(values.value(row)));
+            each(array, key, into, |row| hash(key, values.value(row)));
         }
         DataType::FixedSizeBinary(_) => {
             let values = array.as_fixed_size_binary();
-            each(array, key, into, |row| hasher.hash(values.value(row)));
+            each(array, key, into, |row| hash(key, values.value(row)));
         }
         DataType::Struct(_) => intervals(array, key, into),
         other => bail!("a snapshot has no columns of the Arrow type {other}"),
@@ -105,7 +102,7 @@ fn of_flat(array: &dyn Array, key: u64, into: &mut Vec<u64>) -> Result<()> {
 }
 
 fn hash(seed: u64, bytes: &[u8]) -> u64 {
-    Xxh3::new(seed).hash(bytes)
+    XxHash3_64::oneshot_with_seed(seed, bytes)
 }
 
 fn each(array: &dyn Array, key: u64, into: &mut Vec<u64>, of: impl Fn(usize) -> u64) {
@@ -128,8 +125,8 @@ where
     T::Native: ArrowNativeType + ToByteSlice,
 {
     // Every machine that Arrow's Rust crates are built for keeps numbers little-endian.
-    let (values, hasher) = (array.as_primitive::<T>().values(), Xxh3::new(key));
-    each(array, key, into, |row| hasher.hash(values[row].to_byte_slice()));
+    let values = array.as_primitive::<T>().values();
+    each(array, key, into, |row| hash(key, values[row].to_byte_slice()));
 }
 
 /// An interval is the only struct a snapshot has.
@@ -138,13 +135,12 @@ fn intervals(array: &dyn Array, key: u64, into: &mut Vec<u64>) {
     let part = |index: usize| parts.column(index);
     let (months, days) = (part(0).as_primitive::<Int32Type>(), part(1).as_primitive::<Int32Type>());
     let microseconds = part(2).as_primitive::<Int64Type>();
-    let hasher = Xxh3::new(key);
     each(array, key, into, |row| {
         let mut bytes = [0; 16];
         bytes[..4].copy_from_slice(&months.value(row).to_le_bytes());
         bytes[4..8].copy_from_slice(&days.value(row).to_le_bytes());
         bytes[8..].copy_from_slice(&microseconds.value(row).to_le_bytes());
-        hasher.hash(&bytes)
+        hash(key, &bytes)
     });
 }
 
@@ -152,7 +148,7 @@ fn intervals(array: &dyn Array, key: u64, into: &mut Vec<u64>) {
 fn of_lists(lists: &ListArray, key: u64, into: &mut Hashes) {
     let Hashes { values, elements } = into;
     let offsets = lists.value_offsets();
-    let (null, hasher) = (hash(!key, &[]), Xxh3::new(key));
+    let null = hash(!key, &[]);
     let mut bytes = Vec::new();
     values.clear();
     for row in 0..lists.len() {
@@ -164,7 +160,7 @@ fn of_lists(lists: &ListArray, key: u64, into: &mut Hashes) {
         for element in &elements[offsets[row].as_usize()..offsets[row + 1].as_usize()] {
             bytes.extend_from_slice(&element.to_le_bytes());
         }
-        values.push(hasher.hash(&bytes));
+        values.push(hash(key, &bytes));
     }
 }
 

@@ -14,7 +14,6 @@ pub mod part;
 pub mod physical;
 pub mod types;
 pub mod writer;
-pub mod xxh3;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -143,6 +143,9 @@ pub struct Remarks {
     pub reads: std::collections::BTreeMap<Oid, std::collections::BTreeSet<AttNum>>,
     /// Values that are known before any row is read: the server computes them first, and fails even where there are no rows.
     pub constants: Vec<String>,
+    /// The same, of queries inside this one: the server computes those whose outputs are asked for, and it isn't known here which
+    /// are.
+    pub doubtful: Vec<String>,
     /// Sequences that numbers are taken from.
     pub numbers: std::collections::BTreeMap<Oid, Taken>,
 }
@@ -158,12 +161,12 @@ impl Remarks {
 }
 
 /// How many numbers a statement takes from a sequence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Taken {
     /// One for each row that is staged.
     EachRow,
-    /// So many.
-    Some(u64),
+    /// One for each row at these places, from 0, among those that are listed.
+    Listed(Vec<u64>),
     /// Nobody knows: from here on it isn't known where the sequence stands.
     Unknown,
 }

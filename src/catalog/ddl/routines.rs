@@ -353,12 +353,23 @@ fn parameter(given: &FunctionParameter, catalog: &Catalog) -> Outcome<Parameter>
     use FunctionParameterMode as Mode;
     Ok(Parameter {
         name: given.name.clone(),
-        ty: without_modifiers(type_of(name, catalog)?),
+        ty: without_modifiers(type_of(name, catalog).map_err(of_parameter)?),
         is_input: !matches!(mode, Mode::FuncParamOut | Mode::FuncParamTable),
         is_output: matches!(mode, Mode::FuncParamOut | Mode::FuncParamTable | Mode::FuncParamInout),
         is_variadic: mode == Mode::FuncParamVariadic,
         default: given.defexpr.clone(),
     })
+}
+
+/// Of a parameter the server words it without quotes.
+fn of_parameter(problem: Problem) -> Problem {
+    match problem {
+        Problem::Rejected(mut error) if error.sqlstate == "42704" && error.message.starts_with("type ") => {
+            error.message = error.message.replace('"', "");
+            Problem::Rejected(error)
+        }
+        problem => problem,
+    }
 }
 
 /// A type, polymorphic ones among them.

@@ -108,6 +108,11 @@ impl Session<'_> {
         let before = self.catalog.clone();
         self.store.begin()?;
         let done = self.dispatch(statement, report, &before);
+        if let Err(Halt::Violation(violation)) = &done
+            && let Some(row) = violation.first
+        {
+            self.store.fail_at(row);
+        }
         let taken = self.store.taken_numbers();
         let done = done.and_then(|verdict| self.expect_numbers(&taken).map(|()| verdict));
         if done.is_ok() {
@@ -271,7 +276,9 @@ impl Session<'_> {
                 if matches!(node, NodeEnum::ConstraintsSetStmt(set) if !set.deferred) {
                     self.check_deferred(report)?;
                 }
+                self.expect_none_pending(node)?;
                 let applied = self.define(node, before)?;
+                self.expect_none_pending_on(node, &applied, before)?;
                 self.carry_out(&applied, report, before)
             }
         }
@@ -360,11 +367,14 @@ impl Session<'_> {
             holds_deferred: self.replaying || self.block != super::transaction::Block::None,
             replaying: self.replaying,
             deferred: BTreeMap::new(),
+            pending: BTreeMap::new(),
         };
         let done = work(&mut run)?;
         run.tidy()?;
         let deferred = std::mem::take(&mut run.deferred);
+        let pending = std::mem::take(&mut run.pending);
         self.deferred.extend(deferred);
+        self.note_pending(pending);
         Ok(done)
     }
 

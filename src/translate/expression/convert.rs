@@ -37,6 +37,9 @@ impl Reader<'_> {
             let mut elements = Vec::new();
             for node in &array.elements {
                 let value = self.expression(node, site)?;
+                if matches!(value.ty, Type::Array(_)) {
+                    return Err(Problem::unsupported("an array of arrays"));
+                }
                 elements.push(convert(value, &element, Context::Explicit, None, self.catalog())?.sql);
             }
             return Ok(Typed::new(format!("CAST([{}] AS {})", elements.join(", "), physical(&ty)), ty));

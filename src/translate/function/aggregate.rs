@@ -238,7 +238,7 @@ impl Reader<'_> {
             let key = self.sort_key(&value.sql, &value.ty)?;
             order.push(format!("{key} {}", direction(sort)));
         }
-        let arrival = self.arrival(site.scope);
+        let arrival = self.arrival(site.scope, self.in_groups);
         if order.is_empty() && distinct.is_empty() {
             if !arrival.is_known {
                 self.choice(format!("{name}() without ORDER BY"));

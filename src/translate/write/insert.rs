@@ -187,14 +187,16 @@ impl Reader<'_> {
             let rows: Vec<String> = rows.iter().map(|items| format!("({})", items.join(", "))).collect();
             return Ok(format!("SELECT * FROM (VALUES {}) AS v({})", rows.join(", "), names.join(", ")));
         }
-        let mut given = vec![0; columns.len()];
-        let rows: Vec<String> = rows
-            .iter()
-            .map(|items| {
+        let mut given: Vec<Vec<u64>> = vec![Vec::new(); columns.len()];
+        let rows: Vec<String> = (0..)
+            .zip(&rows)
+            .map(|(place, items)| {
                 let mut list = Vec::new();
                 for ((item, name), given) in items.iter().zip(&names).zip(&mut given) {
-                    *given += u64::from(item.contains(" OVER ("));
-                    list.push(format!("{} AS {name}", item.replace("row_number() OVER ()", &given.to_string())));
+                    if item.contains(" OVER (") {
+                        given.push(place);
+                    }
+                    list.push(format!("{} AS {name}", item.replace("row_number() OVER ()", &given.len().to_string())));
                 }
                 format!("SELECT {}", list.join(", "))
             })
@@ -203,7 +205,7 @@ impl Reader<'_> {
             if let Some(sequence) = self.catalog().sequence_of(table.oid, column)
                 && let Some(taken) = self.remarks.numbers.get_mut(&sequence)
             {
-                *taken = Taken::Some(given);
+                *taken = Taken::Listed(given);
             }
         }
         Ok(rows.join(" UNION ALL "))
