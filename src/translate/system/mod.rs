@@ -97,11 +97,26 @@ struct Rows {
     rows: Vec<Vec<String>>,
 }
 
+/// A system relation as a query.
+pub(super) struct System {
+    pub sql: String,
+    pub outputs: Vec<Output>,
+    /// Which outputs hold what can't be told; they are read by [`told_or_refused`].
+    pub untold: Vec<bool>,
+}
+
+/// A column as it is asked for: refused by the row whose value can't be told.
+pub(super) fn told_or_refused(sql: &str, name: &str, ty: &Type) -> String {
+    let what = quote_literal(&format!("NS|the column {name} of a system view"));
+    let ty = super::typed::physical(ty);
+    format!("CAST(CASE WHEN {sql} = {UNTOLD} THEN error({what}) ELSE {sql} END AS {ty})")
+}
+
 /// The SQL of a system relation and its columns, where it is one of those known here.
 ///
 /// # Errors
 /// What the snapshot doesn't list.
-pub(super) fn relation(catalog: &Catalog, schema: Option<&str>, name: &str) -> Outcome<Option<(String, Vec<Output>)>> {
+pub(super) fn relation(catalog: &Catalog, schema: Option<&str>, name: &str) -> Outcome<Option<System>> {
     let unlisted = matches!(
         (schema, name),
         (
@@ -210,41 +225,32 @@ fn number(value: u32) -> String {
     quote_literal(&value.to_string())
 }
 
-fn view(of: Rows) -> (String, Vec<Output>) {
+fn view(of: Rows) -> System {
     let outputs: Vec<Output> = of
         .columns
         .iter()
         .enumerate()
         .map(|(n, (name, ty))| Output { name: (*name).to_owned(), ty: ty.clone(), column: format!("o{}", n + 1) })
         .collect();
-    let names: Vec<&str> = outputs.iter().map(|o| o.column.as_str()).collect();
-    let typed: Vec<String> = outputs
-        .iter()
-        .enumerate()
-        .map(|(at, output)| {
-            let (column, ty) = (&output.column, super::typed::physical(&output.ty));
-            match of.rows.iter().any(|row| row[at] == UNTOLD) {
-                true => {
-                    let what = quote_literal(&format!("NS|the column {} of a system view", output.name));
-                    format!(
-                        "CAST(CASE WHEN {column} = {UNTOLD} THEN error({what}) ELSE {column} END AS {ty}) AS {column}"
-                    )
-                }
-                false => format!("CAST({column} AS {ty}) AS {column}"),
-            }
-        })
-        .collect();
-    let rows: Vec<String> = of.rows.iter().map(|row| format!("({})", row.join(", "))).collect();
-    let sql = if rows.is_empty() {
-        let nulls: Vec<String> = outputs
-            .iter()
-            .map(|o| format!("CAST(NULL AS {}) AS {}", super::typed::physical(&o.ty), o.column))
-            .collect();
-        format!("SELECT {} WHERE false", nulls.join(", "))
-    } else {
-        format!("SELECT {} FROM (VALUES {}) AS v({})", typed.join(", "), rows.join(", "), names.join(", "))
+    let untold: Vec<bool> = (0..outputs.len()).map(|at| of.rows.iter().any(|row| row[at] == UNTOLD)).collect();
+    let held = |at: usize| match untold[at] {
+        true => "VARCHAR".to_owned(),
+        false => super::typed::physical(&outputs[at].ty),
     };
-    (sql, outputs)
+    let columns = |value: &dyn Fn(&Output) -> String| -> String {
+        let cast =
+            |(at, output): (usize, &Output)| format!("CAST({} AS {}) AS {}", value(output), held(at), output.column);
+        outputs.iter().enumerate().map(cast).collect::<Vec<_>>().join(", ")
+    };
+    let sql = if of.rows.is_empty() {
+        format!("SELECT {} WHERE false", columns(&|_| "NULL".to_owned()))
+    } else {
+        let names: Vec<&str> = outputs.iter().map(|o| o.column.as_str()).collect();
+        let rows: Vec<String> = of.rows.iter().map(|row| format!("({})", row.join(", "))).collect();
+        let list = columns(&|output| output.column.clone());
+        format!("SELECT {list} FROM (VALUES {}) AS v({})", rows.join(", "), names.join(", "))
+    };
+    System { sql, outputs, untold }
 }
 
 #[cfg(test)]

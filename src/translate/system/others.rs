@@ -2,6 +2,7 @@
 
 use super::{DATABASE, Rows, UNTOLD, number, oid, schema_number, text, truth};
 use crate::catalog::lookup::quoted;
+use crate::catalog::pg::Kind;
 use crate::catalog::{Catalog, Function, Gives, Type, pg};
 
 /// Roles that every server has.
@@ -134,7 +135,7 @@ fn functions(catalog: &Catalog) -> Rows {
         let is_trigger = definition.is_some_and(|definition| definition.gives == Gives::Trigger);
         let result = if is_trigger { text("type trigger") } else { UNTOLD.to_owned() };
         rows.push(vec![
-            signature(catalog, function).map_or_else(|| UNTOLD.to_owned(), |signature| text(&signature)),
+            super::told(signature(catalog, function)),
             text(&function.name),
             schema_number(&function.schema),
             text(kind),
@@ -143,13 +144,25 @@ fn functions(catalog: &Catalog) -> Rows {
             result,
         ]);
     }
-    let extensions = catalog.extensions.iter().flat_map(|name| pg::tables().functions_of_extension(name));
-    let others =
-        extensions.map(|name| (name, "public")).chain(pg::tables().function_names().map(|n| (n, "pg_catalog")));
-    for (name, schema) in others {
-        let untold = || UNTOLD.to_owned();
-        let number = text(&format!("function {}", rows.len()));
-        rows.push(vec![number, text(name), schema_number(schema), untold(), untold(), untold(), untold()]);
+    let untold = || UNTOLD.to_owned();
+    for extension in &catalog.extensions {
+        let schema = catalog.extension_schemas.get(extension).map_or("public", String::as_str);
+        for name in pg::tables().functions_of_extension(extension) {
+            rows.push(vec![untold(), text(name), schema_number(schema), untold(), untold(), untold(), untold()]);
+        }
+    }
+    for name in pg::tables().function_names() {
+        for function in pg::tables().functions(name) {
+            let kind = match function.kind {
+                Kind::Function => "f",
+                Kind::Procedure => "p",
+                Kind::Window => "w",
+                Kind::Aggregate | Kind::OrderedSet => "a",
+            };
+            let inputs = text(&function.arguments.len().to_string());
+            let schema = schema_number("pg_catalog");
+            rows.push(vec![untold(), text(name), schema, text(kind), inputs, untold(), untold()]);
+        }
     }
     let columns = vec![
         ("oid", oid()),
