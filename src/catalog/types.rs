@@ -8,7 +8,7 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{AConst, Node, TypeName, a_const::Val};
 
 use super::lookup::{missing_schema, near_name, quoted};
-use super::{Catalog, Oid, Outcome, Problem, tree};
+use super::{Catalog, Oid, Outcome, Problem, RelationKind, tree};
 
 /// A PostgreSQL type.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -141,7 +141,13 @@ impl Type {
         };
         let element = match element {
             Some(ty) => ty,
-            None => user_type(schema, base, &modifiers, catalog)?,
+            None => user_type(schema, base, &modifiers, catalog).map_err(|problem| match problem {
+                Problem::Rejected(mut error) if error.sqlstate == "42704" && !name.array_bounds.is_empty() => {
+                    error.message = error.message.replacen("\" does", "[]\" does", 1);
+                    Problem::Rejected(error)
+                }
+                problem => problem,
+            })?,
         };
         // PostgreSQL keeps neither the number of dimensions nor their bounds.
         Ok(if name.array_bounds.is_empty() { element } else { element.array() })
@@ -301,6 +307,8 @@ fn user_type(schema: Option<&str>, name: &str, modifiers: &[i64], catalog: &Cata
     if let Some((_, extension)) = OF_EXTENSIONS.iter().find(|(own, _)| *own == name) {
         return if catalog.extensions.contains(*extension) {
             Ok(Type::Opaque(with_modifiers(name, modifiers)))
+        } else if !catalog.partial {
+            Err(missing_type(schema, name, catalog).hint(format!("it comes with the extension {extension}")))
         } else {
             Err(Problem::unsupported(format!(
                 "the type {name}, as the snapshot doesn't say whether the extension {extension} is installed,"
@@ -310,6 +318,12 @@ fn user_type(schema: Option<&str>, name: &str, modifiers: &[i64], catalog: &Cata
     let is_known = |schema: &str| catalog.schemas.contains(schema) || schema == "pg_catalog";
     if let Some(schema) = schema.filter(|schema| !is_known(schema)) {
         return Err(missing_schema(schema));
+    }
+    // Every table and view has a type of its rows.
+    if let Some((RelationKind::Table | RelationKind::View | RelationKind::MaterializedView, _)) =
+        catalog.find_relation(schema, name.strip_prefix('_').unwrap_or(name))
+    {
+        return Err(Problem::unsupported(format!("the type of the rows of {name}")));
     }
     Err(missing_type(schema, name, catalog))
 }

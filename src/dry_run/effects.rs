@@ -58,9 +58,15 @@ impl Run<'_, '_> {
         }
         let value = self.translator().default(table, attnum)?;
         // The server computes a default once for all rows that are there, be there none.
-        self.compute(std::slice::from_ref(&value))?;
+        self.store.engine.run(&format!("SELECT {value}"))?;
         if let Some(sequence) = self.catalog.sequence_of(table, &added) {
             let rows = self.store.row_count(table)?;
+            if rows > 1 && (self.catalog.partial || self.catalog.moved.contains(&table)) {
+                let name = self.catalog.tables.get(&table).map_or("", |table| table.name.as_str());
+                let words = "rows get their numbers in the order in which they lie on disk, which can't be told";
+                self.report.notes.push(format!("{name}: {words}."));
+                self.report.plan_dependent_rows += rows;
+            }
             self.store.take_numbers(&[(sequence, Taken::EachRow)].into(), rows);
         }
         // Numbers of a sequence are a window over all rows, which no column default can be; nor can a query.
@@ -88,7 +94,7 @@ impl Run<'_, '_> {
                 let (value, _) = then.table_expression(table, &using.node, Some(&converted.ty))?;
                 let columns = columns_in(&value);
                 if then.is_fixed(table, &using.node)? {
-                    self.compute(std::slice::from_ref(&value))?;
+                    self.store.engine.run(&format!("SELECT {value}"))?;
                 }
                 self.store.ensure(table, columns)?;
                 value
@@ -143,6 +149,7 @@ impl Run<'_, '_> {
             outputs.join(", "),
             plan.sql
         );
+        self.compute(&plan.remarks)?;
         let (stage, rows) = self.stage_plan(&plan.remarks, &plan.steps, &sql)?;
         self.store.take_row_numbers(table, rows);
         let list: Vec<String> =

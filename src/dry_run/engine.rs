@@ -10,6 +10,7 @@ use anyhow::{Context, Error, Result, anyhow};
 use duckdb::{Connection, Row};
 use serde_json::{Map, Value};
 
+use super::decoding;
 use crate::catalog::Problem;
 use crate::catalog::problem::ServerError;
 use crate::native::own_calls as calls;
@@ -37,6 +38,8 @@ pub(super) struct Violation {
     pub(super) rows: u64,
     /// Some of them.
     pub(super) samples: Vec<Map<String, Value>>,
+    /// The number of the first of them, where rows that come in are judged in their order.
+    pub(super) first: Option<i64>,
 }
 
 /// The result of work on rows.
@@ -117,6 +120,15 @@ impl<'s> Engine<'s> {
         self.known(ran, sql)
     }
 
+    /// The server's error that a query ends in, asked beside the transaction under way, which no error may meet.
+    pub(super) fn error_of(&self, sql: &str) -> Option<ServerError> {
+        let error = self.connection.try_clone().ok()?.execute_batch(sql).err()?;
+        match halt(&error, sql) {
+            Halt::Problem(Problem::Rejected(error)) => Some(error),
+            _ => None,
+        }
+    }
+
     /// Calls of functions are looked up on this level from here on.
     pub(super) fn watch(&self, level: u64) {
         self.calls.set(level);
@@ -194,10 +206,7 @@ impl<'s> Engine<'s> {
     pub(super) fn objects(&self, sql: &str) -> Ran<Vec<Map<String, Value>>> {
         self.rows(sql, |row| row.get::<_, String>(0))?
             .iter()
-            .map(|text| {
-                let read = serde_json::from_str(text).or_else(|_| serde_json::from_str(&quoted_numbers(text)));
-                read.with_context(|| format!("reading a sample row: {text}"))
-            })
+            .map(|text| decoding::object(text).with_context(|| format!("reading a sample row: {text}")))
             .collect::<Result<_>>()
             .map_err(Halt::Broken)
     }
@@ -207,43 +216,12 @@ impl<'s> Engine<'s> {
         self.rows(sql, |row| Ok((row.get::<_, Option<String>>(0)?, row.get::<_, i64>(1)?.unsigned_abs())))?
             .into_iter()
             .map(|(text, rows)| {
-                let value = text.map_or(Ok(Value::Null), |text| {
-                    serde_json::from_str(&text).or_else(|_| serde_json::from_str(&quoted_numbers(&text)))
-                })?;
+                let value = text.map_or(Ok(Value::Null), |text| decoding::value(&text))?;
                 Ok((value, rows))
             })
             .collect::<Result<_>>()
             .map_err(Halt::Broken)
     }
-}
-
-/// The engine's JSON with `NaN` and `Infinity`, which aren't JSON, as texts.
-fn quoted_numbers(json: &str) -> String {
-    let (mut out, mut quoted, mut escaped, mut word) = (String::new(), false, false, String::new());
-    for c in json.chars() {
-        if !quoted && (c.is_alphabetic() || (c == '-' && word.is_empty())) {
-            word.push(c);
-            continue;
-        }
-        end_word(&mut out, &mut word);
-        match c {
-            '"' if !escaped => quoted = !quoted,
-            _ => {}
-        }
-        escaped = quoted && c == '\\' && !escaped;
-        out.push(c);
-    }
-    end_word(&mut out, &mut word);
-    out
-}
-
-/// Writes a word down, between quotes where it is no word of JSON.
-fn end_word(out: &mut String, word: &mut String) {
-    match word.as_str() {
-        "NaN" | "Infinity" | "-Infinity" => out.push_str(&format!("\"{word}\"")),
-        other => out.push_str(other),
-    }
-    word.clear();
 }
 
 /// What DuckDB's error means for the statement.
@@ -272,6 +250,11 @@ fn server_error(text: &str) -> Option<Problem> {
     }
     if let Some(problem) = overflow(text) {
         return Some(problem);
+    }
+    if let Some((before, what)) = text.split_once("NS|")
+        && !before.contains("PG|")
+    {
+        return Some(Problem::unsupported(first_line(what).trim_end()));
     }
     let (_, raised) = text.split_once("PG|")?;
     let (sqlstate, message) = raised.split_once('|')?;
@@ -334,6 +317,7 @@ mod tests {
         check("SELECT error('PG|22001|value too long')", "value too long (22001)");
         check("SELECT (SELECT i FROM range(2) AS r(i))", "returned by a subquery used as an expression (21000)");
         check("SELECT no_such_function(1)", "can't be rehearsed");
+        check("SELECT error('NS|the function f()')", "the function f() can't be rehearsed");
         check("SELECT error('PG|nonsense')", "can't be rehearsed");
     }
 }

@@ -6,6 +6,7 @@
 
 mod analyze;
 mod checks;
+mod decoding;
 mod difference;
 mod effects;
 mod engine;

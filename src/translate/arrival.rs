@@ -2,8 +2,9 @@
 //!
 //! Input: the sources of a query. Output: sort keys. A function in FROM gives its rows in their order, and the server's plans keep
 //! it: `jsonb_agg(e) FROM jsonb_array_elements(…) e` is how documents are rewritten in place. Of tables' rows nobody knows the order:
-//! beside a function they come in the order they have in the snapshot, or the other way round. Left out: subqueries, whose order the
-//! server keeps too, as long as it isn't asked to join them.
+//! beside a function they come in the order they have in the snapshot, or the other way round. VALUES and a subquery with ORDER BY keep
+//! their order as well, as long as nothing is joined to them; where there are groups they come in it here, and the server may sort them
+//! otherwise. Left out: DISTINCT in such a subquery, and WITH.
 
 use std::collections::BTreeMap;
 
@@ -25,13 +26,35 @@ struct Numbering {
     /// The column `o0`; empty where it is there anyway.
     column: String,
     wanted: bool,
+    of: Numbered,
+}
+
+/// What is numbered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Numbered {
+    /// The rows of a function.
+    Function,
+    /// Those of VALUES, or of a subquery whose ORDER BY leaves no ties.
+    Rows,
+    /// Those of a subquery whose ORDER BY may leave ties.
+    RowsWithTies,
 }
 
 impl Numberings {
-    /// Says how a function's rows are numbered; returns what stands in the SQL where the column may come to be.
-    pub fn offer(&mut self, alias: &str, column: String) -> String {
-        self.0.insert(alias.to_owned(), Numbering { column, wanted: false });
+    /// Says how rows are numbered; returns what stands in the SQL where the column may come to be.
+    pub fn offer(&mut self, alias: &str, column: String, of: Numbered) -> String {
+        self.0.insert(alias.to_owned(), Numbering { column, wanted: false, of });
         place(alias)
+    }
+
+    /// The rows of `alias` are those of the one source `inner`, in its order where that is known.
+    pub fn pass_on(&mut self, inner: &str, alias: &str) -> String {
+        let Some(numbering) = self.0.get_mut(inner).filter(|numbering| numbering.of != Numbered::Function) else {
+            return String::new();
+        };
+        numbering.wanted = true;
+        let of = numbering.of;
+        self.offer(alias, format!("{inner}.o0 AS o0"), of)
     }
 
     /// The query with the columns that were asked for.
@@ -56,7 +79,7 @@ pub(super) struct Arrival {
 
 impl Reader<'_> {
     /// How the rows of these sources arrive at an aggregate.
-    pub(super) fn arrival(&mut self, scope: &Scope<'_>) -> Arrival {
+    pub(super) fn arrival(&mut self, scope: &Scope<'_>, has_groups: bool) -> Arrival {
         let tie = self.tie_direction();
         let unknown = Arrival { keys: Vec::new(), is_known: false };
         let mut keys = Vec::new();
@@ -65,8 +88,14 @@ impl Reader<'_> {
             match (self.numberings.0.get_mut(&source.alias), &source.row) {
                 (Some(numbering), _) => {
                     numbering.wanted = true;
-                    keys.push(format!("{}.o0 ASC", source.alias));
+                    let of_function = numbering.of == Numbered::Function;
+                    let settled = numbering.of != Numbered::RowsWithTies && !has_groups && scope.sources.len() == 1;
+                    // Ties of a subquery go both ways within it; what else is open goes both ways here.
+                    let is_open = !of_function && (has_groups || scope.sources.len() > 1);
+                    let direction = if is_open { tie } else { "ASC" };
+                    keys.push(format!("{}.o0 {direction}", source.alias));
                     functions += 1;
+                    tables += usize::from(!of_function && !settled);
                 }
                 (None, Some(row)) => {
                     keys.push(format!("{row} {tie}"));

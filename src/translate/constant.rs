@@ -45,6 +45,12 @@ impl Reader<'_> {
         self.remarks.constants.truncate(since);
     }
 
+    /// Of the constants noted since there were so many nobody knows whether they are computed ahead.
+    pub(super) fn doubt_constants(&mut self, since: usize) {
+        let doubtful = self.remarks.constants.split_off(since);
+        self.remarks.doubtful.extend(doubtful);
+    }
+
     /// The constants noted since there were so many are only computed where a condition, a constant itself, holds.
     pub(super) fn guard_constants(&mut self, since: usize, condition: &str) {
         for constant in self.remarks.constants.iter_mut().skip(since) {

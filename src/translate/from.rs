@@ -6,8 +6,10 @@ use pg_query::protobuf::{
     SetOperation, WithClause,
 };
 
+use super::arrival::Numbered;
 use super::cast::{Context, convert};
 use super::expression::{Site, required, words};
+use super::query::VALUES_LISTED;
 use super::reader::{Named, Reader};
 use super::rows::RowColumn;
 use super::scope::{Scope, Source, SourceColumn};
@@ -162,16 +164,23 @@ impl Reader<'_> {
         let Some(NodeEnum::SelectStmt(select)) = required(&subselect.subquery)?.node.as_ref() else {
             return Err(Problem::unsupported("this form of subquery"));
         };
+        let physical = format!("s{}", self.number());
         let unread = std::mem::replace(&mut self.outputs_unread, true);
+        let has_order = !select.target_list.is_empty() && select.with_clause.is_none();
+        self.numbered = has_order.then(|| physical.clone());
         let query = if subselect.lateral {
             let around = scope.clone();
             self.query(select, Some(&around))
         } else {
             self.query(select, scope.outer)
         };
+        self.numbered = None;
         self.outputs_unread = unread;
-        let query = query?;
-        let physical = format!("s{}", self.number());
+        let mut query = query?;
+        if !select.values_lists.is_empty() && select.sort_clause.is_empty() && select.limit_count.is_none() {
+            let place = self.numberings.offer(&physical, "o0".to_owned(), Numbered::Rows);
+            query.sql = query.sql.replacen(VALUES_LISTED, &format!("{place}{VALUES_LISTED}"), 1);
+        }
         let name = subselect.alias.as_ref().map_or(physical.as_str(), |a| a.aliasname.as_str());
         let source = source_of(&physical, name, &query.outputs, subselect.alias.as_ref())?;
         self.push(source, scope)?;
@@ -236,9 +245,9 @@ impl Reader<'_> {
         let numbering = if function.ordinality {
             items.push(numbers);
             outputs.push(Output { name: "ordinality".to_owned(), ty: Type::Int8, column: "o0".to_owned() });
-            self.numberings.offer(&physical, String::new())
+            self.numberings.offer(&physical, String::new(), Numbered::Function)
         } else {
-            self.numberings.offer(&physical, numbers)
+            self.numberings.offer(&physical, numbers, Numbered::Function)
         };
         let inner = format!("SELECT {}{numbering}", items.join(", "));
         let source_name = alias.map_or(name.as_str(), |a| a.aliasname.as_str());
@@ -348,7 +357,7 @@ impl Reader<'_> {
             let constants = self.constants();
             self.common_table(cte, with.recursive).map_err(|p| p.at(cte.location))?;
             // The server doesn't plan what isn't read.
-            self.forget_constants(constants);
+            self.doubt_constants(constants);
         }
         self.is_whole = is_whole;
         Ok(())

@@ -43,6 +43,7 @@ use crate::catalog::{AttNum, Catalog, Oid, Outcome, Problem, Type};
 pub use bind::Purpose;
 use reader::Reader;
 use typed::Typed;
+pub(crate) use typed::refusal_in;
 pub use variables::{Level, NameConflict, Named, Place, Value, Variable, Variables};
 
 /// What a translation depends on beside the catalog.
@@ -58,6 +59,8 @@ pub struct Settings {
     pub variables: Variables,
     /// The level on which calls of the database's own functions are looked up; 0 where none can be made.
     pub calls: u64,
+    /// Trigger functions under way, the one that asks included.
+    pub trigger_depth: usize,
 }
 
 /// Which of several equally good rows to take where PostgreSQL leaves it to its plan. A statement whose rows are the same either
@@ -140,6 +143,9 @@ pub struct Remarks {
     pub reads: std::collections::BTreeMap<Oid, std::collections::BTreeSet<AttNum>>,
     /// Values that are known before any row is read: the server computes them first, and fails even where there are no rows.
     pub constants: Vec<String>,
+    /// The same, of queries inside this one: the server computes those whose outputs are asked for, and it isn't known here which
+    /// are.
+    pub doubtful: Vec<String>,
     /// Sequences that numbers are taken from.
     pub numbers: std::collections::BTreeMap<Oid, Taken>,
 }
@@ -155,12 +161,12 @@ impl Remarks {
 }
 
 /// How many numbers a statement takes from a sequence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Taken {
     /// One for each row that is staged.
     EachRow,
-    /// So many.
-    Some(u64),
+    /// One for each row at these places, from 0, among those that are listed.
+    Listed(Vec<u64>),
     /// Nobody knows: from here on it isn't known where the sequence stands.
     Unknown,
 }
@@ -397,8 +403,12 @@ impl Translator<'_> {
         if !select.from_clause.is_empty() {
             reader.constant_outputs(select, |_, _, value| Ok(Some(value.sql)))?;
         }
+        let mut query = query;
         if query.outputs.iter().any(|output| system::is_number(&output.ty)) {
-            return Err(Problem::unsupported("the number of an object as a value"));
+            reader.show_numbers(&mut query)?;
+        }
+        if query.outputs.iter().any(|output| typed::is_place(&output.ty)) {
+            return Err(Problem::unsupported("the place of a row as a value"));
         }
         Ok(SelectPlan {
             steps: needed(reader.steps, query.sql.clone()),

@@ -42,7 +42,11 @@ pub(super) struct Reader<'a> {
     pub variables: Option<Rc<Variables>>,
     /// Tables that functions read which may see what the statement has written already.
     pub volatile_reads: BTreeSet<Oid>,
-    /// Functions in FROM whose rows an aggregate may want in their order.
+    /// The subquery in FROM that comes next, where the order of its rows may be asked for.
+    pub numbered: Option<String>,
+    /// The query being read has GROUP BY.
+    pub in_groups: bool,
+    /// Sources in FROM whose rows an aggregate may want in their order.
     pub numberings: Numberings,
 }
 
@@ -73,6 +77,8 @@ impl<'a> Reader<'a> {
             outputs_unread: false,
             asks_system: false,
             in_exists: false,
+            numbered: None,
+            in_groups: false,
             numberings: Numberings::default(),
             variables: Some(&translator.settings.variables)
                 .filter(|variables| !variables.is_empty())

@@ -58,13 +58,10 @@ impl<'a> Beside<'a> {
 
     fn judge(&self, server: &Ran, report: &StatementReport, statement: &Statement) -> Fate {
         let ours = report.error.as_ref().map(|error| (error.sqlstate.clone(), error.message.clone()));
-        let doubt = report.notes.iter().find(|note| {
-            ["may fail", "isn't verified", "aren't rehearsed", "can't be told", "new values"]
-                .iter()
-                .any(|word| note.contains(word))
-        });
+        let said = |words: &[&str]| report.notes.iter().find(|note| words.iter().any(|word| note.contains(word)));
+        let doubt = said(&["may fail", "in another order", "isn't verified", "aren't rehearsed", "can't be told"]);
         match (&ours, &server.error) {
-            (Some(ours), Some(server)) if same_error(ours, server, is_one_row(&statement.node)) => return Fate::Failed,
+            (Some(ours), Some(server)) if same_error(ours, server, are_listed(&statement.node)) => return Fate::Failed,
             (None, None) => {}
             _ => {
                 let what = format!("server {:?}\n      ours   {ours:?}", server.error);
@@ -84,6 +81,7 @@ impl<'a> Beside<'a> {
         if select.into_clause.is_some() {
             return Fate::Agreed;
         }
+        let doubt = doubt.or_else(|| said(&["new values"]));
         match difference(&report.rows, &server.rows, !select.sort_clause.is_empty(), &|_| false) {
             Some(_) if doubt.is_some() => Fate::Open(doubt.cloned().unwrap_or_default()),
             Some(_) if difference(&report.rows, &server.rows, false, &|_| false).is_none() => {
@@ -138,17 +136,19 @@ impl<'a> Beside<'a> {
 }
 
 /// Of several wrong rows, or of several errors in one, the server's plan decides which is met first. An error of another kind is
-/// the same to the letter; of one row that is given, at least the state is.
-fn same_error(ours: &(String, String), server: &(String, String), one_row: bool) -> bool {
+/// the same to the letter; of rows that are given, at least the state is.
+fn same_error(ours: &(String, String), server: &(String, String), listed: bool) -> bool {
     let in_rows = |code: &str| code.starts_with("22") || code.starts_with("23") || code == "21000";
-    ours == server || (in_rows(&ours.0) && in_rows(&server.0) && (!one_row || ours.0 == server.0))
+    ours == server || (in_rows(&ours.0) && in_rows(&server.0) && (!listed || ours.0 == server.0))
 }
 
-/// An INSERT of one given row, whose values and rules have an order.
-fn is_one_row(node: &pg_query::NodeEnum) -> bool {
+/// An INSERT of given rows, whose values and rules have an order.
+fn are_listed(node: &pg_query::NodeEnum) -> bool {
     let pg_query::NodeEnum::InsertStmt(insert) = node else { return false };
     match insert.select_stmt.as_deref().and_then(|select| select.node.as_ref()) {
-        Some(pg_query::NodeEnum::SelectStmt(select)) => select.values_lists.len() == 1,
+        Some(pg_query::NodeEnum::SelectStmt(select)) => {
+            !select.values_lists.is_empty() && insert.on_conflict_clause.is_none()
+        }
         _ => false,
     }
 }

@@ -81,16 +81,16 @@ impl Change {
     /// 0A000, where a view or a generated column reads the column.
     fn expect_unread(&self, table: Oid, column: &Column) -> Outcome<()> {
         let name = &column.name;
-        if let Some(view) = self.view_reading(table, column.attnum) {
-            return Err(Problem::rejected("0A000", "cannot alter type of a column used by a view or rule")
-                .detail(format!("rule _RETURN on {view} depends on column \"{name}\""))
-                .hint("drop the view before, and create it again after"));
-        }
         let reads = |expression: &Expression| expression.columns().iter().any(|read| read == name);
         let owner = &self.catalog.tables[&table];
         if let Some(generated) = owner.columns.iter().find(|c| c.generated.as_ref().is_some_and(reads)) {
             return Err(Problem::rejected("0A000", "cannot alter type of a column used by a generated column")
                 .detail(format!("Column \"{name}\" is used by generated column \"{}\".", generated.name)));
+        }
+        if let Some(view) = self.view_reading(table, column.attnum) {
+            return Err(Problem::rejected("0A000", "cannot alter type of a column used by a view or rule")
+                .detail(format!("rule _RETURN on {view} depends on column \"{name}\""))
+                .hint("drop the view before, and create it again after"));
         }
         Ok(())
     }
@@ -109,7 +109,10 @@ impl Change {
             .collect();
         self.effects.extend(indexes.into_iter().map(Effect::VerifyUnique));
         let mut again = Vec::new();
-        for constraint in self.catalog.constraints.values() {
+        // The table's own constraints are built before those of tables that refer to it.
+        let own = self.catalog.constraints.values().filter(|constraint| constraint.table == table);
+        let others = self.catalog.constraints.values().filter(|constraint| constraint.table != table);
+        for constraint in own.chain(others) {
             let own = constraint.table == table && constraint_reads(constraint, attnum, name);
             let refers = matches!(&constraint.kind, ConstraintKind::ForeignKey(key)
                 if key.parent == table && key.parent_columns.contains(&attnum));
@@ -117,7 +120,18 @@ impl Change {
                 continue;
             }
             if let ConstraintKind::ForeignKey(key) = &constraint.kind {
-                self.expect_comparable(&constraint.name, constraint.table, key)?;
+                self.expect_comparable(&constraint.name, constraint.table, key).map_err(|problem| {
+                    // Whichever of the two is older fails first on the server.
+                    let checked = self.catalog.constraints_of(table).any(|other| {
+                        matches!(other.kind, ConstraintKind::Check(_)) && constraint_reads(other, attnum, name)
+                    });
+                    match checked {
+                        true => Problem::unsupported(format!(
+                            "a new type for the column {name}, which a check compares and a foreign key can't"
+                        )),
+                        false => problem,
+                    }
+                })?;
             }
             let verifiable = !matches!(constraint.kind, ConstraintKind::AbsentForeignKey(_));
             if constraint.validated && verifiable {

@@ -3,13 +3,17 @@
 //! Input: the parser's statements. Output: types and labels in sort order. Invariant: a label added in a transaction is marked until
 //! it commits: the server refuses to use it (55P04). Left out: composite types and domains.
 
+use std::collections::BTreeMap;
+
 use pg_query::NodeEnum;
 use pg_query::protobuf::a_const::Val;
-use pg_query::protobuf::{AlterEnumStmt, CreateEnumStmt, Node};
+use pg_query::protobuf::{AlterEnumStmt, CreateEnumStmt, Node, TypeCast};
 
 use super::{Change, qualified};
 use crate::catalog::types::missing_type;
-use crate::catalog::{Catalog, ConstraintKind, Effect, EnumType, Oid, Outcome, Problem, Type, tree};
+use crate::catalog::{
+    Catalog, Column, Constraint, ConstraintKind, Effect, EnumType, Expression, Oid, Outcome, Problem, Table, Type, tree,
+};
 
 impl Change {
     pub(super) fn create_enum(&mut self, statement: &CreateEnumStmt) -> Outcome<&'static str> {
@@ -104,26 +108,60 @@ impl Change {
 }
 
 impl Catalog {
-    /// Defaults and checks name a label by its text; on the server they hold the label itself.
+    /// What the catalog keeps names a label by its text; on the server it holds the label itself.
     fn rename_label_in_rules(&mut self, ty: Oid, from: &str, to: &str) {
-        for table in self.tables.values_mut() {
-            let holders: Vec<String> =
-                table.columns.iter().filter(|c| c.ty == Type::Enum(ty)).map(|c| c.name.clone()).collect();
-            let array = Type::Array(Box::new(Type::Enum(ty)));
-            for column in table.columns.iter_mut().filter(|c| c.ty == Type::Enum(ty) || c.ty == array) {
-                if let Some(default) = &mut column.default {
+        let Some(enum_name) = self.enums.get(&ty).map(|ty| ty.name.clone()) else { return };
+        let array = Type::Array(Box::new(Type::Enum(ty)));
+        let holds = |column: &Column| column.ty == Type::Enum(ty);
+        let holders: BTreeMap<Oid, Vec<String>> = self
+            .tables
+            .iter()
+            .map(|(oid, table)| (*oid, table.columns.iter().filter(|c| holds(c)).map(|c| c.name.clone()).collect()))
+            .collect();
+        let rename = |expression: &mut Expression, columns: &[String]| {
+            rename_beside(std::sync::Arc::make_mut(&mut expression.node), columns, &enum_name, from, to);
+            expression.rewrite();
+        };
+        let of_table = |table: &Oid| holders.get(table).cloned().unwrap_or_default();
+        let is_concerned = |table: &Table| {
+            let is_text = |default: &Option<Expression>| default.as_ref().is_some_and(|d| d.sql.contains(from));
+            table.columns.iter().any(|c| holds(c) || c.ty == array || is_text(&c.default) || is_text(&c.generated))
+        };
+        self.tables.change(is_concerned, |table| {
+            for column in &mut table.columns {
+                let of_type = column.ty == Type::Enum(ty) || column.ty == array;
+                if let Some(default) = column.default.as_mut().filter(|_| of_type) {
                     rename_constants(std::sync::Arc::make_mut(&mut default.node), from, to);
                     default.rewrite();
                 }
-            }
-            let checks = self.constraints.values_mut().filter(|constraint| constraint.table == table.oid);
-            for constraint in checks {
-                if let ConstraintKind::Check(check) = &mut constraint.kind {
-                    rename_beside_columns(std::sync::Arc::make_mut(&mut check.node), &holders, from, to);
-                    check.rewrite();
+                for expression in [&mut column.default, &mut column.generated].into_iter().flatten() {
+                    rename(expression, &of_table(&table.oid));
                 }
             }
-        }
+        });
+        let is_check = |constraint: &Constraint| matches!(&constraint.kind, ConstraintKind::Check(check) if check.sql.contains(from));
+        self.constraints.change(is_check, |constraint| {
+            let columns = of_table(&constraint.table);
+            if let ConstraintKind::Check(check) = &mut constraint.kind {
+                rename(check, &columns);
+            }
+        });
+        self.indexes.change(
+            |index| index.predicate.is_some(),
+            |index| {
+                let columns = of_table(&index.table);
+                if let Some(predicate) = &mut index.predicate {
+                    rename(predicate, &columns);
+                }
+            },
+        );
+        self.views.change(
+            |view| view.query.sql.contains(from),
+            |view| {
+                let columns: Vec<String> = view.depends_on.keys().flat_map(of_table).collect();
+                rename(&mut view.query, &columns);
+            },
+        );
     }
 }
 
@@ -154,25 +192,38 @@ fn renamed(text: &str, from: &str, to: &str) -> String {
     }
 }
 
-/// Renames the string constants that stand on the other side of an operator from one of the columns.
-fn rename_beside_columns(node: &mut Node, columns: &[String], from: &str, to: &str) {
-    tree::walk_mut(node, &mut |node| {
-        let NodeEnum::AExpr(operation) = node else { return };
-        let is_column = |side: &Option<Box<Node>>| {
-            side.as_deref().is_some_and(|side| match &side.node {
-                Some(NodeEnum::ColumnRef(column)) => {
-                    column.fields.last().and_then(tree::string).is_some_and(|name| columns.contains(&name))
-                }
-                _ => false,
-            })
-        };
-        let (left, right) = (is_column(&operation.lexpr), is_column(&operation.rexpr));
-        if left && let Some(side) = operation.rexpr.as_deref_mut() {
-            rename_constants(side, from, to);
+/// Renames the string constants that are cast to the enum, and those on the other side of an operator from one of the columns or from
+/// such a cast.
+fn rename_beside(node: &mut Node, columns: &[String], enum_name: &str, from: &str, to: &str) {
+    let is_cast = |cast: &TypeCast| {
+        let name = cast.type_name.as_ref().and_then(|name| name.names.last());
+        name.and_then(tree::string).is_some_and(|name| name == enum_name)
+    };
+    tree::walk_mut(node, &mut |node| match node {
+        NodeEnum::TypeCast(cast) if is_cast(cast) => {
+            if let Some(arg) = cast.arg.as_deref_mut().filter(|arg| matches!(arg.node, Some(NodeEnum::AConst(_)))) {
+                rename_constants(arg, from, to);
+            }
         }
-        if right && let Some(side) = operation.lexpr.as_deref_mut() {
-            rename_constants(side, from, to);
+        NodeEnum::AExpr(operation) => {
+            let is_holder = |side: &Option<Box<Node>>| {
+                side.as_deref().is_some_and(|side| match &side.node {
+                    Some(NodeEnum::ColumnRef(column)) => {
+                        column.fields.last().and_then(tree::string).is_some_and(|name| columns.contains(&name))
+                    }
+                    Some(NodeEnum::TypeCast(cast)) => is_cast(cast),
+                    _ => false,
+                })
+            };
+            let (left, right) = (is_holder(&operation.lexpr), is_holder(&operation.rexpr));
+            if left && let Some(side) = operation.rexpr.as_deref_mut() {
+                rename_constants(side, from, to);
+            }
+            if right && let Some(side) = operation.lexpr.as_deref_mut() {
+                rename_constants(side, from, to);
+            }
         }
+        _ => {}
     });
 }
 

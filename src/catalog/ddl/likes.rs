@@ -12,8 +12,9 @@ use pg_query::protobuf::{
 use super::Change;
 use super::columns::ColumnDraft;
 use super::tables::named;
+use crate::catalog::lookup::schema_of;
 use crate::catalog::{
-    Column, ConstraintKind, Index, IndexKey, IndexTarget, Numbers, Outcome, Problem, Table, Timing, tree,
+    Column, ConstraintKind, Index, IndexKey, IndexTarget, Numbers, Outcome, Problem, Table, Timing, Type, View, tree,
 };
 
 const CONSTRAINTS: u32 = 1 << 2;
@@ -25,7 +26,11 @@ const INDEXES: u32 = 1 << 6;
 impl Change {
     /// The columns of the other table; keys and checks hang on the last one.
     pub(super) fn draft_like(&self, like: &TableLikeClause) -> Outcome<Vec<ColumnDraft>> {
-        let table = self.catalog.expect_table(named(like.relation.as_ref())?)?;
+        let relation = named(like.relation.as_ref())?;
+        if let Some(view) = self.catalog.view(schema_of(relation), &relation.relname) {
+            return like_view(view);
+        }
+        let table = self.catalog.expect_table(relation)?;
         let includes = |option: u32| like.options & option != 0;
         let mut drafts: Vec<ColumnDraft> = Vec::new();
         for column in &table.columns {
@@ -96,13 +101,36 @@ impl Change {
 
     /// Statements that make the other table's indexes on the new one.
     pub(super) fn indexes_like(&self, like: &TableLikeClause, relation: &RangeVar) -> Outcome<Vec<IndexStmt>> {
-        if like.options & INDEXES == 0 {
+        let relation_like = named(like.relation.as_ref())?;
+        let is_view = self.catalog.view(schema_of(relation_like), &relation_like.relname).is_some();
+        if like.options & INDEXES == 0 || is_view {
             return Ok(vec![]);
         }
-        let table = self.catalog.expect_table(named(like.relation.as_ref())?)?;
+        let table = self.catalog.expect_table(relation_like)?;
         let own = self.catalog.indexes_of(table.oid).filter(|index| index.constraint.is_none());
         Ok(own.map(|index| index_like(table, index, relation)).collect())
     }
+}
+
+/// A view has names and types, and nothing else to take over.
+fn like_view(view: &View) -> Outcome<Vec<ColumnDraft>> {
+    if view.types.len() != view.columns.len() {
+        return Err(Problem::unsupported(format!("LIKE {}, a view whose query can't be read", view.name)));
+    }
+    let column = |(name, ty): (&String, &Type)| Column {
+        attnum: 0,
+        name: name.clone(),
+        ty: ty.clone(),
+        not_null: false,
+        default: None,
+        identity: None,
+        generated: None,
+        snapshot_column: None,
+    };
+    let columns = view.columns.iter().zip(&view.types).map(column);
+    Ok(columns
+        .map(|column| ColumnDraft { column, has_sequence: false, sequence_options: vec![], constraints: vec![] })
+        .collect())
 }
 
 fn index_like(table: &Table, index: &Index, relation: &RangeVar) -> IndexStmt {

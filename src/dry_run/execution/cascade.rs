@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use super::{Cascaded, Run, Touched};
 use crate::catalog::{Action, AttNum, Catalog, Constraint, ConstraintKind, ForeignKey, Oid};
-use crate::dry_run::engine::{Halt, Ran, Violation};
+use crate::dry_run::engine::{Halt, Ran};
 use crate::dry_run::store::{Change, column, columns_of};
 use crate::dry_run::verification::{Side, violation};
 use crate::translate::{column_name, equality, table_name};
@@ -87,7 +87,12 @@ impl Run<'_, '_> {
         let mut cascaded = 0;
         while let Some(cascade) = pending.pop_front() {
             match cascade.action {
-                Action::NoAction => later.push(cascade),
+                Action::NoAction => {
+                    if self.waits(&cascade.constraint) {
+                        self.pending.insert(cascade.key.parent, true);
+                    }
+                    later.push(cascade);
+                }
                 Action::Restrict => self.refuse_if_referred(&cascade, false)?,
                 action => {
                     let (rows, mut more) = self.act(&cascade)?;
@@ -217,9 +222,9 @@ impl Run<'_, '_> {
         let detail = detail.map(|(columns, values)| {
             format!("Key ({columns})=({values}) is still referenced from table \"{}\".", name(child))
         });
-        let Violation { error, .. } = violation("23503", message, detail, rows);
-        let samples = self.samples_of(child, &key.columns, &referring)?;
-        Err(Halt::Violation(Box::new(Violation { error, rows, samples })))
+        let mut found = violation("23503", message, detail, rows);
+        found.samples = self.samples_of(child, &key.columns, &referring)?;
+        Err(Halt::Violation(Box::new(found)))
     }
 
     /// Names of a parent's key columns and the values of the first row that refers to them.

@@ -53,6 +53,9 @@ impl Run<'_, '_> {
         self.store.ensure_all(self.catalog, plan.table)?;
         let (source, rows) = self.stage_source(plan)?;
         self.store.take_numbers(&plan.remarks.numbers, rows);
+        if plan.is_listed {
+            self.store.note_listed(plan.table, rows, &plan.remarks.numbers);
+        }
         if let Some(other) = other {
             let (second, _) = self.stage_source(other)?;
             self.compare_sources(plan, &source, &second)?;

@@ -69,6 +69,8 @@ pub(super) struct Run<'a, 's> {
     pub(super) replaying: bool,
     /// Constraints that wait, each with the side that was written on.
     pub(super) deferred: BTreeMap<Oid, Side>,
+    /// Tables with checks that wait; false, where the server may find that none has to.
+    pub(super) pending: BTreeMap<Oid, bool>,
 }
 
 /// Rows that a referential action has changed or deleted.
@@ -231,7 +233,7 @@ impl<'a> Run<'a, '_> {
 
     /// Stages the rows that an INSERT proposes; [`Run::resolve_proposed`] holds them against what is there.
     pub(super) fn stage_proposed(&mut self, plan: &InsertPlan) -> Ran<Staged> {
-        self.compute(&plan.remarks.constants)?;
+        self.compute(&plan.remarks)?;
         self.note(&plan.remarks);
         Ok(Staged::Insert(self.stage_rows_to_insert(plan, None)?))
     }
@@ -267,15 +269,24 @@ impl<'a> Run<'a, '_> {
     }
 
     /// Computes values that need no row, for the errors they may end in.
-    pub(super) fn compute(&mut self, constants: &[String]) -> Ran<()> {
-        if constants.is_empty() {
+    pub(super) fn compute(&mut self, remarks: &Remarks) -> Ran<()> {
+        if !remarks.constants.is_empty() {
+            self.store.engine.run(&format!("SELECT {}", remarks.constants.join(", ")))?;
+        }
+        if remarks.doubtful.is_empty() {
             return Ok(());
         }
-        self.store.engine.run(&format!("SELECT {}", constants.join(", ")))
+        if let Some(error) = self.store.engine.error_of(&format!("SELECT {}", remarks.doubtful.join(", "))) {
+            self.report.notes.push(format!(
+                "The server may compute constants of a query inside this one while it plans, whether or not a row needs them, and may fail with {}: {}.",
+                error.sqlstate, error.message
+            ));
+        }
+        Ok(())
     }
 
     fn stage(&mut self, plan: &WritePlan, alternative: Option<&WritePlan>) -> Ran<Staged> {
-        self.compute(&remarks(plan).constants)?;
+        self.compute(remarks(plan))?;
         self.note(remarks(plan));
         self.stage_as(plan, alternative).map_err(|halt| self.doubt_order(halt, remarks(plan)))
     }

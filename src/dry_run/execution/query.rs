@@ -32,7 +32,7 @@ impl Run<'_, '_> {
         other: Option<&SelectPlan>,
         limit: usize,
     ) -> Ran<Selected> {
-        self.compute(&plan.remarks.constants)?;
+        self.compute(&plan.remarks)?;
         let writes = self.stage_with(&super::flattened(&plan.writes))?;
         self.load(&plan.remarks)?;
         self.note(&plan.remarks);
@@ -57,7 +57,7 @@ impl Run<'_, '_> {
 
     /// The rows of a query as values, at most so many, and their number; with none wanted all are made and counted.
     pub(in crate::dry_run) fn answer(&mut self, plan: &SelectPlan, most: usize) -> Ran<Answer> {
-        self.compute(&plan.remarks.constants)?;
+        self.compute(&plan.remarks)?;
         self.load(&plan.remarks)?;
         self.note(&plan.remarks);
         let made = self.run_steps(&plan.steps)?;

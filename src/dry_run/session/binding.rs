@@ -27,12 +27,25 @@ impl Session<'_> {
             let Ok(to) = Type::from_name(ty, &self.catalog) else { continue };
             let translator = self.translator(Tie::Least);
             match altered {
-                true => self.refuse_rejected(translator.bind(table.oid, using, Purpose::Using(&command.name, &to)))?,
+                true => {
+                    self.refuse_rejected(translator.bind(table.oid, using, Purpose::Using(&command.name, &to)))?;
+                    self.expect_constant(table.oid, using, &to)?;
+                }
                 // The server reads it before it looks for the column.
                 false => self.refuse_rejected(translator.table_expression(table.oid, using, None))?,
             }
         }
         Ok(())
+    }
+
+    /// What reads no row is computed before anything else about the statement is looked at.
+    fn expect_constant(&self, table: Oid, using: &pg_query::protobuf::Node, to: &Type) -> Ran<()> {
+        let Ok((sql, _)) = self.translator(Tie::Least).table_expression(table, using, Some(to)) else { return Ok(()) };
+        let is_constant = self.translator(Tie::Least).is_fixed(table, using).unwrap_or(false);
+        match is_constant.then(|| self.store.engine.error_of(&format!("SELECT {sql}"))).flatten() {
+            Some(error) => Err(Problem::Rejected(error).into()),
+            None => Ok(()),
+        }
     }
 
     /// Reads the expressions that are new in the catalog; `table` is the one that the statement was about.
@@ -94,6 +107,12 @@ impl Session<'_> {
         }
         if column.default.is_some() {
             let read = translator.default(table, column.attnum);
+            // A notation of times that isn't read here may be none of the server's either.
+            if let (Err(problem @ Problem::Unsupported(_)), Type::Date | Type::Timestamp(_) | Type::Timestamptz(_)) =
+                (&read, &column.ty)
+            {
+                return Err(problem.clone().into());
+            }
             return self.refuse_rejected(read);
         }
         Ok(())

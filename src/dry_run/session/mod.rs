@@ -13,6 +13,7 @@ pub(super) mod claims;
 mod held;
 mod outcome;
 mod partitions;
+mod pending;
 mod points;
 mod sequences;
 mod statement;
@@ -118,6 +119,8 @@ pub struct Session<'s> {
     nesting: usize,
     /// Deferred constraints that rows of the transaction under way have broken, to be checked at its end.
     deferred: BTreeMap<Oid, super::verification::Side>,
+    /// Tables with checks that wait for its end.
+    pending: pending::Pending,
     /// Committed statements are run again.
     replaying: bool,
     /// Bodies under way.
@@ -184,6 +187,7 @@ impl<'s> Session<'s> {
         let held = Held::of(manifest, &base);
         let settings = Settings {
             calls: 0,
+            trigger_depth: 0,
             now: manifest.captured_at.trim_end_matches('Z').replace('T', " "),
             time_zone: time_zone.filter(|zone| !["UTC", "Etc/UTC", "GMT"].contains(&zone.as_str())),
             variables: Variables::default(),
@@ -213,6 +217,7 @@ impl<'s> Session<'s> {
             savepoints: Vec::new(),
             nesting: 0,
             deferred: BTreeMap::new(),
+            pending: pending::Pending::new(),
             replaying: false,
             bodies: 0,
             call_effects: Vec::new(),

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::Session;
+use super::pending::Pending;
 use crate::catalog::{Catalog, Oid};
 use crate::dry_run::engine::Ran;
 use crate::dry_run::recognition::Recognition;
@@ -16,6 +17,7 @@ pub(super) struct Point {
     store: store::Point,
     catalog: Catalog,
     unreliable: BTreeMap<Oid, usize>,
+    pending: Pending,
     recognition: Recognition,
     provenance: Provenance,
 }
@@ -26,6 +28,7 @@ impl Session<'_> {
             store: self.store.set_point(),
             catalog: self.catalog.clone(),
             unreliable: self.unreliable.clone(),
+            pending: self.pending.clone(),
             recognition: self.recognition.clone(),
             provenance: self.provenance.clone(),
         }
@@ -36,6 +39,7 @@ impl Session<'_> {
         self.store.go_back(&point.store)?;
         self.catalog = point.catalog.clone();
         self.unreliable.clone_from(&point.unreliable);
+        self.pending.clone_from(&point.pending);
         self.recognition = point.recognition.clone();
         self.provenance = point.provenance.clone();
         self.catalog.keep_numbers(&standing);

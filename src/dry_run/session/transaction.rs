@@ -252,6 +252,7 @@ impl Session<'_> {
         for (constraint, side) in std::mem::take(&mut self.deferred) {
             self.on_rows(report, |run| run.verify_deferred(constraint, side))?;
         }
+        self.pending.clear();
         Ok(())
     }
 
@@ -289,6 +290,7 @@ impl Session<'_> {
 
     fn commit(&mut self) -> Result<()> {
         self.deferred.clear();
+        self.pending.clear();
         self.forget_savepoints();
         self.end_temporary()?;
         self.committed.append(&mut self.open);
@@ -332,6 +334,7 @@ impl Session<'_> {
     fn abort(&mut self) -> Result<()> {
         self.forget_savepoints();
         self.deferred.clear();
+        self.pending.clear();
         let undone = std::mem::take(&mut self.open);
         self.ended += 1;
         self.block = Block::None;
@@ -346,11 +349,14 @@ impl Session<'_> {
         self.recognition = Recognition::default();
         self.provenance = Provenance::default();
         self.catalog = self.base.clone();
-        self.unreliable = self.unreliable_before.clone();
+        // What was marked later is no reason against a statement that was told the first time.
+        self.unreliable.clear();
         self.replaying = true;
         let replayed = self.replay();
         self.replaying = false;
+        self.unreliable = self.unreliable_before.clone();
         self.deferred.clear();
+        self.pending.clear();
         replayed?;
         // Numbers taken from a sequence aren't given back.
         self.catalog.keep_numbers(&standing);

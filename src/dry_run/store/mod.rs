@@ -41,6 +41,15 @@ struct Physical {
     next_row: u64,
 }
 
+/// Rows that come in in a known order.
+struct Listed {
+    /// The number of the first.
+    first: u64,
+    rows: u64,
+    /// Sequences that they take numbers from.
+    sequences: Vec<(Oid, Taken)>,
+}
+
 /// The physical tables.
 pub(in crate::dry_run) struct Store<'s> {
     /// Where they lie.
@@ -57,6 +66,8 @@ pub(in crate::dry_run) struct Store<'s> {
     /// Numbers taken from sequences since they were last asked for; `None` where it isn't known how many. No roll-back gives
     /// them back.
     taken: BTreeMap<Oid, Option<u64>>,
+    /// Rows of the statement under way that are listed.
+    listed: Option<Listed>,
     /// What leads back to points within a transaction.
     undo: Undo,
 }
@@ -94,6 +105,7 @@ impl<'s> Store<'s> {
             outlook,
             values: BTreeMap::new(),
             taken: BTreeMap::new(),
+            listed: None,
             undo: Undo::default(),
         }
     }
@@ -135,7 +147,7 @@ impl<'s> Store<'s> {
         for (&sequence, taken) in numbers {
             let more = match taken {
                 Taken::EachRow => Some(rows),
-                Taken::Some(count) => Some(*count),
+                Taken::Listed(places) => Some(places.len() as u64),
                 Taken::Unknown => None,
             };
             let sum = self.taken.entry(sequence).or_insert(Some(0));
@@ -143,8 +155,36 @@ impl<'s> Store<'s> {
         }
     }
 
+    /// The last rows that came into a table are listed, and each has taken a number of these sequences in its turn.
+    pub(in crate::dry_run) fn note_listed(&mut self, table: Oid, rows: u64, numbers: &BTreeMap<Oid, Taken>) {
+        let first = self.take_row_numbers(table, 0) - rows;
+        let known = numbers.iter().filter(|(_, taken)| **taken != Taken::Unknown);
+        self.listed =
+            Some(Listed { first, rows, sequences: known.map(|(oid, taken)| (*oid, taken.clone())).collect() });
+    }
+
+    /// The statement fails at one of those rows: the others have taken nothing.
+    pub(in crate::dry_run) fn fail_at(&mut self, row: i64) {
+        let Some(listed) = self.listed.take() else { return };
+        let Some(before) = u64::try_from(row).ok().and_then(|row| row.checked_sub(listed.first)) else { return };
+        let reached = before + 1;
+        if reached > listed.rows {
+            return;
+        }
+        for (sequence, numbers) in listed.sequences {
+            let spared = match numbers {
+                Taken::Listed(places) => places.iter().filter(|place| **place > before).count() as u64,
+                _ => listed.rows - reached,
+            };
+            if let Some(Some(taken)) = self.taken.get_mut(&sequence) {
+                *taken -= spared.min(*taken);
+            }
+        }
+    }
+
     /// Numbers taken since this was last asked.
     pub(in crate::dry_run) fn taken_numbers(&mut self) -> BTreeMap<Oid, Option<u64>> {
+        self.listed = None;
         std::mem::take(&mut self.taken)
     }
 

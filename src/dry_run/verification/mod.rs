@@ -18,13 +18,31 @@ use crate::catalog::partition::Routing;
 use crate::catalog::problem::ServerError;
 use crate::catalog::{AttNum, Constraint, ConstraintKind, Expression, ForeignKey, Index, Oid, Problem, Timing, Type};
 use crate::render::count;
-use crate::translate::{column_name, equality, has_equality, table_name};
+use crate::translate::{column_name, equality, has_equality, refusal_in, table_name};
 use keys::{KeySql, quoted_where_needed, text_of};
 
 /// A violation of the schema, without samples.
 pub(super) fn violation(sqlstate: &'static str, message: String, detail: Option<String>, rows: u64) -> Violation {
     let error = ServerError { sqlstate, message, detail, hint: None, position: None };
-    Violation { error, rows, samples: Vec::new() }
+    Violation { error, rows, samples: Vec::new(), first: None }
+}
+
+/// Goes on after a violation, so that the one of the first row is found: of rows that come in the server judges one after the other. Of
+/// others the violation found first stays.
+fn go_on(found: &mut Option<Box<Violation>>, judged: Ran<()>) -> Ran<()> {
+    match judged {
+        Err(Halt::Violation(next)) => {
+            if found.as_ref().is_none_or(|known| next.first < known.first) {
+                *found = Some(next);
+            }
+            Ok(())
+        }
+        judged => judged,
+    }
+}
+
+fn refused(found: Option<Box<Violation>>) -> Ran<()> {
+    found.map_or(Ok(()), |violation| Err(Halt::Violation(violation)))
 }
 
 /// From so many rows on it matters how a question is put.
@@ -42,14 +60,26 @@ impl Run<'_, '_> {
             // A table that the same statement dropped keeps no rule.
             if self.catalog.tables.contains_key(&touched.table) {
                 self.verify_routing(&touched)?;
-                self.verify_not_null_rows(&touched)?;
-                self.verify_checks(&touched)?;
-                self.verify_unique_rows(&touched)?;
+                let mut found = None;
+                go_on(&mut found, self.verify_not_null_rows(&touched))?;
+                if found.is_none() || touched.columns.is_none() {
+                    go_on(&mut found, self.verify_checks(&touched))?;
+                }
+                if found.is_none() || touched.columns.is_none() {
+                    go_on(&mut found, self.verify_unique_rows(&touched))?;
+                }
+                refused(found)?;
             }
         }
         // Foreign keys come last: another part of the statement may have brought the parent.
         for touched in self.touched.clone() {
-            self.verify_foreign_keys(&touched)?;
+            self.verify_foreign_keys(&touched).map_err(|halt| match halt {
+                Halt::Violation(mut violation) => {
+                    violation.first = None;
+                    Halt::Violation(violation)
+                }
+                halt => halt,
+            })?;
         }
         Ok(())
     }
@@ -101,6 +131,9 @@ impl Run<'_, '_> {
 
     fn refuse(&mut self, table: Oid, columns: &[AttNum], from: &str, mut violation: Violation) -> Ran<()> {
         violation.samples = self.samples_of(table, columns, from)?;
+        if violation.first.is_none() {
+            violation.first = self.store.engine.rows(&format!("SELECT min(t._r) {from}"), |row| row.get(0))?.pop();
+        }
         if let Some(partition) = self.partition_of_rows(table, from)? {
             violation.error.message = self.of_partition(table, partition, &violation.error.message);
         }
@@ -167,15 +200,16 @@ impl Run<'_, '_> {
         {
             return Ok(());
         }
+        let mut found = None;
         for (attnum, name) in required {
             let from = written(touched, &format!("t.{} IS NULL", column_name(attnum)));
             let rows = self.store.engine.count(&format!("SELECT count(*) {from}"))?;
             if rows > 0 {
-                let found = self.null_value(touched.table, &name, rows);
-                self.refuse(touched.table, &[attnum], &from, found)?;
+                let null = self.null_value(touched.table, &name, rows);
+                go_on(&mut found, self.refuse(touched.table, &[attnum], &from, null))?;
             }
         }
-        Ok(())
+        refused(found)
     }
 
     fn verify_checks(&mut self, touched: &Touched) -> Ran<()> {
@@ -184,6 +218,7 @@ impl Run<'_, '_> {
         for name in exclusions.map(|constraint| constraint.name.clone()).collect::<Vec<_>>() {
             self.unverified(&format!("exclusion constraint {name}"), "operators that aren't evaluated here");
         }
+        let mut found = None;
         for (constraint, check) in self.checks_of(touched.table) {
             let Some(sql) = self.check_sql(&constraint, &check)? else { continue };
             let columns = columns_in(&sql);
@@ -200,10 +235,11 @@ impl Run<'_, '_> {
             let rows = self.store.engine.count(&format!("SELECT count(*) {broken}"))?;
             if rows > 0 {
                 let shown: Vec<AttNum> = columns.into_iter().collect();
-                self.refuse(touched.table, &shown, &broken, self.broken_check(touched.table, &constraint, rows))?;
+                let check = self.broken_check(touched.table, &constraint, rows);
+                go_on(&mut found, self.refuse(touched.table, &shown, &broken, check))?;
             }
         }
-        Ok(())
+        refused(found)
     }
 
     fn null_value(&self, table: Oid, name: &str, rows: u64) -> Violation {
@@ -226,12 +262,13 @@ impl Run<'_, '_> {
             .filter(|c| c.not_null)
             .map(|c| (c.attnum, c.name.clone()))
             .collect();
+        let mut found = None;
         for (attnum, name) in required {
             let from = format!("FROM {shape} AS t WHERE t.{} IS NULL", column_name(attnum));
             let rows = self.store.engine.count(&format!("SELECT count(*) {from}"))?;
             if rows > 0 {
-                let found = self.null_value(table, &name, rows);
-                self.refuse(table, &[attnum], &from, found)?;
+                let null = self.null_value(table, &name, rows);
+                go_on(&mut found, self.refuse(table, &[attnum], &from, null))?;
             }
         }
         for (constraint, check) in self.checks_of(table) {
@@ -240,34 +277,38 @@ impl Run<'_, '_> {
             let rows = self.store.engine.count(&format!("SELECT count(*) {from}"))?;
             if rows > 0 {
                 let shown: Vec<AttNum> = columns_in(&sql).into_iter().collect();
-                self.refuse(table, &shown, &from, self.broken_check(table, &constraint, rows))?;
+                let check = self.broken_check(table, &constraint, rows);
+                go_on(&mut found, self.refuse(table, &shown, &from, check))?;
             }
         }
-        Ok(())
+        refused(found)
     }
 
+    /// A table's checks in the order of their names, which is the server's.
     fn checks_of(&self, table: Oid) -> Vec<(Constraint, Expression)> {
-        self.catalog
-            .constraints
-            .values()
-            .filter(|constraint| constraint.table == table)
+        let of_table = self.catalog.constraints.values().filter(|constraint| constraint.table == table);
+        let mut checks: Vec<(Constraint, Expression)> = of_table
             .filter_map(|constraint| match &constraint.kind {
                 ConstraintKind::Check(check) => Some((constraint.clone(), check.clone())),
                 _ => None,
             })
-            .collect()
+            .collect();
+        checks.sort_by(|(one, _), (other, _)| one.name.cmp(&other.name));
+        checks
     }
 
     /// A check as SQL; one that can't be read is said not to be verified.
     fn check_sql(&mut self, constraint: &Constraint, check: &Expression) -> Ran<Option<String>> {
-        match self.translator().table_expression(constraint.table, &check.node, Some(&Type::Bool)) {
-            Ok((sql, _)) => Ok(Some(sql)),
-            Err(Problem::Unsupported(unsupported)) => {
-                self.unverified(&format!("check constraint {}", constraint.name), &unsupported.what);
-                Ok(None)
-            }
-            Err(problem) => Err(problem.into()),
-        }
+        let what = match self.translator().table_expression(constraint.table, &check.node, Some(&Type::Bool)) {
+            Ok((sql, _)) => match refusal_in(&sql) {
+                Some(what) => what,
+                None => return Ok(Some(sql)),
+            },
+            Err(Problem::Unsupported(unsupported)) => unsupported.what,
+            Err(problem) => return Err(problem.into()),
+        };
+        self.unverified(&format!("check constraint {}", constraint.name), &what);
+        Ok(None)
     }
 
     fn unverified(&mut self, rule: &str, what: &str) {
@@ -280,6 +321,7 @@ impl Run<'_, '_> {
     fn verify_unique_rows(&mut self, touched: &Touched) -> Ran<()> {
         let indexes: Vec<Index> =
             self.catalog.indexes.values().filter(|i| i.unique && i.table == touched.table).cloned().collect();
+        let mut found = None;
         for index in indexes {
             let Some(key) = self.key_sql(&index)? else { continue };
             if !concerns(touched, &key.columns) {
@@ -292,9 +334,17 @@ impl Run<'_, '_> {
             let waits = constraint.is_some_and(|constraint| self.catalog.is_deferred(constraint));
             let most = !waits && written > MANY && written * 2 > self.store.row_count(touched.table)?;
             let among = (!most).then_some(touched.rows.as_str());
-            self.verify_unique(&index, &key, among, message, "already exists")?;
+            go_on(&mut found, self.verify_unique(&index, &key, among, message, "already exists"))?;
+            if self.may_pend(touched, constraint) {
+                self.pending.entry(index.table).or_insert(false);
+            }
         }
-        Ok(())
+        refused(found)
+    }
+
+    /// May a new value of a unique key that waits have met another for a moment, although it doesn't in the end?
+    fn may_pend(&self, touched: &Touched, constraint: Option<&Constraint>) -> bool {
+        touched.columns.is_some() && constraint.is_some_and(|constraint| self.waits(constraint))
     }
 
     fn key_sql(&mut self, index: &Index) -> Ran<Option<KeySql>> {
@@ -341,6 +391,7 @@ impl Run<'_, '_> {
         let constraint = index.constraint.and_then(|oid| self.catalog.constraints.get(&oid));
         if let Some(constraint) = constraint.filter(|c| among.is_some() && self.waits(c)) {
             self.deferred.insert(constraint.oid, Side::Own);
+            self.pending.insert(index.table, true);
             return Ok(());
         }
         let rows = found.iter().map(|(rows, _)| rows).sum();
@@ -350,7 +401,13 @@ impl Run<'_, '_> {
             "FROM {name} AS t WHERE t._r IN (SELECT k._r FROM ({keys}) AS k SEMI JOIN ({repeated}) AS d ON {})",
             key.join("k", "d")
         );
-        self.refuse(index.table, &shown, &from, violation("23505", message, Some(detail), rows))
+        let mut violation = violation("23505", message, Some(detail), rows);
+        // Of equal rows the first one that comes in is well.
+        let second = format!(
+            "SELECT min(_r) FROM (SELECT k._r, row_number() OVER (PARTITION BY {names} ORDER BY k._r) AS n FROM ({keys}) AS k) WHERE n > 1"
+        );
+        violation.first = self.store.engine.rows(&second, |row| row.get(0))?.pop();
+        self.refuse(index.table, &shown, &from, violation)
     }
 
     fn verify_foreign_keys(&mut self, touched: &Touched) -> Ran<()> {
@@ -366,6 +423,13 @@ impl Run<'_, '_> {
             .collect();
         for (constraint, key) in keys {
             if concerns(touched, &key.columns.iter().copied().collect()) {
+                if self.waits(&constraint) {
+                    let rows = self.store.engine.count(&format!("SELECT count(*) FROM {}", touched.rows))?;
+                    // Of an update nobody says here whether the key was another before.
+                    if rows > 0 {
+                        *self.pending.entry(touched.table).or_insert(false) |= touched.columns.is_none();
+                    }
+                }
                 self.verify_foreign_key(&constraint, &key, Some(&touched.rows))?;
             }
         }
@@ -524,17 +588,27 @@ impl Run<'_, '_> {
             self.catalog.indexes.values().filter(|i| i.unique && i.table == table).cloned().collect();
         for index in indexes {
             let Some(plain) = index.key_columns() else { continue };
-            if index.predicate.is_some() || !plain.iter().any(|c| columns.contains(c)) {
+            if !plain.iter().any(|c| columns.contains(c)) {
                 continue;
             }
             self.store.ensure(table, plain.iter().copied())?;
             let name = table_name(table);
+            // Of a partial index only the rows that it holds are in the way.
+            let held = match &index.predicate {
+                None => name.clone(),
+                Some(predicate) => {
+                    let read = self.translator().table_expression(table, &predicate.node, Some(&Type::Bool));
+                    let Ok((condition, _)) = read else { continue };
+                    self.store.ensure(table, columns_in(&condition))?;
+                    format!("(SELECT * FROM {name} WHERE {condition})")
+                }
+            };
             let new = |c: &AttNum| if columns.contains(c) { format!("s.n{c}") } else { format!("t.c{c}") };
             let equal: Vec<String> = plain.iter().map(|c| format!("o.c{c} = {}", new(c))).collect();
             let whole = plain.iter().all(|c| columns.contains(c));
             let old = if whole { String::new() } else { format!(" JOIN {name} AS t ON t._r = s._r") };
             let rows = self.store.engine.count(&format!(
-                "SELECT count(*) FROM {stage} AS s{old} JOIN {name} AS o ON {} WHERE o._r <> s._r",
+                "SELECT count(*) FROM {stage} AS s{old} JOIN {held} AS o ON {} WHERE o._r <> s._r",
                 equal.join(" AND ")
             ))?;
             if rows > 0 {

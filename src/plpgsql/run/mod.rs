@@ -9,6 +9,7 @@ mod calls;
 mod cursors;
 mod loops;
 mod over_rows;
+mod plain;
 mod raise;
 mod routine;
 mod rows;
@@ -190,6 +191,9 @@ impl<'h, H: Host> Interpreter<'h, H> {
 
     /// The value of an expression as a type; of its own where none is wanted.
     fn evaluate(&mut self, sql: &Sql, frame: &mut Frame, ty: Option<&Type>) -> Result<Value, H::Halt> {
+        if let Some(value) = plain::plain_value(&sql.node, &frame.variables, ty) {
+            return Ok(value);
+        }
         let types: Vec<Type> = ty.into_iter().cloned().collect();
         let answer = self.ask(&sql.node, frame, &types, 2)?;
         if answer.columns.len() > 1 {

@@ -22,8 +22,13 @@ impl Reader<'_> {
         let (mut parts, mut open) = (Vec::new(), Vec::new());
         for arg in &expression.args {
             let before = self.constants();
+            let varying = self.varying;
             let (part, fixed) = self.fixed(|this| this.condition(arg, site));
-            let part = part?;
+            let mut part = part?;
+            // What the server asks only where it has a row, the engine would compute beforehand.
+            if !fixed && self.varying == varying && may_fail(&part) {
+                part = format!("CASE WHEN random() >= 0 THEN {part} END");
+            }
             // A constant that decides ends the server's reading.
             if !open.is_empty() && self.constants() > before {
                 self.guard_constants(before, &open.join(" AND "));

@@ -10,7 +10,7 @@ use crate::query::quote_literal;
 use crate::translate::expression::{Site, required};
 use crate::translate::query::direction;
 use crate::translate::reader::Reader;
-use crate::translate::typed::{Typed, base};
+use crate::translate::typed::{Typed, base, is_place};
 use crate::translate::{equality, number};
 
 /// Aggregates that say how far values lie apart.
@@ -198,6 +198,7 @@ impl Reader<'_> {
                 let word = if name == "min" { "arg_min" } else { "arg_max" };
                 Ok(Typed::new(format!("{word}({}, {key}){filter}", value.sql), value.ty))
             }
+            ty if is_place(ty) => Ok(Typed::new(format!("{name}({}){filter}", value.sql), value.ty)),
             Type::Array(_) | Type::Opaque(_) | Type::Record => {
                 Err(Problem::unsupported(format!("{name}() of {}", value.ty.name(self.catalog()))))
             }
@@ -237,7 +238,7 @@ impl Reader<'_> {
             let key = self.sort_key(&value.sql, &value.ty)?;
             order.push(format!("{key} {}", direction(sort)));
         }
-        let arrival = self.arrival(site.scope);
+        let arrival = self.arrival(site.scope, self.in_groups);
         if order.is_empty() && distinct.is_empty() {
             if !arrival.is_known {
                 self.choice(format!("{name}() without ORDER BY"));

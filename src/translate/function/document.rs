@@ -5,6 +5,7 @@
 //! blanks. Left out: values whose text form isn't known.
 
 use pg_query::NodeEnum;
+use pg_query::protobuf::a_const::Val;
 use pg_query::protobuf::{FuncCall, Node};
 
 use crate::catalog::{Outcome, Problem, Type};
@@ -285,11 +286,15 @@ impl Reader<'_> {
             let key = self.sort_key(&value.sql, &value.ty)?;
             order.push(format!("{key} {}", direction(sort)));
         }
-        let arrival = self.arrival(site.scope);
+        let arrival = self.arrival(site.scope, self.in_groups);
         let is_open = !arrival.is_known || !order.is_empty();
         let shown = if order.is_empty() { "without ORDER BY" } else { "with an ORDER BY that may leave ties" };
         let tie = self.tie_direction();
         match call.args.as_slice() {
+            [argument] if is_untyped(argument) && !name.ends_with("object_agg") => {
+                let message = "could not determine polymorphic type because input has type unknown";
+                Err(Problem::rejected("42804", message))
+            }
             [argument] if !name.ends_with("object_agg") => {
                 let piece = self.piece(argument, site, jsonb)?;
                 let distinct = if call.agg_distinct {
@@ -353,6 +358,14 @@ impl Reader<'_> {
             [own] if own.starts_with(&key) => Ok(own.clone()),
             _ => Err(Problem::unsupported("an aggregate over distinct values of this type")),
         }
+    }
+}
+
+/// A literal between quotes, or NULL: nothing says its type.
+fn is_untyped(argument: &Node) -> bool {
+    match &argument.node {
+        Some(NodeEnum::AConst(constant)) => constant.isnull || matches!(constant.val, Some(Val::Sval(_))),
+        _ => false,
     }
 }
 

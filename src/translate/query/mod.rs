@@ -13,6 +13,7 @@ mod window;
 use pg_query::NodeEnum;
 use pg_query::protobuf::{SelectStmt, SetOperation};
 
+use super::arrival::Numbered;
 use super::expression::Site;
 use super::reader::Reader;
 use super::scope::Scope;
@@ -33,6 +34,9 @@ pub(super) struct Query {
     pub sql: String,
     pub outputs: Vec<Output>,
 }
+
+/// What comes behind the columns of listed rows, whose numbers are `o0`.
+pub(super) const VALUES_LISTED: &str = " FROM (VALUES";
 
 /// A plain SELECT, before DISTINCT and ORDER BY.
 struct Plain<'q> {
@@ -120,10 +124,10 @@ impl Reader<'_> {
             });
         }
         let rows: Vec<String> = (0..rows.len())
-            .map(|row| format!("({})", columns.iter().map(|c| c[row].as_str()).collect::<Vec<_>>().join(", ")))
+            .map(|row| format!("({}, {row})", columns.iter().map(|c| c[row].as_str()).collect::<Vec<_>>().join(", ")))
             .collect();
-        let names: Vec<&str> = outputs.iter().map(|o| o.column.as_str()).collect();
-        let sql = format!("SELECT * FROM (VALUES {}) AS v({})", rows.join(", "), names.join(", "));
+        let names = outputs.iter().map(|o| o.column.as_str()).collect::<Vec<_>>().join(", ");
+        let sql = format!("SELECT {names}{VALUES_LISTED} {}) AS v({names}, o0)", rows.join(", "));
         Ok(Query { sql, outputs })
     }
 
@@ -140,6 +144,7 @@ impl Reader<'_> {
     }
 
     fn plain_in(&mut self, select: &SelectStmt, outer: Option<&Scope<'_>>, ordered: bool) -> Outcome<Query> {
+        let numbered = self.numbered.take();
         let mut scope = Scope::inside(outer);
         let is_whole = std::mem::replace(&mut self.is_whole, false);
         let from = self.read_from(&select.from_clause, &mut scope)?;
@@ -158,6 +163,7 @@ impl Reader<'_> {
         let grouping = self.grouping(select, &scope, &targets)?;
         let site =
             |clause| Site { grouping: grouping.as_ref(), aggregates: true, windows: true, ..Site::new(&scope, clause) };
+        let in_groups = std::mem::replace(&mut self.in_groups, !select.group_clause.is_empty());
         let mut values = Vec::new();
         let mut outputs = Vec::new();
         let constants = self.constants();
@@ -169,8 +175,10 @@ impl Reader<'_> {
             outputs.push(Output { name: name.clone(), ty: value.ty.clone(), column: format!("o{}", index + 1) });
             values.push(value);
         }
-        if self.outputs_unread {
-            self.forget_constants(constants);
+        match (self.outputs_unread, self.in_exists) {
+            (true, true) => self.forget_constants(constants),
+            (true, false) => self.doubt_constants(constants),
+            _ => {}
         }
         if let Some(grouping) = &grouping {
             let keys: Vec<String> = grouping.keys.iter().map(|(sql, ty)| equality::key(sql, ty)).collect();
@@ -183,6 +191,7 @@ impl Reader<'_> {
             }
         }
         let order = self.order(select, &outputs, &values, site("ORDER BY"))?;
+        self.in_groups = in_groups;
         let list: Vec<String> = values
             .iter()
             .zip(&outputs)
@@ -193,7 +202,7 @@ impl Reader<'_> {
             .collect();
         let whole = Plain { list, values: &values, clauses, order, scope: &scope, grouped: grouping.is_some() };
         let sql = match distinct(select) {
-            Distinct::No => self.undistinct(select, &whole, ordered)?,
+            Distinct::No => self.undistinct(select, &whole, ordered, numbered)?,
             Distinct::All => self.distinct_all(select, &whole, &outputs, ordered)?,
             Distinct::On(nodes) => self.distinct_on(select, nodes, &whole, &outputs, site("DISTINCT ON"), ordered)?,
         };
@@ -213,10 +222,32 @@ impl Reader<'_> {
         })
     }
 
-    fn undistinct(&mut self, select: &SelectStmt, query: &Plain<'_>, ordered: bool) -> Outcome<String> {
+    fn undistinct(
+        &mut self,
+        select: &SelectStmt,
+        query: &Plain<'_>,
+        ordered: bool,
+        numbered: Option<String>,
+    ) -> Outcome<String> {
         let is_total = self.covers_key(query.scope, &query.order.bare) || query.single_row();
         let limit = self.limit(select, &query.order, is_total)?;
-        let mut sql = format!("SELECT {}{}", query.list(), query.clauses);
+        let number = match numbered {
+            Some(alias) if query.order.keys.is_empty() => match query.scope.sources.as_slice() {
+                [source] if !query.grouped => self.numberings.pass_on(&source.alias, &alias),
+                _ => String::new(),
+            },
+            Some(alias) => {
+                let mut keys = query.order.keys.clone();
+                if !is_total {
+                    keys.extend(query.values.iter().map(|value| format!("{} {}", value.sql, self.tie_direction())));
+                }
+                let of = if is_total { Numbered::Rows } else { Numbered::RowsWithTies };
+                let column = format!("row_number() OVER (ORDER BY {}) AS o0", keys.join(", "));
+                self.numberings.offer(&alias, column, of)
+            }
+            None => String::new(),
+        };
+        let mut sql = format!("SELECT {}{number}{}", query.list(), query.clauses);
         if (ordered && !query.order.keys.is_empty()) || !limit.is_empty() {
             let mut keys = query.order.keys.clone();
             if !is_total || keys.is_empty() {

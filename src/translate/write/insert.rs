@@ -12,6 +12,11 @@ use crate::translate::scope::Scope;
 use crate::translate::typed::Typed;
 use crate::translate::{InsertPlan, Taken, WritePlan, column_name};
 
+/// OVERRIDING SYSTEM VALUE or USER VALUE.
+fn overrides(kind: i32) -> bool {
+    [OverridingKind::OverridingSystemValue as i32, OverridingKind::OverridingUserValue as i32].contains(&kind)
+}
+
 impl Reader<'_> {
     pub(in crate::translate) fn insert(&mut self, insert: &InsertStmt) -> Outcome<WritePlan> {
         let visible = self.named.len();
@@ -50,6 +55,10 @@ impl Reader<'_> {
         }
         let overriding = insert.r#override;
         let source = self.inserted_rows(insert, &table, &mut columns, all, overriding)?;
+        if overriding == OverridingKind::OverridingUserValue as i32 {
+            // What is given for them counts for nothing.
+            columns.retain(|column| column.identity.is_none());
+        }
         let staging_sql = self.complete(&table, &columns, &source)?;
         let conflict = match insert.on_conflict_clause.as_deref() {
             Some(clause) => {
@@ -96,10 +105,7 @@ impl Reader<'_> {
         overriding: i32,
     ) -> Outcome<String> {
         let refuse_generated = |column: &Column| -> Outcome<()> {
-            if column.generated.is_some()
-                || (column.identity == Some(Identity::Always)
-                    && overriding != OverridingKind::OverridingSystemValue as i32)
-            {
+            if column.generated.is_some() || (column.identity == Some(Identity::Always) && !overrides(overriding)) {
                 let message = format!("cannot insert a non-DEFAULT value into column \"{}\"", column.name);
                 let problem = Problem::rejected("428C9", message);
                 return Err(match column.generated {
@@ -181,14 +187,16 @@ impl Reader<'_> {
             let rows: Vec<String> = rows.iter().map(|items| format!("({})", items.join(", "))).collect();
             return Ok(format!("SELECT * FROM (VALUES {}) AS v({})", rows.join(", "), names.join(", ")));
         }
-        let mut given = vec![0; columns.len()];
-        let rows: Vec<String> = rows
-            .iter()
-            .map(|items| {
+        let mut given: Vec<Vec<u64>> = vec![Vec::new(); columns.len()];
+        let rows: Vec<String> = (0..)
+            .zip(&rows)
+            .map(|(place, items)| {
                 let mut list = Vec::new();
                 for ((item, name), given) in items.iter().zip(&names).zip(&mut given) {
-                    *given += u64::from(item.contains(" OVER ("));
-                    list.push(format!("{} AS {name}", item.replace("row_number() OVER ()", &given.to_string())));
+                    if item.contains(" OVER (") {
+                        given.push(place);
+                    }
+                    list.push(format!("{} AS {name}", item.replace("row_number() OVER ()", &given.len().to_string())));
                 }
                 format!("SELECT {}", list.join(", "))
             })
@@ -197,7 +205,7 @@ impl Reader<'_> {
             if let Some(sequence) = self.catalog().sequence_of(table.oid, column)
                 && let Some(taken) = self.remarks.numbers.get_mut(&sequence)
             {
-                *taken = Taken::Some(given);
+                *taken = Taken::Listed(given);
             }
         }
         Ok(rows.join(" UNION ALL "))

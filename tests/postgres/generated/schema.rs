@@ -241,7 +241,8 @@ pub fn create_table(dice: &mut Dice, schema: &mut Schema) -> String {
     let keyed = dice.percent(75);
     let key_type = if dice.percent(80) { Ty::Int } else { dice.of(&[Ty::Big, Ty::Text, Ty::Uuid, Ty::Small]) };
     if keyed {
-        parts.push(format!("id {} PRIMARY KEY", key_type.name()));
+        let named = if key_type == Ty::Int { dice.word(&["int", "int", "int", "serial"]) } else { key_type.name() };
+        parts.push(format!("id {named} PRIMARY KEY"));
         columns.push(Column { name: "id".into(), ty: key_type });
     }
     for letter in ["a", "b", "c", "d", "e"].iter().take(dice.between(1, 5) as usize) {
@@ -267,6 +268,11 @@ pub fn create_table(dice: &mut Dice, schema: &mut Schema) -> String {
         columns.push(Column { name: (*letter).to_owned(), ty });
         parts.push(part);
     }
+    // Nothing is ever written to it, but all tables are compared whole.
+    if dice.percent(12) {
+        let of = dice.of(&columns);
+        parts.push(format!("z text GENERATED ALWAYS AS (coalesce({}, 'none')) STORED", text_of(&of)));
+    }
     if dice.percent(10) && columns.len() > 2 {
         let plain: Vec<&Column> = columns.iter().filter(|c| c.ty != Ty::Jsonb).collect();
         if plain.len() > 1 {
@@ -275,6 +281,17 @@ pub fn create_table(dice: &mut Dice, schema: &mut Schema) -> String {
     }
     schema.tables.push(Table { name: name.clone(), columns, keyed, unique });
     format!("CREATE TABLE {name} ({})", parts.join(", "))
+}
+
+/// A text that depends on a column and nothing else.
+fn text_of(column: &Column) -> String {
+    match column.ty {
+        Ty::Text | Ty::Varchar(_) => format!("upper({})", column.name),
+        Ty::Small | Ty::Int | Ty::Big => format!("({} * 2)::text", column.name),
+        Ty::Bool => format!("CASE WHEN {} THEN 'y' ELSE 'n' END", column.name),
+        Ty::Jsonb => format!("{} ->> 'a'", column.name),
+        _ => format!("CASE WHEN {} IS NULL THEN 'empty' END", column.name),
+    }
 }
 
 /// `REFERENCES` with its actions.

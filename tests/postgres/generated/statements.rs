@@ -24,7 +24,7 @@ pub fn statement(dice: &mut Dice, schema: &Schema) -> String {
     }
 }
 
-fn names(columns: &[Column]) -> String {
+pub fn names(columns: &[Column]) -> String {
     columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ")
 }
 

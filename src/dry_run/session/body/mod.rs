@@ -4,6 +4,7 @@
 //! happens as a whole or not at all; an answer that depends on rows that can't be told isn't used.
 
 mod asking;
+mod faults;
 mod host;
 mod returned;
 mod sums;
@@ -130,7 +131,7 @@ impl Session<'_> {
                 };
                 parse::body(text, &names, kind).err()
             }
-            "sql" => parse::statements(text).err(),
+            "sql" => parse::statements(text).err().or_else(|| self.fault_of_query(node, function).err()),
             _ => None,
         };
         match refused {
