@@ -44,6 +44,7 @@ fn value(text: &str, ty: &Type, explicit: bool, catalog: &Catalog) -> Outcome<St
             }
             quote_literal(&format!("schema {text}"))
         }
+        ty if super::typed::is_place(ty) => return Err(Problem::unsupported("the place of a row as a value")),
         Type::Name => quote_literal(native::text::cut_name(text)),
         Type::Unknown | Type::Text | Type::Varchar(None) | Type::Opaque(_) => quote_literal(text),
         Type::Varchar(Some(length)) => shorten(text, *length as usize, explicit, ty),

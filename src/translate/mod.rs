@@ -43,6 +43,7 @@ use crate::catalog::{AttNum, Catalog, Oid, Outcome, Problem, Type};
 pub use bind::Purpose;
 use reader::Reader;
 use typed::Typed;
+pub(crate) use typed::refusal_in;
 pub use variables::{Level, NameConflict, Named, Place, Value, Variable, Variables};
 
 /// What a translation depends on beside the catalog.
@@ -58,6 +59,8 @@ pub struct Settings {
     pub variables: Variables,
     /// The level on which calls of the database's own functions are looked up; 0 where none can be made.
     pub calls: u64,
+    /// Trigger functions under way, the one that asks included.
+    pub trigger_depth: usize,
 }
 
 /// Which of several equally good rows to take where PostgreSQL leaves it to its plan. A statement whose rows are the same either
@@ -400,8 +403,12 @@ impl Translator<'_> {
         if !select.from_clause.is_empty() {
             reader.constant_outputs(select, |_, _, value| Ok(Some(value.sql)))?;
         }
+        let mut query = query;
         if query.outputs.iter().any(|output| system::is_number(&output.ty)) {
-            return Err(Problem::unsupported("the number of an object as a value"));
+            reader.show_numbers(&mut query)?;
+        }
+        if query.outputs.iter().any(|output| typed::is_place(&output.ty)) {
+            return Err(Problem::unsupported("the place of a row as a value"));
         }
         Ok(SelectPlan {
             steps: needed(reader.steps, query.sql.clone()),

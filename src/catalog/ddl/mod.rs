@@ -24,6 +24,7 @@ mod routines;
 mod sequences;
 mod tables;
 mod views;
+mod whole;
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{DropBehavior, Node, ObjectType};

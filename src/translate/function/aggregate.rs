@@ -10,7 +10,7 @@ use crate::query::quote_literal;
 use crate::translate::expression::{Site, required};
 use crate::translate::query::direction;
 use crate::translate::reader::Reader;
-use crate::translate::typed::{Typed, base};
+use crate::translate::typed::{Typed, base, is_place};
 use crate::translate::{equality, number};
 
 /// Aggregates that say how far values lie apart.
@@ -198,6 +198,7 @@ impl Reader<'_> {
                 let word = if name == "min" { "arg_min" } else { "arg_max" };
                 Ok(Typed::new(format!("{word}({}, {key}){filter}", value.sql), value.ty))
             }
+            ty if is_place(ty) => Ok(Typed::new(format!("{name}({}){filter}", value.sql), value.ty)),
             Type::Array(_) | Type::Opaque(_) | Type::Record => {
                 Err(Problem::unsupported(format!("{name}() of {}", value.ty.name(self.catalog()))))
             }

@@ -8,6 +8,7 @@ mod aggregate;
 mod array;
 mod builtin;
 pub(super) mod document;
+mod extension;
 mod json;
 mod number;
 mod own;
@@ -23,7 +24,7 @@ use super::expression::{Site, required, words};
 use super::reader::Reader;
 use super::resolve::{Given, Resolved, missing_function};
 use super::system;
-use super::typed::{Family, Typed, family};
+use super::typed::{Family, Typed, family, refused_in_peace, refused_of_rows};
 use crate::catalog::pg::{self, Function, Kind};
 use crate::catalog::{Outcome, Problem, Type};
 use crate::query::quote_literal;
@@ -77,6 +78,7 @@ impl Reader<'_> {
             (_, true) => Site { windows: false, place: IN_WINDOW, ..site },
             _ => site,
         };
+        let of_extension = self.is_in_extension_schema(&path);
         if path.len() == 1 || path[0] == "pg_catalog" {
             if super::rows::gives_rows(&name) {
                 self.varying += 1;
@@ -97,10 +99,10 @@ impl Reader<'_> {
         if !OF_CITEXT.contains(&name.as_str()) && !call.agg_distinct {
             given.args = given.args.into_iter().map(|value| self.uncased(value)).collect::<Outcome<_>>()?;
         }
-        if path.len() > 1 && path[0] != "pg_catalog" {
+        if path.len() > 1 && path[0] != "pg_catalog" && !of_extension {
             return Err(self.missing_in_schema(&path, &given));
         }
-        if pg::tables().functions(&name).is_empty() && self.is_of_extension(&name) {
+        if of_extension || (pg::tables().functions(&name).is_empty() && self.is_of_extension(&name)) {
             return self.known_function(&name, given.args);
         }
         let resolved = self.called(&name, given).map_err(|problem| match problem {
@@ -116,7 +118,16 @@ impl Reader<'_> {
             Resolved::Cast(value, ty) => self.coerce(value, &ty, Context::Explicit, None),
             Resolved::BuiltIn { function, args, result } => {
                 let unknown = self.no_function(&name, &args);
-                let value = self.built_in(function, args, call, site)?;
+                let over_rows = (function.kind == Kind::Function && !function.returns_set).then(|| args.clone());
+                let value = match (self.built_in(function, args, call, site), over_rows, &result) {
+                    (Err(Problem::Unsupported(what)), Some(args), Some(result)) => {
+                        return Ok(match NEVER_FAIL.contains(&function.name) {
+                            true => refused_in_peace(&what.what, &args, function.strict, result),
+                            false => refused_of_rows(&what.what, &args, function.strict, result),
+                        });
+                    }
+                    (value, ..) => value?,
+                };
                 // What is computed must be what the server's function gives.
                 match result {
                     Some(result) if !value.ty.same_base(&result) => Err(unknown),
@@ -222,8 +233,19 @@ impl Reader<'_> {
     /// A function of an extension that is there, or may be.
     fn is_of_extension(&self, name: &str) -> bool {
         let catalog = self.catalog();
+        let visible = |extension: &str| match catalog.extension_schemas.get(extension) {
+            Some(schema) => catalog.search_path.contains(schema),
+            None => catalog.extensions.contains(extension),
+        };
         let listed = pg::tables().extensions_with_function(name);
-        listed.iter().any(|extension| catalog.partial || catalog.extensions.contains(*extension))
+        listed.iter().any(|extension| catalog.partial || visible(extension))
+    }
+
+    /// `extensions.uuid_generate_v4`: the name with the schema that its extension is in.
+    fn is_in_extension_schema(&self, path: &[&str]) -> bool {
+        let [schema, name] = path else { return false };
+        let listed = pg::tables().extensions_with_function(name);
+        listed.iter().any(|by| self.catalog().extension_schemas.get(*by).is_some_and(|own| own == schema))
     }
 
     /// A call with a schema in which no such function is known.
@@ -253,6 +275,9 @@ impl Reader<'_> {
 
     pub(super) fn known_function(&mut self, name: &str, args: Vec<Typed>) -> Outcome<Typed> {
         if let Some(value) = self.builtin(name, &args)? {
+            return Ok(value);
+        }
+        if let Some(value) = self.of_extension(name, &args)? {
             return Ok(value);
         }
         match (name, args.len()) {
@@ -292,6 +317,21 @@ impl Reader<'_> {
                 self.volatile("the lock that is asked for");
                 Ok(Typed::new("true", Type::Bool))
             }
+            ("pg_get_function_identity_arguments", 1) if system::is_number(&args[0].ty) => {
+                Ok(Typed::new(system::of_function(&args[0].sql, true), Type::Text))
+            }
+            ("pg_trigger_depth", 0) => Ok(Typed::integer(self.settings().trigger_depth as i64)),
+            // Nobody listens to a rehearsal.
+            ("pg_notify", 2) => Ok(Typed::new("CAST('' AS VARCHAR)", Type::Void)),
+            ("current_schema", 0) => {
+                let found = self.catalog().creation_schema(None).ok();
+                let sql = found.map_or_else(|| "CAST(NULL AS VARCHAR)".to_owned(), |name| quote_literal(&name));
+                Ok(Typed::new(sql, Type::Name))
+            }
+            ("current_database", 0) => {
+                self.volatile("current_database()");
+                Ok(Typed::new(quote_literal(system::DATABASE), Type::Name))
+            }
             ("random", 0) => {
                 self.volatile("random()");
                 Ok(Typed::new("random()", Type::Float8))
@@ -326,6 +366,18 @@ impl Reader<'_> {
         }
     }
 }
+
+/// Functions that give a value whatever they are given.
+const NEVER_FAIL: &[&str] = &[
+    "numnode",
+    "phraseto_tsquery",
+    "plainto_tsquery",
+    "querytree",
+    "strip",
+    "to_tsvector",
+    "ts_rank",
+    "websearch_to_tsquery",
+];
 
 /// Functions that have a form of their own for texts whose case doesn't count, or that give back what they take.
 const OF_CITEXT: &[&str] = &[

@@ -11,7 +11,7 @@ use crate::translate::literal;
 use crate::translate::number;
 use crate::translate::reader::Reader;
 use crate::translate::system::is_number;
-use crate::translate::typed::{Family, Typed, base, family, is_citext};
+use crate::translate::typed::{Family, Typed, base, family, is_citext, is_place};
 
 impl Reader<'_> {
     /// Gives two operands a common type for comparison.
@@ -32,6 +32,10 @@ impl Reader<'_> {
         if padded(&a) && padded(&b) {
             let trim = |value: Typed| Typed::new(format!("rtrim({}, ' ')", value.sql), Type::Text);
             return Ok((trim(left), trim(right)));
+        }
+        if is_place(&a) && is_place(&b) {
+            let number = |value: Typed| Typed::new(value.sql, Type::Int8);
+            return Ok((number(left), number(right)));
         }
         let agree = match (&a, &b) {
             (a, b) if is_number(a) && is_number(b) && ["=", "<>"].contains(&name) => true,
@@ -142,6 +146,7 @@ impl Reader<'_> {
                 self.orders_text();
                 Ok(format!("pg_lower({sql})"))
             }
+            ty if is_place(ty) => Ok(sql.to_owned()),
             Type::Opaque(_) | Type::Record => {
                 Err(Problem::unsupported(format!("the order of {} values", ty.name(self.catalog()))))
             }
