@@ -78,6 +78,16 @@ pub struct Catalog {
     pub rules: Shared<Vec<Rule>>,
     /// Row security policies, as recorded.
     pub policies: Shared<Vec<Policy>>,
+    /// Publications that the migration has made.
+    pub publications: Shared<BTreeMap<String, Publication>>,
+    /// Event triggers that the migration has made.
+    pub event_triggers: BTreeSet<String>,
+    /// The schemas of extensions that the migration has created.
+    pub extension_schemas: BTreeMap<String, String>,
+    /// Tables with row security.
+    pub secured: Shared<BTreeSet<Oid>>,
+    /// Tables of which rows were updated: where those lie since isn't known.
+    pub moved: Shared<BTreeSet<Oid>>,
     /// Comments, by the object as COMMENT ON names it (`COLUMN public.t.a`).
     pub comments: Shared<BTreeMap<String, String>>,
     /// Settings that SET gave, other than the search path; recorded.
@@ -555,6 +565,21 @@ pub struct Policy {
     pub table: Oid,
     /// Its name.
     pub name: String,
+    /// `all`, `select` …: what it is for.
+    pub command: String,
+    /// AS RESTRICTIVE takes rows away, AS PERMISSIVE gives them.
+    pub permissive: bool,
+}
+
+/// A publication.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Publication {
+    /// Its tables.
+    pub tables: BTreeSet<Oid>,
+    /// FOR ALL TABLES
+    pub of_all: bool,
+    /// It names nothing but tables.
+    pub is_whole: bool,
 }
 
 /// What a statement does to rows, in the order to do it, once the catalog stands as the statement leaves it.

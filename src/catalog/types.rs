@@ -8,7 +8,7 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{AConst, Node, TypeName, a_const::Val};
 
 use super::lookup::{missing_schema, near_name, quoted};
-use super::{Catalog, Oid, Outcome, Problem, tree};
+use super::{Catalog, Oid, Outcome, Problem, RelationKind, tree};
 
 /// A PostgreSQL type.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -340,6 +340,12 @@ fn user_type(schema: Option<&str>, name: &str, modifiers: &[i64], catalog: &Cata
     let is_known = |schema: &str| catalog.schemas.contains(schema) || schema == "pg_catalog";
     if let Some(schema) = schema.filter(|schema| !is_known(schema)) {
         return Err(missing_schema(schema));
+    }
+    // Every table and view has a type of its rows.
+    if let Some((RelationKind::Table | RelationKind::View | RelationKind::MaterializedView, _)) =
+        catalog.find_relation(schema, name.strip_prefix('_').unwrap_or(name))
+    {
+        return Err(Problem::unsupported(format!("the type of the rows of {name}")));
     }
     Err(missing_type(schema, name, catalog))
 }

@@ -90,6 +90,12 @@ impl Run<'_, '_> {
         self.store.engine.run(&format!("SELECT {value}"))?;
         if let Some(sequence) = self.catalog.sequence_of(table, &added) {
             let rows = self.store.row_count(table)?;
+            if rows > 1 && (self.catalog.partial || self.catalog.moved.contains(&table)) {
+                let name = self.catalog.tables.get(&table).map_or("", |table| table.name.as_str());
+                let words = "rows get their numbers in the order in which they lie on disk, which can't be told";
+                self.report.notes.push(format!("{name}: {words}."));
+                self.report.plan_dependent_rows += rows;
+            }
             self.store.take_numbers(&[(sequence, Taken::EachRow)].into(), rows);
         }
         // Numbers of a sequence are a window over all rows, which no column default can be; nor can a query.

@@ -251,6 +251,11 @@ fn server_error(text: &str) -> Option<Problem> {
     if let Some(problem) = overflow(text) {
         return Some(problem);
     }
+    if let Some((before, what)) = text.split_once("NS|")
+        && !before.contains("PG|")
+    {
+        return Some(Problem::unsupported(first_line(what).trim_end()));
+    }
     let (_, raised) = text.split_once("PG|")?;
     let (sqlstate, message) = raised.split_once('|')?;
     let message = message.split("\n\nLINE ").next().unwrap_or(message).trim_end();
@@ -312,6 +317,7 @@ mod tests {
         check("SELECT error('PG|22001|value too long')", "value too long (22001)");
         check("SELECT (SELECT i FROM range(2) AS r(i))", "returned by a subquery used as an expression (21000)");
         check("SELECT no_such_function(1)", "can't be rehearsed");
+        check("SELECT error('NS|the function f()')", "the function f() can't be rehearsed");
         check("SELECT error('PG|nonsense')", "can't be rehearsed");
     }
 }

@@ -212,6 +212,11 @@ impl Session {
                 anyhow!("the server cancelled the statement: {text}"),
                 "somebody ended it (pg_cancel_backend): run the export again",
             ),
+            // It was there when its name was looked up.
+            SqlState::UNDEFINED_TABLE => hinted(
+                anyhow!("{text}"),
+                "it was dropped or renamed while the export began: look what migration is under way, and run the export again",
+            ),
             SqlState::INVALID_SQL_STATEMENT_NAME | SqlState::DUPLICATE_PSTATEMENT => hinted(
                 anyhow!("a pooler between here and the server mixes up sessions: {text}"),
                 "it pools transactions (pgbouncer: pool_mode = transaction): connect to the server itself, or to a pool with \

@@ -91,6 +91,7 @@ pub struct Options {
 /// Whatever keeps the snapshot from being whole; then nothing is left behind.
 pub fn export(options: &Options, ui: &Ui) -> Result<ExportReport> {
     refuse_existing(&options.out)?;
+    selection::check(&options.wanted.predicates)?;
     let mut kept = clear_up(options, ui)?;
     let target = Target::parse(&options.url, options.password.as_deref())?;
     let earlier = options.since.as_ref().map(Earlier::open).transpose()?;

@@ -57,6 +57,21 @@ pub fn select(columns: &[String], predicates: &[String], tables: &mut [Described
     Ok(found)
 }
 
+/// Is each `--where` one condition, for a table or without its name? Asked before anything is connected to.
+///
+/// # Errors
+/// Predicates that aren't one expression.
+pub fn check(predicates: &[String]) -> Result<()> {
+    for text in predicates {
+        let named = named(text).filter(|(name, _)| is_plain(name)).map(|(_, sql)| predicate(sql));
+        match (predicate(text.trim()), named) {
+            (Ok(_), _) | (_, Some(Ok(_))) => {}
+            (_, Some(Err(error))) | (Err(error), None) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 fn keep_columns(wanted: &[String], tables: &mut [Described]) -> Result<()> {
     let mut kept: Vec<Vec<String>> = vec![Vec::new(); tables.len()];
     for text in wanted {
@@ -156,8 +171,7 @@ fn leave_out(described: &mut Described, names: &[String]) {
 
 /// `table: predicate`, or the predicate of the only table.
 fn table_of<'a>(text: &'a str, tables: &[Described]) -> Result<(usize, &'a str)> {
-    if let Some((name, sql)) = text.split_once(':').filter(|(_, sql)| !sql.starts_with([':', '='])) {
-        let name = name.trim();
+    if let Some((name, sql)) = named(text) {
         let names = |described: &Described| {
             let table = &described.table;
             let folded = name.to_lowercase();
@@ -167,10 +181,9 @@ fn table_of<'a>(text: &'a str, tables: &[Described]) -> Result<(usize, &'a str)>
                 || name == format!("\"{}\"", table.name)
         };
         if let Some(index) = tables.iter().position(names) {
-            return Ok((index, sql.trim()));
+            return Ok((index, sql));
         }
-        let plain = name.chars().all(|c| c.is_alphanumeric() || "_.\"".contains(c));
-        if plain && !name.is_empty() {
+        if is_plain(name) {
             let known: Vec<&str> = tables.iter().map(|t| t.table.name.as_str()).collect();
             let hint = suggestion(name, &known).unwrap_or_else(|| format!("the tables are {}", known.join(", ")));
             return Err(hinted(anyhow!("--where: {name} isn't a table of the export"), hint));
@@ -183,6 +196,16 @@ fn table_of<'a>(text: &'a str, tables: &[Described]) -> Result<(usize, &'a str)>
             format!("say for which: --where '{}: {}'", tables[0].table.name, text.trim()),
         )),
     }
+}
+
+/// A table's name and what follows its colon, if that is what it is: `::` and `:=` are SQL.
+fn named(text: &str) -> Option<(&str, &str)> {
+    let (name, sql) = text.split_once(':').filter(|(_, sql)| !sql.starts_with([':', '=']))?;
+    Some((name.trim(), sql.trim()))
+}
+
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "_.\"".contains(c))
 }
 
 /// Reads a predicate as the server would.

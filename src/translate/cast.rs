@@ -6,7 +6,9 @@
 use super::carried;
 use super::literal;
 use super::number;
-use super::typed::{Constant, Family, Typed, base, family, is_citext, number_rank, physical, raise, refuse};
+use super::typed::{
+    Constant, Family, Typed, base, family, is_citext, is_place, number_rank, physical, raise, refuse, refused_of_rows,
+};
 pub(super) use crate::catalog::pg::Context;
 use crate::catalog::pg::Id;
 use crate::catalog::pg::coercion::converts;
@@ -56,10 +58,22 @@ pub(super) fn convert(
     {
         return literal::read(text, to, context == Context::Explicit, catalog);
     }
+    if super::system::is_number(&value.ty) && matches!(to, Type::Opaque(name) if name == "regprocedure") {
+        // Its number is its signature.
+        return Ok(Typed::new(super::system::of_function(&value.sql, false), Type::Text));
+    }
     if !exists(&value.ty, to, context) {
         return Err(refusal(&value.ty, to, context, column, catalog));
     }
-    let converted = between(&value, to, catalog)?;
+    let converted = match between(&value, to, catalog) {
+        // Between types of the server's own the cast is known to be there; what it gives only matters to a row.
+        Err(Problem::Unsupported(what))
+            if value.ty != Type::Unknown && Id::of(&value.ty).is_some() && Id::of(to).is_some() =>
+        {
+            return Ok(refused_of_rows(&what.what, std::slice::from_ref(&value), true, to));
+        }
+        converted => converted?,
+    };
     Ok(Typed { sql: limit(converted, &value.ty, to, context), ty: to.clone(), constant: None })
 }
 
@@ -81,11 +95,14 @@ pub(super) fn refusal(from: &Type, to: &Type, context: Context, column: Option<&
 fn between(value: &Typed, to: &Type, catalog: &Catalog) -> Outcome<String> {
     let (from, sql) = (&value.ty, &value.sql);
     let target = base(to);
+    if is_place(from) != is_place(to) {
+        return Err(Problem::unsupported("the place of a row as a value"));
+    }
     match (super::system::is_number(from), super::system::is_number(to)) {
         (true, true) => return Ok(sql.clone()),
         (true, false) if family(to) == Family::Text => {
-            let unknown = || Problem::unsupported("the number of an object as a value");
-            return super::system::name_of(sql, from, catalog).ok_or_else(unknown);
+            let name = super::system::name_of_number(sql, from, catalog);
+            return name.ok_or_else(|| Problem::unsupported("the number of an object as a value"));
         }
         (true, false) => return Err(Problem::unsupported("the number of an object as a value")),
         _ => {}

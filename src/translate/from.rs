@@ -74,7 +74,7 @@ impl Reader<'_> {
         if let Some(view) = self.catalog().view(schema, name).cloned() {
             return self.view_source(&view, relation.alias.as_ref());
         }
-        if let Some((sql, outputs)) = super::system::relation(self.catalog(), schema, name)? {
+        if let Some(system) = super::system::relation(self.catalog(), schema, name)? {
             self.asks_system = true;
             if self.catalog().partial && ["pg_type", "pg_enum"].contains(&name) {
                 self.caveat(format!(
@@ -82,8 +82,13 @@ impl Reader<'_> {
                 ));
             }
             let alias = format!("s{}", self.number());
-            let source = source_of(&alias, name, &outputs, relation.alias.as_ref())?;
-            return Ok((source, format!("({sql}) AS {alias}")));
+            let mut source = source_of(&alias, name, &system.outputs, relation.alias.as_ref())?;
+            for ((column, output), _) in
+                source.columns.iter_mut().zip(&system.outputs).zip(&system.untold).filter(|(_, untold)| **untold)
+            {
+                column.sql = super::system::told_or_refused(&column.sql, &output.name, &column.ty);
+            }
+            return Ok((source, format!("({}) AS {alias}", system.sql)));
         }
         if schema.is_some_and(|s| s == "pg_catalog" || s == "information_schema")
             || (schema.is_none() && name.starts_with("pg_"))

@@ -44,6 +44,7 @@ fn value(text: &str, ty: &Type, explicit: bool, catalog: &Catalog) -> Outcome<St
             }
             quote_literal(&format!("schema {text}"))
         }
+        ty if super::typed::is_place(ty) => return Err(Problem::unsupported("the place of a row as a value")),
         ty if super::carried::name(ty).is_some() => {
             let read = super::carried::literal(text, ty).unwrap_or_else(|| Ok(quote_literal(text)))?;
             super::carried::limit(read, &Type::Unknown, ty, explicit)

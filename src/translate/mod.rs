@@ -46,6 +46,7 @@ use crate::catalog::{AttNum, Catalog, Oid, Outcome, Problem, Type};
 pub use bind::Purpose;
 use reader::Reader;
 use typed::Typed;
+pub(crate) use typed::refusal_in;
 pub use variables::{Level, NameConflict, Named, Place, Value, Variable, Variables};
 
 /// What a translation depends on beside the catalog.
@@ -61,6 +62,8 @@ pub struct Settings {
     pub variables: Variables,
     /// The level on which calls of the database's own functions are looked up; 0 where none can be made.
     pub calls: u64,
+    /// Trigger functions under way, the one that asks included.
+    pub trigger_depth: usize,
 }
 
 /// Which of several equally good rows to take where PostgreSQL leaves it to its plan. A statement whose rows are the same either
@@ -405,7 +408,14 @@ impl Translator<'_> {
         if !select.from_clause.is_empty() {
             reader.constant_outputs(select, |_, _, value| Ok(Some(value.sql)))?;
         }
-        let (sql, outputs) = self.with_names(query.sql, query.outputs)?;
+        let mut query = query;
+        if query.outputs.iter().any(|output| system::is_number(&output.ty)) {
+            reader.show_numbers(&mut query)?;
+        }
+        if query.outputs.iter().any(|output| typed::is_place(&output.ty)) {
+            return Err(Problem::unsupported("the place of a row as a value"));
+        }
+        let (sql, outputs) = (query.sql, query.outputs);
         Ok(SelectPlan {
             steps: needed(reader.steps, sql.clone()),
             sql,
@@ -413,24 +423,6 @@ impl Translator<'_> {
             remarks: reader.remarks,
             writes: reader.writes,
         })
-    }
-
-    /// Numbers of objects leave a query as the names that they stand for.
-    fn with_names(&self, sql: String, outputs: Vec<Output>) -> Outcome<(String, Vec<Output>)> {
-        if !outputs.iter().any(|output| system::is_number(&output.ty)) {
-            return Ok((sql, outputs));
-        }
-        let mut list = Vec::new();
-        for output in &outputs {
-            let value = format!("q.{}", output.column);
-            let value = match system::is_number(&output.ty) {
-                true => system::name_of(&value, &output.ty, self.catalog)
-                    .ok_or_else(|| Problem::unsupported("the number of an object as a value"))?,
-                false => value,
-            };
-            list.push(format!("{value} AS {}", output.column));
-        }
-        Ok((format!("SELECT {} FROM ({sql}) AS q", list.join(", ")), outputs))
     }
 
     /// A query whose columns go into variables of these types, one after the other; columns beyond them stay as they are.

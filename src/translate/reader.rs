@@ -30,6 +30,8 @@ pub(super) struct Reader<'a> {
     pub is_mutable: bool,
     /// Counts what was read that depends on a row, a variable or another query.
     pub varying: usize,
+    /// Columns read so far stand at least so many queries outward.
+    pub nearest: Option<usize>,
     /// The query that comes next is the statement's own, not one inside of it.
     pub is_whole: bool,
     /// The outputs of the query being read may never be computed: only a query around it could ask for them.
@@ -73,6 +75,7 @@ impl<'a> Reader<'a> {
             view_depth: 0,
             is_mutable: false,
             varying: 0,
+            nearest: None,
             is_whole: true,
             outputs_unread: false,
             asks_system: false,

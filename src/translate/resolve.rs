@@ -285,7 +285,12 @@ impl Reader<'_> {
             // What extensions add under a name of the server's own takes their own types, which aren't resolved here.
             return false;
         }
-        let is_there = |extension: &str| catalog.partial || catalog.extensions.contains(extension);
+        // One that stands in a schema out of sight is as good as missing.
+        let hidden = |extension: &str| {
+            catalog.extension_schemas.get(extension).is_some_and(|schema| !catalog.search_path.contains(schema))
+        };
+        let is_there =
+            |extension: &str| catalog.partial || (catalog.extensions.contains(extension) && !hidden(extension));
         catalog.partial
             || catalog.extensions.iter().any(|name| !tables.knows_extension(name))
             || tables.extensions_with_function(bare).iter().any(|extension| is_there(extension))

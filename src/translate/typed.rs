@@ -91,6 +91,11 @@ pub(super) fn is_citext(ty: &Type) -> bool {
     matches!(ty, Type::Opaque(name) if name == "citext")
 }
 
+/// The place of a row in its table, `ctid`: a number of ours that orders rows as the server's places do.
+pub(super) fn is_place(ty: &Type) -> bool {
+    matches!(ty, Type::Opaque(name) if name == "tid")
+}
+
 pub(super) fn is_integer(ty: &Type) -> bool {
     matches!(ty, Type::Int2 | Type::Int4 | Type::Int8)
 }
@@ -144,6 +149,7 @@ pub(super) fn physical(ty: &Type) -> String {
         Type::Array(element) => return format!("{}[]", physical(element)),
         Type::Domain(_, base) => return physical(base),
         Type::Void => "INTEGER",
+        ty if is_place(ty) => "BIGINT",
         _ => "VARCHAR",
     }
     .to_owned()
@@ -152,6 +158,31 @@ pub(super) fn physical(ty: &Type) -> String {
 /// SQL that fails with an error of the server, as a value of a physical type.
 pub(super) fn raise(sqlstate: &str, message_sql: &str, ty: &Type) -> String {
     format!("CAST(error('PG|{sqlstate}|' || {message_sql}) AS {})", physical(ty))
+}
+
+/// A value that can't be told, of a known type: refused where a row asks for it, and only there. A function that is `strict` gives
+/// NULL for any NULL among its operands.
+pub(super) fn refused_of_rows(what: &str, operands: &[Typed], strict: bool, ty: &Type) -> Typed {
+    let refused = format!("CAST(error(concat('NS|', {})) AS {})", quote_literal(what), physical(ty));
+    let nulls: Vec<String> = operands.iter().map(|operand| format!("({}) IS NULL", operand.sql)).collect();
+    let sql = match strict && !nulls.is_empty() {
+        true => format!("CASE WHEN {} THEN NULL ELSE {refused} END", nulls.join(" OR ")),
+        false => refused,
+    };
+    Typed::new(sql, ty.clone())
+}
+
+/// The same of a function that never fails: over constants alone the server computes it ahead, and nothing comes of that but a value.
+pub(super) fn refused_in_peace(what: &str, operands: &[Typed], strict: bool, ty: &Type) -> Typed {
+    let refused = refused_of_rows(what, operands, strict, ty);
+    Typed { sql: refused.sql.replacen("error(concat('NS|'", "ERROR(concat('NS|'", 1), ..refused }
+}
+
+/// What a row would ask for that can't be told, where it is part of this SQL (see [`refused_of_rows`]).
+pub(crate) fn refusal_in(sql: &str) -> Option<String> {
+    let (_, rest) = sql.split_once("(concat('NS|', '")?;
+    let (what, _) = rest.split_once("'))")?;
+    Some(what.replace("''", "'"))
 }
 
 /// SQL that fails because this value's treatment on the server can't be told.

@@ -38,6 +38,19 @@ fn a_snapshot_of_a_newer_layout() {
     check(&refused(folder.path(), &["roots", "new"]), &["layout 99", "use a newer version"]);
 }
 
+/// Told before any server is asked.
+#[test]
+fn a_condition_that_is_none() {
+    let folder = folder();
+    let refused = |condition: &str| {
+        let url = "host=/nowhere user=me dbname=d";
+        refused(folder.path(), &["export", "--url", url, "--table", "t", "--out", "snap", "--where", condition])
+    };
+    check(&refused("id >"), &["--where id >: ", "syntax error", "hint: write one condition"]);
+    check(&refused("t: id > 1; DROP TABLE t"), &["--where id > 1; DROP TABLE t: it isn't one condition"]);
+    check(&refused("note = 'a: b'"), &["no server answers at /nowhere"]);
+}
+
 #[test]
 fn a_file_that_is_no_parquet() {
     let folder = folder();

@@ -164,6 +164,7 @@ fn read(text: &str) {
     let Ok(migration) = Migration::from_text("fuzz.sql", text) else { return };
     let settings = Settings {
         calls: 0,
+        trigger_depth: 0,
         now: "2026-02-09 18:04:11.524".to_owned(),
         time_zone: None,
         collation: None,

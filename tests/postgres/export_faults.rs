@@ -69,6 +69,32 @@ pub fn terminate(database: &Database) {
     );
 }
 
+/// The name is found, and the lock finds nothing.
+#[test]
+fn a_table_dropped_before_it_is_locked() {
+    let database = database();
+    table(&database);
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut other = database.client();
+    other.batch_execute("BEGIN; DROP TABLE large").expect("not committed yet");
+    let child = start(folder.path(), &database.url, &[]);
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'rehearsal' \
+        AND datname = current_database() AND wait_event_type = 'Lock'";
+    let mut client = database.client();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while client.query_one(waiting, &[]).expect("a count").get::<_, i64>(0) == 0 {
+        assert!(Instant::now() < deadline, "nobody waits for the lock");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    other.batch_execute("COMMIT").expect("dropped");
+    let output = child.wait_with_output().expect("it ends");
+    check_failed(
+        folder.path(),
+        &output,
+        &["large\" does not exist", "it was dropped or renamed while the export began"],
+    );
+}
+
 /// All connections are ended at ten points of an export: it fails with a way on, or it was done.
 #[test]
 fn connections_killed_at_ten_points() {
@@ -183,7 +209,7 @@ fn sigkill_is_cleaned_up_by_the_next_export() {
     let output = rehearsal(folder.path(), &args);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{stderr}");
-    assert!(stderr.contains("warning: an export to snap was killed before it ended; what it left in"), "{stderr}");
+    assert!(stderr.contains("warning: an export to snap was cut short before it ended; what it left in"), "{stderr}");
     assert_eq!(left(folder.path()), ["snap"]);
 }
 

@@ -71,6 +71,7 @@ fn split(expression: &str) -> (&str, &str) {
 fn ask_us(connection: &Connection, catalog: &Catalog, expression: &str) -> Answer {
     let settings = Settings {
         calls: 0,
+        trigger_depth: 0,
         now: "2026-02-09 18:04:11.524".to_owned(),
         time_zone: None,
         collation: None,

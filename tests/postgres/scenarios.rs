@@ -277,9 +277,18 @@ pub fn options(transactions: Transactions) -> Options {
 
 /// Runs all scripts of a file; at most `unsupported` statements may be left out.
 fn check_all(file: &str, unsupported: usize) {
+    check_on("demo", file, unsupported);
+}
+
+/// The same on a snapshot of its own: of what it doesn't list, only the one of an empty database is sure.
+fn check_on(snapshot: &str, file: &str, unsupported: usize) {
     let database = server::database();
     let mut client = database.client();
-    let snapshot = Snapshot::open("demo", &EngineOptions::default()).expect("the demo");
+    let snapshot = match snapshot {
+        "empty" => Snapshot::empty(&EngineOptions::default()),
+        name => Snapshot::open(name, &EngineOptions::default()),
+    };
+    let snapshot = snapshot.expect("a snapshot");
     let (mut agreed, mut left, mut wrong) = (0, Vec::new(), Vec::new());
     let only = std::env::var("SCENARIO").unwrap_or_default();
     for (number, script) in scripts(file).iter().enumerate().filter(|(_, s)| s.title.contains(&only)) {
@@ -438,4 +447,9 @@ fn arrival() {
 #[test]
 fn state() {
     check_all("state.txt", 0);
+}
+
+#[test]
+fn questions_to_the_catalogs_have_the_servers_answers() {
+    check_on("empty", "catalogs.txt", 0);
 }

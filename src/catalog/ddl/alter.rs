@@ -178,6 +178,12 @@ impl Change {
             {
                 self.attnum(table, name)?;
             }
+            T::AtEnableRowSecurity => {
+                self.catalog.secured.insert(table);
+            }
+            T::AtDisableRowSecurity => {
+                self.catalog.secured.remove(&table);
+            }
             T::AtEnableTrig | T::AtEnableAlwaysTrig | T::AtDisableTrig => {
                 let enabled = command.subtype() != T::AtDisableTrig;
                 let found = self.catalog.triggers.iter_mut().find(|t| t.table == table && t.name == *name);

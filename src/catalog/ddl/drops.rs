@@ -34,7 +34,8 @@ impl Change {
             ObjectType::ObjectPolicy => self.drop_of_table(statement, "policy", "DROP POLICY"),
             ObjectType::ObjectExtension => self.drop_extensions(statement),
             ObjectType::ObjectStatisticExt => Ok("DROP STATISTICS"),
-            ObjectType::ObjectPublication => Ok("DROP PUBLICATION"),
+            ObjectType::ObjectPublication => self.drop_whole(statement, "publication", "DROP PUBLICATION"),
+            ObjectType::ObjectEventTrigger => self.drop_whole(statement, "event trigger", "DROP EVENT TRIGGER"),
             ObjectType::ObjectForeignServer => Ok("DROP SERVER"),
             ObjectType::ObjectFdw => Ok("DROP FOREIGN DATA WRAPPER"),
             other => Err(Problem::unsupported(format!("DROP of {}", super::records::object_words(other)))),
@@ -253,6 +254,7 @@ impl Change {
         for node in &statement.objects {
             let (_, name) = qualified_list(node)?;
             if self.catalog.extensions.remove(&name) {
+                self.catalog.extension_schemas.remove(&name);
                 let mut columns = Vec::new();
                 for table in self.catalog.tables.values() {
                     let uses = table.columns.iter().filter(|column| extension_of(&column.ty) == Some(&name));

@@ -26,6 +26,7 @@ mod rules;
 mod sequences;
 mod tables;
 mod views;
+mod whole;
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{DropBehavior, Node, ObjectType};

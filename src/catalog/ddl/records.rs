@@ -32,10 +32,7 @@ impl Change {
             NodeEnum::GrantRoleStmt(statement) if statement.is_grant => "GRANT ROLE",
             NodeEnum::GrantRoleStmt(_) => "REVOKE ROLE",
             NodeEnum::AlterDefaultPrivilegesStmt(_) => "ALTER DEFAULT PRIVILEGES",
-            NodeEnum::CreateRoleStmt(statement) => {
-                self.catalog.roles.insert(statement.role.clone());
-                "CREATE ROLE"
-            }
+            NodeEnum::CreateRoleStmt(statement) => self.create_role(statement)?,
             NodeEnum::AlterRoleStmt(_) | NodeEnum::AlterRoleSetStmt(_) => "ALTER ROLE",
             NodeEnum::AlterOwnerStmt(statement) => {
                 if let Some(relation) = &statement.relation {
@@ -80,7 +77,7 @@ impl Change {
             NodeEnum::NotifyStmt(_) => "NOTIFY",
             NodeEnum::ListenStmt(_) => "LISTEN",
             NodeEnum::UnlistenStmt(_) => "UNLISTEN",
-            NodeEnum::DropRoleStmt(_) => "DROP ROLE",
+            NodeEnum::DropRoleStmt(statement) => self.drop_roles(statement),
             NodeEnum::ReassignOwnedStmt(_) => "REASSIGN OWNED",
             NodeEnum::AlterSystemStmt(_) => {
                 self.expect_no_block("ALTER SYSTEM")?;
@@ -103,15 +100,17 @@ impl Change {
             NodeEnum::CreateForeignServerStmt(_) => "CREATE SERVER",
             NodeEnum::CreateUserMappingStmt(_) => "CREATE USER MAPPING",
             NodeEnum::CreateSubscriptionStmt(_) => "CREATE SUBSCRIPTION",
-            NodeEnum::CreatePublicationStmt(_) => "CREATE PUBLICATION",
-            NodeEnum::AlterPublicationStmt(_) => "ALTER PUBLICATION",
+            NodeEnum::CreatePublicationStmt(statement) => self.create_publication(statement)?,
+            NodeEnum::AlterPublicationStmt(statement) => self.alter_publication(statement)?,
+            NodeEnum::CreateEventTrigStmt(statement) => self.create_event_trigger(statement)?,
+            NodeEnum::AlterEventTrigStmt(_) => "ALTER EVENT TRIGGER",
             other => return Err(Problem::unsupported(statement_words(other))),
         };
         Ok(tag.to_owned())
     }
 
     /// The table a statement is about.
-    fn touch(&mut self, relation: Option<&RangeVar>) -> Outcome<Oid> {
+    pub(super) fn touch(&mut self, relation: Option<&RangeVar>) -> Outcome<Oid> {
         let relation = super::tables::named(relation)?;
         let schema = schema_of(relation);
         match self.catalog.find_relation(schema, &relation.relname) {
@@ -145,8 +144,9 @@ impl Change {
 
     fn create_policy(&mut self, statement: &protobuf::CreatePolicyStmt) -> Outcome<&'static str> {
         let table = self.touch(statement.table.as_ref())?;
-        let policy = Policy { table, name: statement.policy_name.clone() };
-        if self.catalog.policies.contains(&policy) {
+        let (name, command) = (statement.policy_name.clone(), statement.cmd_name.clone());
+        let policy = Policy { table, name, command, permissive: statement.permissive };
+        if self.catalog.policies.iter().any(|old| (old.table, &old.name) == (table, &policy.name)) {
             let relation = statement.table.as_ref().map_or("", |relation| &relation.relname);
             let message = format!("policy \"{}\" for table \"{relation}\" already exists", policy.name);
             return Err(Problem::rejected("42710", message));
@@ -157,14 +157,28 @@ impl Change {
 
     fn create_extension(&mut self, statement: &protobuf::CreateExtensionStmt) -> Outcome<&'static str> {
         let name = &statement.extname;
+        let wanted = statement.options.iter().find_map(|node| match &node.node {
+            Some(NodeEnum::DefElem(option)) if option.defname == "schema" => {
+                option.arg.as_deref().and_then(tree::string)
+            }
+            _ => None,
+        });
+        let schema = match self.catalog.creation_schema(wanted.as_deref()) {
+            Err(problem) if wanted.is_some() && !self.catalog.extensions.contains(name) => return Err(problem),
+            schema => schema.unwrap_or_else(|_| "public".to_owned()),
+        };
         if !self.catalog.extensions.insert(name.clone()) {
             if !statement.if_not_exists {
                 return Err(Problem::rejected("42710", format!("extension \"{name}\" already exists")));
             }
             self.note(format!("extension \"{name}\" already exists, skipping"));
+        } else {
+            self.catalog.extension_schemas.insert(name.clone(), schema);
         }
         if !pg::tables().knows_extension(name) {
-            self.note(format!("whether the server has the extension \"{name}\" isn't known here"));
+            self.note(format!(
+                "whether the server has the extension \"{name}\" isn't known here: without it, the statement may fail"
+            ));
         }
         Ok("CREATE EXTENSION")
     }
@@ -242,6 +256,10 @@ impl Change {
                 }
                 name
             }
+            (ObjectType::ObjectFunction, Some(NodeEnum::ObjectWithArgs(function))) => {
+                self.expect_function(function)?;
+                qualified_list(object)?.1
+            }
             (_, Some(NodeEnum::List(list))) => tree::strings(&list.items).join("."),
             (_, Some(_)) => qualified_list(object)?.1,
             (_, None) => String::new(),
@@ -261,6 +279,15 @@ impl Change {
             _ => None,
         });
         self.note_roles(roles);
+        if object_type(statement.objtype) == ObjectType::ObjectFunction
+            && statement.targtype == protobuf::GrantTargetType::AclTargetObject as i32
+        {
+            for node in &statement.objects {
+                if let Some(NodeEnum::ObjectWithArgs(function)) = &node.node {
+                    self.expect_function(function)?;
+                }
+            }
+        }
         if object_type(statement.objtype) == ObjectType::ObjectTable {
             for node in &statement.objects {
                 if let Some(NodeEnum::RangeVar(relation)) = &node.node {
@@ -295,7 +322,9 @@ impl Change {
     /// Which roles a server has isn't in a snapshot.
     pub(super) fn note_role(&mut self, role: &str) {
         if !self.catalog.roles.contains(role) {
-            self.note(format!("whether the role \"{role}\" exists isn't known here"));
+            self.note(format!(
+                "whether the role \"{role}\" exists isn't known here: without it, the statement may fail"
+            ));
         }
     }
 
@@ -455,7 +484,6 @@ fn statement_words(node: &NodeEnum) -> String {
         NodeEnum::CreateForeignTableStmt(_) => "a foreign table",
         NodeEnum::DefineStmt(_) => "CREATE of an operator or base type",
         NodeEnum::CreateCastStmt(_) => "CREATE CAST",
-        NodeEnum::CreateEventTrigStmt(_) => "an event trigger",
         NodeEnum::DropOwnedStmt(_) => "DROP OWNED",
         _ => "a statement of this kind",
     };

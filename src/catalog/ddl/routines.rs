@@ -8,11 +8,11 @@ use std::sync::Arc;
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
     AlterFunctionStmt, CreateFunctionStmt, CreateTrigStmt, DefElem, DefineStmt, DropStmt, FunctionParameter,
-    FunctionParameterMode, ObjectWithArgs, TypeName,
+    FunctionParameterMode, Node, ObjectWithArgs, TypeName,
 };
 
 use super::{Change, is_cascade, qualified};
-use crate::catalog::{Catalog, Definition, Function, Gives, Outcome, Parameter, Problem, Type, overload, tree};
+use crate::catalog::{Catalog, Definition, Function, Gives, Outcome, Parameter, Problem, Type, overload, pg, tree};
 
 impl Function {
     /// Types of what the caller gives.
@@ -213,8 +213,11 @@ impl Change {
     pub(super) fn expect_trigger_function(&self, statement: &CreateTrigStmt) -> Outcome<()> {
         let (schema, name) = qualified(&statement.funcname)?;
         let mut found = self.catalog.functions_named(schema.as_deref(), &name).peekable();
-        let of_system =
-            schema.as_deref() == Some("pg_catalog") || name.starts_with("suppress_") || name.starts_with("tsvector_");
+        let of_system = schema.as_deref() == Some("pg_catalog")
+            || name.starts_with("suppress_")
+            || name.starts_with("tsvector_")
+            || (name == "moddatetime" && self.catalog.extensions.contains(&name))
+            || pg::tables().extensions_with_function(&name).iter().any(|by| self.catalog.extensions.contains(*by));
         if found.peek().is_none() && !self.catalog.partial && !of_system {
             return Err(Problem::rejected("42883", format!("function {name}() does not exist")));
         }
@@ -238,7 +241,7 @@ fn described(function: &Function, catalog: &Catalog) -> String {
     format!("{}({})", function.name, types.join(","))
 }
 
-fn argument_types(object: &ObjectWithArgs, catalog: &Catalog) -> Option<Vec<Type>> {
+pub(super) fn argument_types(object: &ObjectWithArgs, catalog: &Catalog) -> Option<Vec<Type>> {
     let mut types = Vec::new();
     for node in &object.objargs {
         let Some(NodeEnum::TypeName(name)) = &node.node else { return None };
@@ -289,6 +292,9 @@ fn definition(statement: &CreateFunctionStmt, catalog: &Catalog) -> Outcome<Defi
             _ => describe(&mut made, option),
         }
     }
+    if let Some(body) = &statement.sql_body {
+        made.body = written_body(body);
+    }
     let language = statement.options.iter().find_map(|node| match &node.node {
         Some(NodeEnum::DefElem(option)) if option.defname == "language" => option.arg.as_deref().and_then(tree::string),
         _ => None,
@@ -317,6 +323,28 @@ fn only_query(text: &str) -> Option<Box<NodeEnum>> {
     let node = statements.pop()?.stmt?.node?;
     let is_query = matches!(&node, NodeEnum::SelectStmt(select) if select.into_clause.is_none());
     (statements.is_empty() && is_query).then(|| Box::new(node))
+}
+
+/// RETURN and BEGIN ATOMIC as the text that they stand for.
+fn written_body(body: &Node) -> Option<String> {
+    match &body.node {
+        Some(NodeEnum::ReturnStmt(returned)) => {
+            let value = crate::catalog::Expression::new(returned.returnval.as_deref()?).ok()?;
+            Some(format!("SELECT {}", value.sql))
+        }
+        Some(NodeEnum::List(list)) => {
+            let mut texts = Vec::new();
+            for node in &list.items {
+                texts.push(match &node.node {
+                    Some(NodeEnum::List(_)) => written_body(node)?,
+                    Some(node) => node.deparse(Default::default()).ok()?,
+                    None => continue,
+                });
+            }
+            Some(texts.join(";\n"))
+        }
+        _ => None,
+    }
 }
 
 fn parameter(given: &FunctionParameter, catalog: &Catalog) -> Outcome<Parameter> {

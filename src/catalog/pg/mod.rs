@@ -282,6 +282,17 @@ impl Tables {
         name == "plpgsql" || self.extensions.contains(name)
     }
 
+    /// Extensions that come with the server.
+    pub fn extensions(&self) -> impl Iterator<Item = &'static str> {
+        self.extensions.iter().copied()
+    }
+
+    /// Names of an extension's functions.
+    pub fn functions_of_extension(&self, extension: &str) -> impl Iterator<Item = &'static str> {
+        let brings = move |(name, by): (&&'static str, &Vec<&'static str>)| by.contains(&extension).then_some(*name);
+        self.extension_functions.iter().filter_map(brings)
+    }
+
     /// Extensions that bring a function of this name.
     pub fn extensions_with_function(&self, name: &str) -> &[&'static str] {
         self.extension_functions.get(name).map_or(&[], Vec::as_slice)

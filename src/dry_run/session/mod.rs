@@ -190,6 +190,7 @@ impl<'s> Session<'s> {
         let held = Held::of(manifest, &base);
         let settings = Settings {
             calls: 0,
+            trigger_depth: 0,
             now: manifest.captured_at.trim_end_matches('Z').replace('T', " "),
             time_zone: time_zone.filter(|zone| !["UTC", "Etc/UTC", "GMT"].contains(&zone.as_str())),
             variables: Variables::default(),

@@ -20,6 +20,16 @@ use crate::translate::{SelectPlan, Tie, Translator, WritePlan};
 /// A statement's plan for both ways that ties may go; the second only where there are any.
 type Both<P> = (P, Option<P>);
 
+/// VALUES, without ON CONFLICT and WITH: its rows come in one after the other.
+fn is_listed(insert: &pg_query::protobuf::InsertStmt) -> bool {
+    let source = insert.select_stmt.as_deref().and_then(|select| select.node.as_ref());
+    let listed = match source {
+        Some(NodeEnum::SelectStmt(select)) => !select.values_lists.is_empty(),
+        _ => true,
+    };
+    listed && insert.on_conflict_clause.is_none() && insert.with_clause.is_none()
+}
+
 impl Session<'_> {
     /// Runs a statement other than BEGIN and its kin, all or nothing.
     pub(super) fn execute(&mut self, statement: &Statement, report: &mut StatementReport) -> Ran<Verdict> {
@@ -110,6 +120,7 @@ impl Session<'_> {
         let done = done.and_then(|verdict| self.expect_numbers(&taken).map(|()| verdict));
         if done.is_ok() {
             self.store.commit()?;
+            self.note_moved(&statement.node);
             // What a body writes depends on its variables.
             if self.bodies == 0 {
                 self.recognition.observe(statement, &before);
@@ -127,6 +138,43 @@ impl Session<'_> {
         }
         self.advance(&taken);
         done
+    }
+
+    /// Notes the tables of which a statement updates rows, those that foreign keys lead it to included.
+    fn note_moved(&mut self, node: &NodeEnum) {
+        let writes = match node {
+            NodeEnum::UpdateStmt(_) | NodeEnum::DeleteStmt(_) => true,
+            NodeEnum::InsertStmt(insert) => !is_listed(insert),
+            NodeEnum::SelectStmt(select) => select.with_clause.is_some(),
+            _ => false,
+        };
+        if !writes {
+            return;
+        }
+        let mut written = Vec::new();
+        crate::catalog::tree::walk(&pg_query::protobuf::Node { node: Some(node.clone()) }, &mut |node| match node {
+            NodeEnum::UpdateStmt(update) => written.push((update.relation.clone(), true)),
+            NodeEnum::DeleteStmt(delete) => written.push((delete.relation.clone(), false)),
+            // Rows of a query come in as its plan finds them.
+            NodeEnum::InsertStmt(insert) if !is_listed(insert) => {
+                written.push((insert.relation.clone(), true));
+            }
+            _ => {}
+        });
+        for (relation, moves) in written {
+            let Some(relation) = relation else { continue };
+            let schema = crate::catalog::lookup::schema_of(&relation);
+            let Some(table) = self.catalog.table(schema, &relation.relname).map(|table| table.oid) else {
+                // Through a view, whichever table is behind it.
+                self.catalog.moved.extend(self.catalog.tables.keys().copied().collect::<Vec<_>>());
+                continue;
+            };
+            if moves {
+                self.catalog.moved.insert(table);
+            }
+            let children: Vec<Oid> = self.catalog.foreign_keys_to(table).map(|key| key.table).collect();
+            self.catalog.moved.extend(children);
+        }
     }
 
     /// 2200H, where more numbers are taken than a sequence has.

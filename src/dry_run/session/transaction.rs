@@ -349,10 +349,12 @@ impl Session<'_> {
         self.recognition = Recognition::default();
         self.provenance = Provenance::default();
         self.catalog = self.base.clone();
-        self.unreliable = self.unreliable_before.clone();
+        // What was marked later is no reason against a statement that was told the first time.
+        self.unreliable.clear();
         self.replaying = true;
         let replayed = self.replay();
         self.replaying = false;
+        self.unreliable = self.unreliable_before.clone();
         self.deferred.clear();
         self.pending.clear();
         replayed?;

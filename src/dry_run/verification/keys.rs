@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use crate::catalog::{AttNum, Index, IndexTarget, Problem, Type};
 use crate::dry_run::engine::Ran;
 use crate::dry_run::store::{column, columns_in};
-use crate::translate::{Translator, column_name, has_equality, identity, is_loose};
+use crate::translate::{Translator, column_name, has_equality, identity, is_loose, refusal_in};
 
 /// An index key over its table.
 pub(in crate::dry_run) struct KeySql {
@@ -55,6 +55,10 @@ impl KeySql {
                 Some(sql)
             }
         };
+        let all = parts.iter().map(|(sql, _)| sql).chain(&predicate);
+        if let Some(what) = all.into_iter().find_map(|sql| refusal_in(sql)) {
+            return Err(Problem::unsupported(what).into());
+        }
         Ok(KeySql { columns, parts, predicate, nulls_equal: index.nulls_not_distinct, label: labels.join(", ") })
     }
 

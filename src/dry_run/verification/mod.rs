@@ -18,7 +18,7 @@ use crate::catalog::partition::Routing;
 use crate::catalog::problem::ServerError;
 use crate::catalog::{AttNum, Constraint, ConstraintKind, Expression, ForeignKey, Index, Oid, Problem, Timing, Type};
 use crate::render::count;
-use crate::translate::{column_name, equality, has_equality, table_name};
+use crate::translate::{column_name, equality, has_equality, refusal_in, table_name};
 use keys::{KeySql, quoted_where_needed, text_of};
 
 /// A violation of the schema, without samples.
@@ -299,14 +299,16 @@ impl Run<'_, '_> {
 
     /// A check as SQL; one that can't be read is said not to be verified.
     fn check_sql(&mut self, constraint: &Constraint, check: &Expression) -> Ran<Option<String>> {
-        match self.translator().table_expression(constraint.table, &check.node, Some(&Type::Bool)) {
-            Ok((sql, _)) => Ok(Some(sql)),
-            Err(Problem::Unsupported(unsupported)) => {
-                self.unverified(&format!("check constraint {}", constraint.name), &unsupported.what);
-                Ok(None)
-            }
-            Err(problem) => Err(problem.into()),
-        }
+        let what = match self.translator().table_expression(constraint.table, &check.node, Some(&Type::Bool)) {
+            Ok((sql, _)) => match refusal_in(&sql) {
+                Some(what) => what,
+                None => return Ok(Some(sql)),
+            },
+            Err(Problem::Unsupported(unsupported)) => unsupported.what,
+            Err(problem) => return Err(problem.into()),
+        };
+        self.unverified(&format!("check constraint {}", constraint.name), &what);
+        Ok(None)
     }
 
     fn unverified(&mut self, rule: &str, what: &str) {

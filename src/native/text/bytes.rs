@@ -170,11 +170,58 @@ pub(super) fn digest(arguments: &Arguments<'_>) -> Given<String> {
     }))
 }
 
+/// An encoding by its name; of those that aren't listed nothing is known here.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Encoding {
+    Utf8,
+    Latin1,
+}
+
+fn encoding(name: &str) -> Result<Encoding, Failure> {
+    let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+    match plain.to_ascii_lowercase().as_str() {
+        "utf8" | "unicode" => Ok(Encoding::Utf8),
+        "latin1" | "iso88591" => Ok(Encoding::Latin1),
+        _ => Err(Failure::refused(format!("the encoding {name}"))),
+    }
+}
+
+/// `convert_to(text, 'UTF8')`
+pub(super) fn convert_to(arguments: &Arguments<'_>) -> Given<String> {
+    let [Some(text), Some(name)] = arguments else { return Ok(None) };
+    if encoding(name)? == Encoding::Utf8 {
+        return Ok(Some(hex(text.as_bytes())));
+    }
+    let bytes: Option<Vec<u8>> = text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect();
+    let bytes = bytes.ok_or_else(|| Failure::refused("a character that LATIN1 hasn't got"))?;
+    Ok(Some(hex(&bytes)))
+}
+
+/// `convert_from(bytes, 'UTF8')`
+pub(super) fn convert_from(arguments: &Arguments<'_>) -> Given<String> {
+    let [Some(digits), Some(name)] = arguments else { return Ok(None) };
+    match encoding(name)? {
+        Encoding::Utf8 => as_text(&[Some(digits)]),
+        Encoding::Latin1 => Ok(Some(from_hex(digits)?.into_iter().map(char::from).collect())),
+    }
+}
+
 /// `convert_from(bytes, 'UTF8')`
 pub(super) fn as_text(arguments: &Arguments<'_>) -> Given<String> {
     let [Some(digits)] = arguments else { return Ok(None) };
-    match String::from_utf8(from_hex(digits)?) {
-        Ok(text) if !text.contains('\0') => Ok(Some(text)),
-        _ => Err(Failure::raised("22021", "invalid byte sequence for encoding \"UTF8\"")),
-    }
+    let bytes = from_hex(digits)?;
+    let wrong = match std::str::from_utf8(&bytes) {
+        Ok(text) if !text.contains('\0') => return Ok(Some(text.to_owned())),
+        Ok(text) => text.find('\0').unwrap_or_default(),
+        Err(error) => error.valid_up_to(),
+    };
+    // The server shows as many bytes as the first one announces.
+    let length = match bytes[wrong] {
+        0xc0..=0xdf => 2,
+        0xe0..=0xef => 3,
+        0xf0..=0xf7 => 4,
+        _ => 1,
+    };
+    let shown: Vec<String> = bytes[wrong..].iter().take(length).map(|byte| format!("0x{byte:02x}")).collect();
+    Err(Failure::raised("22021", format!("invalid byte sequence for encoding \"UTF8\": {}", shown.join(" "))))
 }

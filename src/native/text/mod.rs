@@ -53,6 +53,8 @@ pub(super) const FUNCTIONS: &[(&str, Native)] = &[
     ("pg_encode", Native::Text(bytes::encode)),
     ("pg_decode", Native::Text(bytes::decode)),
     ("pg_digest", Native::Text(bytes::digest)),
+    ("pg_convert_to", Native::Text(bytes::convert_to)),
+    ("pg_convert_from", Native::Text(bytes::convert_from)),
     ("pg_utf8", Native::Text(bytes::as_text)),
     ("pg_char", Native::Text(fixed)),
 ];
@@ -309,5 +311,9 @@ mod tests {
         check("pg_format", &["%2$L|%1$-3s|", "=a", "=it's"], "'it''s'|a  |");
         check("pg_format", &["%I", "-"], "22004");
         check("pg_encode", &["616263", "base64"], "YWJj");
+        check("pg_convert_to", &["äb", "utf-8"], "c3a462");
+        check("pg_convert_to", &["äb", "LATIN1"], "e462");
+        check("pg_convert_from", &["e4", "latin1"], "ä");
+        check("pg_convert_from", &["c3a4", "UTF8"], "ä");
     }
 }

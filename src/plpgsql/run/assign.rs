@@ -2,6 +2,7 @@
 
 use pg_query::NodeEnum;
 
+use super::plain::plain_value;
 use super::{Answer, Frame, Host, Interpreter};
 use crate::catalog::{Outcome, Problem, Table, Type};
 use crate::plpgsql::tree::{Declaration, Declared, Into, Sql, Target};
@@ -53,8 +54,7 @@ impl<H: Host> Interpreter<'_, H> {
         match frame.variables.value(place) {
             Some(held) => {
                 let ty = held.ty.clone();
-                let answer = self.ask(&value.node, frame, std::slice::from_ref(&ty), 2)?;
-                let value = single(&answer, &value.text, &ty)?;
+                let value = self.value_for(value, frame, &ty)?;
                 self.put(place, value, frame)
             }
             None => {
@@ -248,8 +248,7 @@ impl<H: Host> Interpreter<'_, H> {
             match &mut variable {
                 Variable::Scalar(held) => {
                     let ty = held.ty.clone();
-                    let answer = self.ask(&default.node, frame, std::slice::from_ref(&ty), 2)?;
-                    *held = single(&answer, &default.text, &ty)?;
+                    *held = self.value_for(default, frame, &ty)?;
                     if declaration.not_null && held.is_null() {
                         return Err(null_refused(&declaration.name).into());
                     }
@@ -262,6 +261,15 @@ impl<H: Host> Interpreter<'_, H> {
             level.names.push(named);
         }
         Ok(())
+    }
+
+    /// The value of an expression for a variable of a type.
+    fn value_for(&mut self, sql: &Sql, frame: &mut Frame, ty: &Type) -> Result<Value, H::Halt> {
+        if let Some(value) = plain_value(&sql.node, &frame.variables, Some(ty)) {
+            return Ok(value);
+        }
+        let answer = self.ask(&sql.node, frame, std::slice::from_ref(ty), 2)?;
+        Ok(single(&answer, &sql.text, ty)?)
     }
 
     /// A variable of a declared type, without a value.

@@ -4,11 +4,11 @@ use pg_query::NodeEnum;
 use pg_query::protobuf;
 
 use super::{Site, words};
-use crate::catalog::{Outcome, Problem};
-use crate::translate::NameConflict;
+use crate::catalog::{Outcome, Problem, Type};
 use crate::translate::reader::Reader;
 use crate::translate::scope::Scope;
 use crate::translate::typed::Typed;
+use crate::translate::{NameConflict, Tie};
 
 impl Reader<'_> {
     pub(super) fn column(&mut self, column: &protobuf::ColumnRef, site: Site<'_>) -> Outcome<Typed> {
@@ -38,6 +38,7 @@ impl Reader<'_> {
         let found = match scoped {
             Err(_) if source.is_none() && site.scope.scalar(name).is_some() => {
                 let column = site.scope.scalar(name).expect("just found");
+                self.nearest = Some(0);
                 return Ok(Typed::new(column.sql.clone(), column.ty.clone()));
             }
             // `SELECT t FROM t`: the row as a value.
@@ -47,6 +48,7 @@ impl Reader<'_> {
             Err(Problem::Rejected(error)) if error.sqlstate == "42P01" => {
                 return Err(self.missing_source(source.unwrap_or_default(), site.scope));
             }
+            Err(_) if name == "ctid" => return self.place(source, site),
             // Every table has these, whatever its own columns are.
             Err(_) if ["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"].contains(&name) => {
                 return Err(Problem::unsupported(format!("the system column {name}")));
@@ -54,6 +56,17 @@ impl Reader<'_> {
             found => found?,
         };
         self.reads(found.column.origin);
+        self.note_level(Some(found.level));
+        if self.asks_system && (name.ends_with("_catalog") || name == "datname") {
+            self.volatile("the database's name");
+        }
+        if self.asks_system && ["rolname", "usename"].contains(&name) {
+            self.caveat(
+                "roles belong to the server: those that the migration hasn't made itself are taken as absent, and the answer may \
+                 be another there: it can't be told"
+                    .to_owned(),
+            );
+        }
         let typed = Typed::new(found.column.sql.clone(), found.column.ty.clone());
         if found.level > 0 {
             return Ok(typed);
@@ -83,6 +96,26 @@ impl Reader<'_> {
         }
         let message = "must appear in the GROUP BY clause or be used in an aggregate function";
         Err(Problem::rejected("42803", format!("column \"{shown}\" {message}")))
+    }
+
+    /// `ctid`: rows lie in the order in which they were inserted; where one that was updated lies now is the server's to choose.
+    fn place(&mut self, source: Option<&str>, site: Site<'_>) -> Outcome<Typed> {
+        let refused = || Problem::unsupported("the system column ctid");
+        let mut named = site.scope.sources.iter().filter(|s| source.is_none_or(|name| name == s.name));
+        let (Some(found), None) = (named.next(), named.next()) else { return Err(refused()) };
+        let (Some(row), Some(table), None) = (&found.row, found.table, site.grouping) else { return Err(refused()) };
+        let catalog = self.catalog();
+        if catalog.partitions.contains_key(&table) || catalog.partitioned.contains_key(&table) {
+            return Err(refused());
+        }
+        let mut sql = row.clone();
+        if catalog.partial || catalog.moved.contains(&table) {
+            self.choice(format!("the places of the rows of {} (ctid)", found.name));
+            if self.tie() == Tie::Greatest {
+                sql = format!("(-{sql})");
+            }
+        }
+        Ok(Typed::new(sql, Type::Opaque("tid".to_owned())))
     }
 
     /// 42P01 for a name before a column that no source has.

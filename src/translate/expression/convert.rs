@@ -10,7 +10,7 @@ use crate::translate::TIME_OF_RUN;
 use crate::translate::carried;
 use crate::translate::cast::{Context, convert, round_clock, round_time};
 use crate::translate::reader::Reader;
-use crate::translate::typed::{Family, Typed, family, is_citext, physical};
+use crate::translate::typed::{Family, Typed, family, is_citext, physical, refused_of_rows};
 
 impl Reader<'_> {
     /// Reads expressions and gives them one type.
@@ -59,7 +59,15 @@ impl Reader<'_> {
             && !(is_citext(&ty) && family(&value.ty) == Family::Text)
             && carried::name(&ty).is_none()
         {
-            return Err(Problem::unsupported(format!("a cast to {name}")));
+            if crate::translate::system::is_number(&value.ty) && crate::translate::system::is_number(&ty) {
+                return self.coerce(value, &ty, Context::Explicit, None);
+            }
+            let what = format!("a cast to {name}");
+            // Of a text, every type can be read: only a row shows what comes of it.
+            return match family(&value.ty) == Family::Text {
+                true => Ok(refused_of_rows(&what, &[value], true, &ty)),
+                false => Err(Problem::unsupported(what)),
+            };
         }
         self.coerce(value, &ty, Context::Explicit, None)
     }
@@ -137,7 +145,13 @@ impl Reader<'_> {
                 })
             }
             Ok(Op::SvfopCurrentSchema) => self.known_function("current_schema", Vec::new()),
-            _ => Err(Problem::unsupported("CURRENT_USER and the like")),
+            Ok(Op::SvfopCurrentCatalog) => self.known_function("current_database", Vec::new()),
+            // Who will run the migration isn't known here.
+            Ok(Op::SvfopCurrentUser | Op::SvfopCurrentRole | Op::SvfopUser | Op::SvfopSessionUser) => {
+                self.volatile("the user of the run");
+                Ok(Typed::new(quote_literal("postgres"), Type::Name))
+            }
+            _ => Err(Problem::unsupported("this form of the session's state")),
         }
     }
 

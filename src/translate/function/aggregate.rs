@@ -11,7 +11,7 @@ use crate::translate::cast::{Context, convert};
 use crate::translate::expression::{Site, required};
 use crate::translate::query::direction;
 use crate::translate::reader::Reader;
-use crate::translate::typed::{Typed, base};
+use crate::translate::typed::{Typed, base, is_place};
 use crate::translate::{carried, equality, number};
 
 /// Aggregates that say how far values lie apart.
@@ -179,6 +179,7 @@ impl Reader<'_> {
                 let word = if name == "min" { "arg_min" } else { "arg_max" };
                 Ok(Typed::new(format!("{word}({}, {key}){filter}", value.sql), value.ty))
             }
+            ty if is_place(ty) => Ok(Typed::new(format!("{name}({}){filter}", value.sql), value.ty)),
             Type::Array(_) if matches!(value.ty, Type::Array(ref element) if !equality::is_loose(element)) => {
                 let key = self.sort_key(&value.sql, &value.ty)?;
                 let word = if name == "min" { "arg_min" } else { "arg_max" };

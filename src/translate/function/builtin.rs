@@ -85,6 +85,8 @@ const TEXT: &[Builtin] = &[
     ("quote_nullable", "t", 't', "coalesce(pg_quote_literal({*}), 'NULL')"),
     ("encode", "yt", 't', "pg_encode({*})"),
     ("decode", "tt", 'y', "pg_decode({*})"),
+    ("convert_to", "tN", 'y', "pg_convert_to({*})"),
+    ("convert_from", "yN", 't', "pg_convert_from({*})"),
     ("sha224", "y", 'y', "pg_digest({*}, 'sha224')"),
     ("sha256", "y", 'y', "pg_digest({*}, 'sha256')"),
     ("sha384", "y", 'y', "pg_digest({*}, 'sha384')"),

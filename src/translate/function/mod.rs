@@ -8,6 +8,7 @@ mod aggregate;
 mod array;
 mod builtin;
 pub(super) mod document;
+mod extension;
 mod json;
 mod number;
 mod own;
@@ -26,7 +27,7 @@ use super::expression::{Site, required, words};
 use super::reader::Reader;
 use super::resolve::{Given, Resolved, missing_function};
 use super::system;
-use super::typed::{Family, Typed, family};
+use super::typed::{Family, Typed, family, refused_in_peace, refused_of_rows};
 use crate::catalog::pg::{self, Function, Kind};
 use crate::catalog::{Outcome, Problem, Type};
 use crate::query::quote_literal;
@@ -42,8 +43,27 @@ pub(super) fn is_aggregate(call: &FuncCall) -> bool {
 }
 
 impl Reader<'_> {
-    /// Reads a call.
+    /// Reads a call. An aggregate over nothing but columns of the query around it is that query's.
     pub(super) fn call(&mut self, call: &FuncCall, site: Site<'_>) -> Outcome<Typed> {
+        if !is_aggregate(call) {
+            return self.call_here(call, site);
+        }
+        let outer = self.nearest.take();
+        let value = self.call_here(call, site);
+        let nearest = std::mem::replace(&mut self.nearest, outer);
+        if nearest.is_some_and(|level| level > 0) {
+            return Err(Problem::unsupported("an aggregate over columns of the query around it"));
+        }
+        self.note_level(nearest);
+        value
+    }
+
+    /// Notes how many queries outward a column stands.
+    pub(super) fn note_level(&mut self, level: Option<usize>) {
+        self.nearest = self.nearest.into_iter().chain(level).min();
+    }
+
+    fn call_here(&mut self, call: &FuncCall, site: Site<'_>) -> Outcome<Typed> {
         let path = words(&call.funcname);
         let name = path.last().copied().unwrap_or_default().to_owned();
         if self.is_own(&path) {
@@ -61,6 +81,7 @@ impl Reader<'_> {
             (_, true) => Site { windows: false, place: IN_WINDOW, ..site },
             _ => site,
         };
+        let of_extension = self.is_in_extension_schema(&path);
         if path.len() == 1 || path[0] == "pg_catalog" {
             if super::rows::gives_rows(&name) {
                 self.varying += 1;
@@ -86,10 +107,10 @@ impl Reader<'_> {
         if !OF_CITEXT.contains(&name.as_str()) && !call.agg_distinct {
             given.args = given.args.into_iter().map(|value| self.uncased(value)).collect::<Outcome<_>>()?;
         }
-        if path.len() > 1 && path[0] != "pg_catalog" {
+        if path.len() > 1 && path[0] != "pg_catalog" && !of_extension {
             return Err(self.missing_in_schema(&path, &given));
         }
-        if pg::tables().functions(&name).is_empty() && self.is_of_extension(&name) {
+        if of_extension || (pg::tables().functions(&name).is_empty() && self.is_of_extension(&name)) {
             return self.known_function(&name, given.args);
         }
         if let Some(value) = self.matrix_function(&name, &given.args)? {
@@ -108,7 +129,16 @@ impl Reader<'_> {
             Resolved::Cast(value, ty) => self.coerce(value, &ty, Context::Explicit, None),
             Resolved::BuiltIn { function, args, result } => {
                 let unknown = self.no_function(&name, &args);
-                let value = self.built_in(function, args, call, site)?;
+                let over_rows = (function.kind == Kind::Function && !function.returns_set).then(|| args.clone());
+                let value = match (self.built_in(function, args, call, site), over_rows, &result) {
+                    (Err(Problem::Unsupported(what)), Some(args), Some(result)) => {
+                        return Ok(match NEVER_FAIL.contains(&function.name) {
+                            true => refused_in_peace(&what.what, &args, function.strict, result),
+                            false => refused_of_rows(&what.what, &args, function.strict, result),
+                        });
+                    }
+                    (value, ..) => value?,
+                };
                 // What is computed must be what the server's function gives.
                 match result {
                     Some(result) if !value.ty.same_base(&result) => Err(unknown),
@@ -214,8 +244,19 @@ impl Reader<'_> {
     /// A function of an extension that is there, or may be.
     fn is_of_extension(&self, name: &str) -> bool {
         let catalog = self.catalog();
+        let visible = |extension: &str| match catalog.extension_schemas.get(extension) {
+            Some(schema) => catalog.search_path.contains(schema),
+            None => catalog.extensions.contains(extension),
+        };
         let listed = pg::tables().extensions_with_function(name);
-        listed.iter().any(|extension| catalog.partial || catalog.extensions.contains(*extension))
+        listed.iter().any(|extension| catalog.partial || visible(extension))
+    }
+
+    /// `extensions.uuid_generate_v4`: the name with the schema that its extension is in.
+    fn is_in_extension_schema(&self, path: &[&str]) -> bool {
+        let [schema, name] = path else { return false };
+        let listed = pg::tables().extensions_with_function(name);
+        listed.iter().any(|by| self.catalog().extension_schemas.get(*by).is_some_and(|own| own == schema))
     }
 
     /// A call with a schema in which no such function is known.
@@ -248,6 +289,9 @@ impl Reader<'_> {
             return Ok(value);
         }
         if let Some(value) = self.builtin(name, &args)? {
+            return Ok(value);
+        }
+        if let Some(value) = self.of_extension(name, &args)? {
             return Ok(value);
         }
         match (name, args.len()) {
@@ -304,6 +348,16 @@ impl Reader<'_> {
                 self.volatile("the lock that is asked for");
                 Ok(Typed::new("true", Type::Bool))
             }
+            ("pg_get_function_identity_arguments", 1) if system::is_number(&args[0].ty) => {
+                Ok(Typed::new(system::of_function(&args[0].sql, true), Type::Text))
+            }
+            ("pg_trigger_depth", 0) => Ok(Typed::integer(self.settings().trigger_depth as i64)),
+            // Nobody listens to a rehearsal.
+            ("pg_notify", 2) => Ok(Typed::new("CAST('' AS VARCHAR)", Type::Void)),
+            ("current_database", 0) => {
+                self.volatile("current_database()");
+                Ok(Typed::new(quote_literal(system::DATABASE), Type::Name))
+            }
             ("random", 0) => {
                 self.volatile("random()");
                 Ok(Typed::new("random()", Type::Float8))
@@ -338,6 +392,18 @@ impl Reader<'_> {
         }
     }
 }
+
+/// Functions that give a value whatever they are given.
+const NEVER_FAIL: &[&str] = &[
+    "numnode",
+    "phraseto_tsquery",
+    "plainto_tsquery",
+    "querytree",
+    "strip",
+    "to_tsvector",
+    "ts_rank",
+    "websearch_to_tsquery",
+];
 
 /// Functions that have a form of their own for texts whose case doesn't count, or that give back what they take.
 const OF_CITEXT: &[&str] = &[

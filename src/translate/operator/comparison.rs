@@ -12,7 +12,7 @@ use crate::translate::literal;
 use crate::translate::number;
 use crate::translate::reader::Reader;
 use crate::translate::system::is_number;
-use crate::translate::typed::{Family, Typed, base, family, is_citext};
+use crate::translate::typed::{Family, Typed, base, family, is_citext, is_place};
 
 impl Reader<'_> {
     /// Gives two operands a common type for comparison.
@@ -37,6 +37,10 @@ impl Reader<'_> {
         if let (Some(one), Some(other)) = (carried::key(&left.sql, &a), carried::key(&right.sql, &b)) {
             // A key is a text in the engine's own order, whatever the database's collation.
             return Ok((Typed::new(one, Type::Bytea), Typed::new(other, Type::Bytea)));
+        }
+        if is_place(&a) && is_place(&b) {
+            let number = |value: Typed| Typed::new(value.sql, Type::Int8);
+            return Ok((number(left), number(right)));
         }
         let agree = match (&a, &b) {
             (a, b) if is_number(a) && is_number(b) && ["=", "<>"].contains(&name) => true,
@@ -148,6 +152,7 @@ impl Reader<'_> {
                 Ok(format!("pg_lower({sql})"))
             }
             ty if carried::name(ty).is_some() => Ok(equality::key(sql, ty)),
+            ty if is_place(ty) => Ok(sql.to_owned()),
             Type::Opaque(_) | Type::Record => {
                 Err(Problem::unsupported(format!("the order of {} values", ty.name(self.catalog()))))
             }

@@ -10,14 +10,28 @@ pub(super) mod document;
 mod matching;
 
 use super::reader::Reader;
-use super::typed::{Typed, is_citext};
-use crate::catalog::{Outcome, Type};
+use super::typed::{Typed, is_citext, refused_of_rows};
+use crate::catalog::{Outcome, Problem, Type};
 
 const COMPARISONS: &[&str] = &["=", "<>", "!=", "<", ">", "<=", ">="];
 
 impl Reader<'_> {
     /// `left operator right`.
     pub(super) fn operator(&mut self, name: &str, left: Typed, right: Typed) -> Outcome<Typed> {
+        let operands = [left.clone(), right.clone()];
+        match self.known_operator(name, left, right) {
+            Err(Problem::Unsupported(what)) => {
+                let chosen = self.chosen_operator(name, &operands[0].ty, &operands[1].ty);
+                let result = chosen.ok().and_then(|chosen| chosen.result.to_type());
+                let result = result.ok_or(Problem::Unsupported(what.clone()))?;
+                // No comparison knows what NULL is.
+                Ok(refused_of_rows(&what.what, &operands, result == Type::Bool, &result))
+            }
+            value => value,
+        }
+    }
+
+    fn known_operator(&mut self, name: &str, left: Typed, right: Typed) -> Outcome<Typed> {
         if is_citext(&left.ty) && name.contains('~') {
             return Err(self.no_operator(name, &left.ty, &right.ty));
         }

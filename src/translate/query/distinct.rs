@@ -7,7 +7,7 @@ use super::order::shown;
 use crate::catalog::{Outcome, Problem, Type};
 use crate::translate::expression::Site;
 use crate::translate::reader::Reader;
-use crate::translate::typed::is_citext;
+use crate::translate::typed::{is_citext, is_place};
 use crate::translate::{Output, carried, equality};
 
 pub(super) enum Distinct<'n> {
@@ -21,7 +21,7 @@ impl Reader<'_> {
     pub(in crate::translate) fn has_equality(&self, ty: &Type) -> Outcome<()> {
         match ty {
             Type::Json => Err(Problem::rejected("42883", "could not identify an equality operator for type json")),
-            Type::Opaque(_) if !is_citext(ty) && carried::name(ty).is_none() => {
+            Type::Opaque(_) if !is_citext(ty) && !is_place(ty) && carried::name(ty).is_none() => {
                 Err(Problem::unsupported(format!("a comparison of {}", ty.name(self.catalog()))))
             }
             _ => Ok(()),

@@ -90,10 +90,15 @@ impl Reader<'_> {
         let mut clauses = String::new();
         for (word, node) in [("LIMIT", &select.limit_count), ("OFFSET", &select.limit_offset)] {
             let Some(node) = node.as_deref() else { continue };
-            if contains_column(node) {
-                return Err(Problem::rejected("42P10", format!("argument of {word} must not contain variables")));
-            }
-            let value = self.expression(node, Site::new(&scope, word))?;
+            // A name may be a variable of the body around it; a column isn't in scope here.
+            let value = match self.expression(node, Site::new(&scope, word)) {
+                Err(Problem::Rejected(error))
+                    if contains_column(node) && ["42703", "42P01"].contains(&error.sqlstate) =>
+                {
+                    return Err(Problem::rejected("42P10", format!("argument of {word} must not contain variables")));
+                }
+                value => value?,
+            };
             if value.is_null() {
                 continue;
             }

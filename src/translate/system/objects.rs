@@ -1,7 +1,7 @@
 //! Relations of `pg_catalog`.
 
-use super::{Rows, number, oid, schema_number, text, truth};
-use crate::catalog::{Catalog, ConstraintKind, Type};
+use super::{Rows, UNTOLD, number, oid, schema_number, shown, text, told, truth};
+use crate::catalog::{Action, AttNum, Catalog, ConstraintKind, Identity, IndexTarget, Timing, Type};
 
 /// Columns that every table has beside its own.
 const SYSTEM_COLUMNS: &[(&str, i32)] =
@@ -13,9 +13,15 @@ pub(super) fn relation(catalog: &Catalog, name: &str) -> Option<Rows> {
             let tables = catalog.tables.values().filter(|t| t.materialized.is_none());
             let rows = tables.map(|t| {
                 let indexed = catalog.indexes_of(t.oid).next().is_some();
-                vec![text(&t.schema), text(&t.name), truth(indexed)]
+                let secured = truth(catalog.secured.contains(&t.oid));
+                vec![text(&t.schema), text(&t.name), truth(indexed), secured]
             });
-            let columns = vec![("schemaname", Type::Name), ("tablename", Type::Name), ("hasindexes", Type::Bool)];
+            let columns = vec![
+                ("schemaname", Type::Name),
+                ("tablename", Type::Name),
+                ("hasindexes", Type::Bool),
+                ("rowsecurity", Type::Bool),
+            ];
             Rows { columns, rows: rows.collect() }
         }
         "pg_views" => {
@@ -34,9 +40,14 @@ pub(super) fn relation(catalog: &Catalog, name: &str) -> Option<Rows> {
         "pg_indexes" => {
             let rows = catalog.indexes.values().map(|index| {
                 let table = catalog.tables.get(&index.table).map_or("", |t| t.name.as_str());
-                vec![text(&index.schema), text(table), text(&index.name)]
+                vec![text(&index.schema), text(table), text(&index.name), told(shown::index(catalog, index))]
             });
-            let columns = vec![("schemaname", Type::Name), ("tablename", Type::Name), ("indexname", Type::Name)];
+            let columns = vec![
+                ("schemaname", Type::Name),
+                ("tablename", Type::Name),
+                ("indexname", Type::Name),
+                ("indexdef", Type::Text),
+            ];
             Rows { columns, rows: rows.collect() }
         }
         "pg_namespace" => {
@@ -50,7 +61,26 @@ pub(super) fn relation(catalog: &Catalog, name: &str) -> Option<Rows> {
             let rows = catalog.indexes.values().map(|index| {
                 let primary = index.constraint.and_then(|c| catalog.constraints.get(&c));
                 let primary = primary.is_some_and(|c| matches!(c.kind, ConstraintKind::PrimaryKey(_)));
-                vec![number(index.oid), number(index.table), truth(index.unique), truth(primary), truth(true)]
+                let keys: Vec<AttNum> = index
+                    .keys
+                    .iter()
+                    .map(|key| match &key.target {
+                        IndexTarget::Column(attnum) => *attnum,
+                        IndexTarget::Expression(_) => 0,
+                    })
+                    .chain(index.include.iter().copied())
+                    .collect();
+                vec![
+                    number(index.oid),
+                    number(index.table),
+                    truth(index.unique),
+                    truth(primary),
+                    truth(true),
+                    numbers(&keys),
+                    keys.len().to_string(),
+                    index.keys.len().to_string(),
+                    if index.predicate.is_some() { UNTOLD.to_owned() } else { "NULL".to_owned() },
+                ]
             });
             let columns = vec![
                 ("indexrelid", oid()),
@@ -58,6 +88,10 @@ pub(super) fn relation(catalog: &Catalog, name: &str) -> Option<Rows> {
                 ("indisunique", Type::Bool),
                 ("indisprimary", Type::Bool),
                 ("indisvalid", Type::Bool),
+                ("indkey", small_numbers()),
+                ("indnatts", Type::Int2),
+                ("indnkeyatts", Type::Int2),
+                ("indpred", Type::Text),
             ];
             Rows { columns, rows: rows.collect() }
         }
@@ -71,31 +105,48 @@ pub(super) fn relation(catalog: &Catalog, name: &str) -> Option<Rows> {
             let columns = vec![("enumtypid", oid()), ("enumlabel", Type::Name), ("enumsortorder", Type::Float4)];
             Rows { columns, rows: rows.collect() }
         }
-        "pg_trigger" => {
-            let rows = catalog.triggers.iter().map(|t| vec![text(&t.name), number(t.table), truth(false)]);
-            let columns = vec![("tgname", Type::Name), ("tgrelid", oid()), ("tgisinternal", Type::Bool)];
-            Rows { columns, rows: rows.collect() }
-        }
-        "pg_policies" => {
-            let rows = catalog.policies.iter().filter_map(|policy| {
-                let table = catalog.tables.get(&policy.table)?;
-                Some(vec![text(&table.schema), text(&table.name), text(&policy.name)])
-            });
-            let columns = vec![("schemaname", Type::Name), ("tablename", Type::Name), ("policyname", Type::Name)];
-            Rows { columns, rows: rows.collect() }
-        }
-        "pg_extension" => {
-            let rows = catalog.extensions.iter().map(|name| vec![text(name)]);
-            Rows { columns: vec![("extname", Type::Name)], rows: rows.collect() }
-        }
         _ => return None,
     })
+}
+
+/// An array of column numbers.
+fn numbers(columns: &[AttNum]) -> String {
+    let list: Vec<String> = columns.iter().map(ToString::to_string).collect();
+    format!("CAST([{}] AS SMALLINT[])", list.join(", "))
+}
+
+fn small_numbers() -> Type {
+    Type::Array(Box::new(Type::Int2))
+}
+
+fn action(action: Action) -> &'static str {
+    match action {
+        Action::NoAction => "a",
+        Action::Restrict => "r",
+        Action::Cascade => "c",
+        Action::SetNull => "n",
+        Action::SetDefault => "d",
+    }
+}
+
+/// The number of a column's type.
+fn type_of(ty: &Type, catalog: &Catalog) -> String {
+    match ty {
+        Type::Enum(oid) => number(*oid),
+        Type::Array(element) => match element.as_ref() {
+            Type::Enum(oid) => text(&format!("array of {oid}")),
+            _ => text(&format!("type {}", ty.base_name(catalog))),
+        },
+        other => text(&format!("type {}", other.base_name(catalog))),
+    }
 }
 
 fn classes(catalog: &Catalog) -> Rows {
     let mut rows = Vec::new();
     let mut add = |oid: u32, name: &str, schema: &str, kind: &str| {
-        rows.push(vec![number(oid), text(name), schema_number(schema), text(kind)]);
+        let secured = truth(catalog.secured.contains(&oid));
+        let part = truth(catalog.partitions.contains_key(&oid));
+        rows.push(vec![number(oid), text(name), schema_number(schema), text(kind), secured, part]);
     };
     for table in catalog.tables.values() {
         add(
@@ -118,7 +169,14 @@ fn classes(catalog: &Catalog) -> Rows {
     for sequence in catalog.sequences.values() {
         add(sequence.oid, &sequence.name, &sequence.schema, "S");
     }
-    let columns = vec![("oid", oid()), ("relname", Type::Name), ("relnamespace", oid()), ("relkind", Type::Text)];
+    let columns = vec![
+        ("oid", oid()),
+        ("relname", Type::Name),
+        ("relnamespace", oid()),
+        ("relkind", Type::Text),
+        ("relrowsecurity", Type::Bool),
+        ("relispartition", Type::Bool),
+    ];
     Rows { columns, rows }
 }
 
@@ -134,6 +192,23 @@ fn constraints(catalog: &Catalog) -> Rows {
             ConstraintKind::Check(_) => ("c", none.clone(), none.clone()),
             ConstraintKind::Exclusion(_) => ("x", none.clone(), none.clone()),
         };
+        let key = match &constraint.kind {
+            ConstraintKind::ForeignKey(key) => Some(key),
+            _ => None,
+        };
+        let own = match &constraint.kind {
+            ConstraintKind::PrimaryKey(index) | ConstraintKind::Unique(index) => {
+                catalog.indexes.get(index).and_then(|index| index.key_columns())
+            }
+            ConstraintKind::ForeignKey(key) => Some(key.columns.clone()),
+            ConstraintKind::AbsentForeignKey(key) => Some(key.columns.clone()),
+            ConstraintKind::Check(check) => catalog.tables.get(&constraint.table).map(|table| {
+                let named = crate::catalog::expression::columns(&check.node);
+                let found = |name: &String| table.columns.iter().find(|c| c.name == *name).map(|c| c.attnum);
+                named.iter().filter_map(found).collect::<std::collections::BTreeSet<_>>().into_iter().collect()
+            }),
+            ConstraintKind::Exclusion(_) => None,
+        };
         vec![
             number(constraint.oid),
             text(&constraint.name),
@@ -143,6 +218,12 @@ fn constraints(catalog: &Catalog) -> Rows {
             parent,
             index,
             truth(constraint.validated),
+            own.map_or_else(|| "NULL".to_owned(), |columns| numbers(&columns)),
+            key.map_or_else(|| "NULL".to_owned(), |key| numbers(&key.parent_columns)),
+            text(key.map_or(" ", |key| action(key.on_delete))),
+            text(key.map_or(" ", |key| action(key.on_update))),
+            truth(constraint.timing != Timing::Immediate),
+            truth(constraint.timing == Timing::Deferred),
         ]
     });
     let columns = vec![
@@ -154,6 +235,12 @@ fn constraints(catalog: &Catalog) -> Rows {
         ("confrelid", oid()),
         ("conindid", oid()),
         ("convalidated", Type::Bool),
+        ("conkey", small_numbers()),
+        ("confkey", small_numbers()),
+        ("confdeltype", Type::Text),
+        ("confupdtype", Type::Text),
+        ("condeferrable", Type::Bool),
+        ("condeferred", Type::Bool),
     ];
     Rows { columns, rows: rows.collect() }
 }
@@ -169,10 +256,23 @@ fn attributes(catalog: &Catalog) -> Rows {
                 truth(column.not_null),
                 truth(false),
                 truth(has_default),
+                type_of(&column.ty, catalog),
+                text(column.identity.map_or("", |identity| if identity == Identity::Always { "a" } else { "d" })),
+                text(if column.generated.is_some() { "s" } else { "" }),
             ]
         });
         let system = SYSTEM_COLUMNS.iter().map(|(name, at)| {
-            vec![number(table.oid), text(name), at.to_string(), truth(true), truth(false), truth(false)]
+            vec![
+                number(table.oid),
+                text(name),
+                at.to_string(),
+                truth(true),
+                truth(false),
+                truth(false),
+                UNTOLD.to_owned(),
+                text(""),
+                text(""),
+            ]
         });
         own.chain(system)
     });
@@ -183,6 +283,9 @@ fn attributes(catalog: &Catalog) -> Rows {
         ("attnotnull", Type::Bool),
         ("attisdropped", Type::Bool),
         ("atthasdef", Type::Bool),
+        ("atttypid", oid()),
+        ("attidentity", Type::Text),
+        ("attgenerated", Type::Text),
     ];
     Rows { columns, rows: rows.collect() }
 }

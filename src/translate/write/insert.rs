@@ -12,6 +12,11 @@ use crate::translate::scope::Scope;
 use crate::translate::typed::Typed;
 use crate::translate::{InsertPlan, Taken, WritePlan, column_name};
 
+/// OVERRIDING SYSTEM VALUE or USER VALUE.
+fn overrides(kind: i32) -> bool {
+    [OverridingKind::OverridingSystemValue as i32, OverridingKind::OverridingUserValue as i32].contains(&kind)
+}
+
 impl Reader<'_> {
     pub(in crate::translate) fn insert(&mut self, insert: &InsertStmt) -> Outcome<WritePlan> {
         let visible = self.named.len();
@@ -50,6 +55,10 @@ impl Reader<'_> {
         }
         let overriding = insert.r#override;
         let source = self.inserted_rows(insert, &table, &mut columns, all, overriding)?;
+        if overriding == OverridingKind::OverridingUserValue as i32 {
+            // What is given for them counts for nothing.
+            columns.retain(|column| column.identity.is_none());
+        }
         let staging_sql = self.complete(&table, &columns, &source)?;
         let conflict = match insert.on_conflict_clause.as_deref() {
             Some(clause) => {
@@ -96,10 +105,7 @@ impl Reader<'_> {
         overriding: i32,
     ) -> Outcome<String> {
         let refuse_generated = |column: &Column| -> Outcome<()> {
-            if column.generated.is_some()
-                || (column.identity == Some(Identity::Always)
-                    && overriding != OverridingKind::OverridingSystemValue as i32)
-            {
+            if column.generated.is_some() || (column.identity == Some(Identity::Always) && !overrides(overriding)) {
                 let message = format!("cannot insert a non-DEFAULT value into column \"{}\"", column.name);
                 let problem = Problem::rejected("428C9", message);
                 return Err(match column.generated {

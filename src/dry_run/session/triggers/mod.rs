@@ -17,7 +17,9 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{CreateTrigStmt, DropBehavior};
 
 use super::Session;
-use crate::catalog::{Action, AttNum, Catalog, ConstraintKind, Function, Oid, Outcome, Problem, Type, tree};
+use crate::catalog::{
+    Action, AttNum, Catalog, ConstraintKind, Definition, Function, Gives, Oid, Outcome, Problem, Type, tree,
+};
 use crate::dry_run::engine::Ran;
 use crate::dry_run::report::{StatementReport, Verdict};
 use crate::migration::Statement;
@@ -68,7 +70,8 @@ impl Fired {
         if self.statement.initdeferred {
             return Err(refused("which is deferred"));
         }
-        let mut function = self.function.clone().ok_or_else(|| refused("whose function isn't known"))?;
+        let known = self.function.clone().or_else(|| self.function_of_extension());
+        let mut function = known.ok_or_else(|| refused("whose function isn't known"))?;
         if let Some(definition) = &mut function.definition
             && let Some(body) = &definition.body
             && body.to_lowercase().contains("tg_argv")
@@ -78,6 +81,31 @@ impl Fired {
             std::sync::Arc::make_mut(definition).body = Some(body);
         }
         Ok(function)
+    }
+
+    /// `moddatetime(column)`, which says when a row was updated.
+    fn function_of_extension(&self) -> Option<Function> {
+        let (names, arguments) = (tree::strings(&self.statement.funcname), tree::strings(&self.statement.args));
+        let (Some("moddatetime"), [column]) = (names.last().map(String::as_str), arguments.as_slice()) else {
+            return None;
+        };
+        let column = crate::query::quote_identifier(column);
+        Some(Function {
+            schema: "public".to_owned(),
+            name: "moddatetime".to_owned(),
+            language: "plpgsql".to_owned(),
+            definition: Some(std::sync::Arc::new(Definition {
+                parameters: Vec::new(),
+                gives: Gives::Trigger,
+                is_set: false,
+                is_procedure: false,
+                is_strict: false,
+                is_volatile: true,
+                is_immutable: false,
+                body: Some(format!("BEGIN NEW.{column} := now(); RETURN NEW; END")),
+                query: None,
+            })),
+        })
     }
 
     fn is_before(&self) -> bool {

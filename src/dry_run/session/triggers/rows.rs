@@ -316,6 +316,7 @@ impl Session<'_> {
         let budget = self.options.step_budget;
         let mut given = Vec::new();
         self.nesting += 1;
+        self.settings.trigger_depth += 1;
         let mut host = Bodied::new(self, statement, report);
         let mut interpreter = Interpreter::new(&mut host, budget);
         let mut ended = Ok(());
@@ -331,6 +332,7 @@ impl Session<'_> {
         let (raised, rounds) = (interpreter.raised, interpreter.rounds);
         host.told_of(&format!("The trigger function {}()", function.name), rounds);
         self.nesting -= 1;
+        self.settings.trigger_depth -= 1;
         self.raised = raised && ended.is_err();
         ended.map(|()| given)
     }

@@ -46,7 +46,8 @@ impl Reader<'_> {
         let is_new = self.remarks.new_at_every_call() > remarks.new_at_every_call();
         match inlined {
             Ok(value) if !is_new => Ok(value),
-            Err(problem @ Problem::Rejected(_)) => Err(problem),
+            // A body in another language is read when it is called, if it ever is.
+            Err(problem @ Problem::Rejected(_)) if chosen.function.language == "sql" => Err(problem),
             inlined => {
                 self.remarks = remarks;
                 self.steps.truncate(steps);
