@@ -62,6 +62,10 @@ impl Session<'_> {
     }
 
     fn expect_idle(&self, table: Oid, action: &str, catalog: &Catalog) -> Ran<()> {
+        // What is run again was committed: its transactions have ended, though nothing ends them now.
+        if self.replaying {
+            return Ok(());
+        }
         let (Some(certain), Some(table)) = (self.pending.get(&table), catalog.tables.get(&table)) else {
             return Ok(());
         };
