@@ -18,6 +18,7 @@ mod indexes;
 mod keys;
 mod likes;
 mod partitions;
+mod reads;
 mod records;
 mod relocations;
 mod renames;

@@ -11,8 +11,9 @@ use anyhow::Result;
 use pg_query::NodeEnum;
 use pg_query::protobuf::{InsertStmt, Node, SelectStmt};
 
+use super::run::described;
 use super::transaction::Block;
-use super::{Sent, Session, described};
+use super::{Sent, Session};
 use crate::catalog::{ConstraintKind, Oid};
 use crate::dry_run::engine::{Halt, Ran};
 use crate::dry_run::report::{StatementReport, Verdict};

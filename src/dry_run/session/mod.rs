@@ -16,6 +16,7 @@ mod partitions;
 mod pending;
 mod points;
 mod prepared;
+mod run;
 mod sequences;
 mod statement;
 mod taint;
@@ -32,17 +33,16 @@ use super::engine::{Engine, Halt};
 pub use super::execution::DEFAULT_ROW_BUDGET;
 use super::expect::{Figures, Row};
 use super::recognition::Recognition;
-use super::report::{StatementReport, Verdict};
+use super::report::StatementReport;
 use super::schema::Provenance;
 use super::store::Store;
-use crate::catalog::locks::{LockMode, locks};
+use crate::catalog::locks::LockMode;
 use crate::catalog::{Catalog, Numbers, Oid, Outcome, Problem};
 use crate::migration::{Migration, Statement};
 use crate::snapshot::Snapshot;
 use crate::snapshot::manifest::Source;
 use crate::translate::{Settings, Variables};
 use crate::ui::hinted;
-use batch::Batched;
 pub use body::DEFAULT_STEP_BUDGET;
 use held::Held;
 pub(super) use statement::shown;
@@ -292,115 +292,9 @@ impl<'s> Session<'s> {
         self.store.row_count(table).map_err(|halt| broken(halt, "counting rows"))
     }
 
-    /// Runs a migration to its end.
-    ///
-    /// # Errors
-    /// An interrupt, or a snapshot that can't be read; what is wrong with a statement is in its report.
-    pub fn run_all(&mut self, migration: &Migration) -> Result<()> {
-        self.migrations += 1;
-        let mut rest = migration.statements.as_slice();
-        while !rest.is_empty() {
-            let length = batch::length(rest).max(1);
-            let (together, after) = rest.split_at(length);
-            self.run_together(migration, together)?;
-            rest = after;
-        }
-        self.finish()
-    }
-
-    /// Runs statements of which all that can go together do: where one of them fails, that one goes alone.
-    fn run_together(&mut self, migration: &Migration, statements: &[Statement]) -> Result<()> {
-        let outcome = if statements.len() > 1 && !self.held.leaves_out() {
-            self.run_batch(migration, statements)?
-        } else {
-            Batched::OneByOne
-        };
-        match outcome {
-            Batched::Done => self.progress(statements.len()),
-            Batched::OneByOne => {
-                for statement in statements {
-                    self.run(migration, statement)?;
-                    self.progress(1);
-                }
-            }
-            Batched::Failed => {
-                let (first, second) = statements.split_at(statements.len() / 2);
-                self.run_together(migration, first)?;
-                self.run_together(migration, second)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn progress(&self, statements: usize) {
-        if let Some(progress) = &self.options.progress {
-            progress.inc(statements as u64);
-        }
-    }
-
-    /// Runs one statement and returns its report, which a later failure may still mark as rolled back.
-    ///
-    /// # Errors
-    /// As [`Session::run_all`].
-    pub fn run(&mut self, migration: &Migration, statement: &Statement) -> Result<StatementReport> {
-        crate::ui::check_interrupt()?;
-        self.enter_file(statement)?;
-        let mut report = described(migration, statement);
-        let mut numbers = Vec::new();
-        if !self.stopped {
-            self.take_locks(statement, &mut report);
-            let begun = std::time::Instant::now();
-            numbers = self.standing(statement);
-            self.send(migration, statement, &mut report)?;
-            report.elapsed_ms = begun.elapsed().as_secs_f64() * 1000.0;
-            report.notes.extend(self.note_masked(statement));
-        }
-        let place = self.reports.len();
-        let failed = report.verdict == Verdict::Failed;
-        self.reports.push(report);
-        if failed {
-            self.fail()?;
-        } else if !self.stopped {
-            self.after(statement, place, numbers)?;
-        }
-        Ok(self.reports[place].clone())
-    }
-
-    /// Where the sequences stand before a statement that may take numbers.
-    fn standing(&self, statement: &Statement) -> Vec<(Oid, Option<Numbers>)> {
-        use pg_query::NodeEnum::{CommentStmt, CreateStmt, IndexStmt, TransactionStmt};
-        match &statement.node {
-            CreateStmt(_) | IndexStmt(_) | TransactionStmt(_) | CommentStmt(_) => Vec::new(),
-            _ => self.catalog.sequences.values().map(|sequence| (sequence.oid, sequence.numbers)).collect(),
-        }
-    }
-
     /// Locks taken so far.
     pub(super) fn locks(&self) -> &[TakenLock] {
         &self.locks
-    }
-
-    fn take_locks(&mut self, statement: &Statement, report: &mut StatementReport) {
-        for (table, mode) in locks(&self.catalog, &statement.node) {
-            let Some(table) = self.table_name(table) else { continue };
-            report.locks.push((table.clone(), mode.as_str().to_owned()));
-            let transaction = self.ended;
-            self.locks.push(TakenLock { statement: statement.index, transaction, table, mode });
-        }
-    }
-}
-
-/// A report with what the file says of a statement.
-fn described(migration: &Migration, statement: &Statement) -> StatementReport {
-    StatementReport {
-        index: statement.index,
-        file: migration.files[statement.place.file].name.clone(),
-        line: statement.place.line,
-        column: statement.place.column,
-        end_line: statement.end_line,
-        kind: statement::kind(statement),
-        sql: statement.sql.clone(),
-        ..StatementReport::default()
     }
 }
 
@@ -440,6 +334,7 @@ impl Figures for Session<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dry_run::report::Verdict;
     use crate::snapshot::EngineOptions;
 
     /// Runs SQL on the demo; each line of the answer is a statement's verdict, its rows, and what the server says.
