@@ -265,7 +265,6 @@ mod tests {
             "a table partitioned by an expression can't be rehearsed",
         );
         check("", "DO 'BEGIN END'", "a DO block can't be rehearsed");
-        check("", "CREATE DOMAIN d AS int", "a domain can't be rehearsed");
     }
 
     #[test]

@@ -202,7 +202,13 @@ pub(super) fn convert_from(arguments: &Arguments<'_>) -> Given<String> {
     let [Some(digits), Some(name)] = arguments else { return Ok(None) };
     match encoding(name)? {
         Encoding::Utf8 => as_text(&[Some(digits)]),
-        Encoding::Latin1 => Ok(Some(from_hex(digits)?.into_iter().map(char::from).collect())),
+        Encoding::Latin1 => {
+            let bytes = from_hex(digits)?;
+            if bytes.contains(&0) {
+                return Err(Failure::raised("22021", "invalid byte sequence for encoding \"LATIN1\": 0x00"));
+            }
+            Ok(Some(bytes.into_iter().map(char::from).collect()))
+        }
     }
 }
 

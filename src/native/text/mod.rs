@@ -45,8 +45,6 @@ pub(super) const FUNCTIONS: &[(&str, Native)] = &[
     ("pg_bytea_trim", Native::Text(octets::trim)),
     ("pg_get_byte", Native::Whole(octets::get)),
     ("pg_set_byte", Native::Text(octets::set)),
-    ("pg_convert_from", Native::Text(octets::from_encoding)),
-    ("pg_convert_to", Native::Text(octets::to_encoding)),
     ("pg_like", Native::Truth(|a| patterns::like(a, false))),
     ("pg_ilike", Native::Truth(|a| patterns::like(a, true))),
     ("pg_bytea_in", Native::Text(bytes::read)),

@@ -1,4 +1,4 @@
-//! Functions of `bytea`, carried as hexadecimal digits: parts, single bytes, texts in an encoding.
+//! Functions of `bytea`, carried as hexadecimal digits: parts and single bytes.
 
 use crate::native::{Arguments, Failure, Given};
 
@@ -22,7 +22,7 @@ pub(super) fn substring(arguments: &Arguments<'_>) -> Given<String> {
     Ok(Some(digits[2 * from as usize..2 * to as usize].to_owned()))
 }
 
-/// `pg_bytea_position(needle, hay)`, both as digits.
+/// `pg_bytea_position(hay, needle)`, both as digits.
 pub(super) fn position(arguments: &Arguments<'_>) -> Given<i64> {
     let [Some(hay), Some(needle)] = arguments else { return Ok(None) };
     let (hay, needle) = (hay.to_ascii_lowercase(), needle.to_ascii_lowercase());
@@ -50,27 +50,6 @@ pub(super) fn set(arguments: &Arguments<'_>) -> Given<String> {
     let [Some(digits), Some(at), Some(value)] = arguments else { return Ok(None) };
     let at = place(digits, at)?;
     Ok(Some(format!("{}{:02x}{}", &digits[..at], number(value)? as u8, &digits[at + 2..])))
-}
-
-fn expect_utf8(encoding: &str, what: &str) -> Result<(), Failure> {
-    match encoding.to_ascii_lowercase().replace(['-', '_', ' '], "").as_str() {
-        "utf8" | "unicode" => Ok(()),
-        _ => Err(Failure::refused(format!("{what} the encoding {encoding}"))),
-    }
-}
-
-/// `pg_convert_from(hex, encoding)`
-pub(super) fn from_encoding(arguments: &Arguments<'_>) -> Given<String> {
-    let [Some(digits), Some(encoding)] = arguments else { return Ok(None) };
-    expect_utf8(encoding, "a text in")?;
-    super::bytes::as_text(&[Some(digits)])
-}
-
-/// `pg_convert_to(text, encoding)`
-pub(super) fn to_encoding(arguments: &Arguments<'_>) -> Given<String> {
-    let [Some(text), Some(encoding)] = arguments else { return Ok(None) };
-    expect_utf8(encoding, "a text in")?;
-    Ok(Some(text.bytes().map(|byte| format!("{byte:02x}")).collect()))
 }
 
 /// `pg_bytea_trim(which, hex, bytes)`

@@ -42,8 +42,6 @@ const TEXT: &[Builtin] = &[
     ("get_byte", "yi", 'i', "pg_get_byte({*})"),
     ("set_byte", "yii", 'y', "pg_set_byte({*})"),
     ("md5", "y", 't', "md5({0r})"),
-    ("convert_from", "yN", 't', "pg_convert_from({*})"),
-    ("convert_to", "tN", 'y', "pg_convert_to({*})"),
     ("to_number", "tt", 'n', "pg_to_number({*})"),
     ("to_char", "ft", 't', "pg_to_char_double({*}, '15')"),
     ("to_char", "Ft", 't', "pg_to_char_double({*}, '6')"),
