@@ -26,7 +26,8 @@ fn cosine_to_90(x: f64) -> f64 {
     if x <= 60.0 { cosine_to_60(x) } else { sine_to_30(90.0 - x) }
 }
 
-fn sine(x: f64) -> f64 {
+/// Of an angle, the sign of its sine and the same place between 0 and 180 degrees.
+fn half_turn(x: f64) -> (f64, f64) {
     let mut x = x % 360.0;
     let mut sign = 1.0;
     if x < 0.0 {
@@ -35,6 +36,11 @@ fn sine(x: f64) -> f64 {
     if x > 180.0 {
         (x, sign) = (360.0 - x, -sign);
     }
+    (sign, x)
+}
+
+fn sine(x: f64) -> f64 {
+    let (sign, x) = half_turn(x);
     sign * sine_to_90(if x > 90.0 { 180.0 - x } else { x })
 }
 
@@ -48,14 +54,7 @@ fn cosine(x: f64) -> f64 {
 
 /// Of an angle, the sign and the same place between 0 and 90 degrees, for functions that repeat at 180.
 fn folded(x: f64) -> (f64, f64) {
-    let mut x = x % 360.0;
-    let mut sign = 1.0;
-    if x < 0.0 {
-        (x, sign) = (-x, -sign);
-    }
-    if x > 180.0 {
-        (x, sign) = (360.0 - x, -sign);
-    }
+    let (sign, x) = half_turn(x);
     if x > 90.0 { (-sign, 180.0 - x) } else { (sign, x) }
 }
 
