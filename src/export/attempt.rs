@@ -94,7 +94,7 @@ pub fn attempt(
     let most = prepared.parts.iter().map(|parts| parts.statements.len()).max().unwrap_or(1);
     let alone = crew.grow(options.jobs.min(most), &shared, target, &lockable)?;
     notes.extend(alone.map(|reason| format!("Fewer connections read than asked for: {reason}.")));
-    let journal = match &shared {
+    let mut journal = match &shared {
         Shared::As(name) if options.resume => Some(Journal::begin(name, request, masking.clone(), &facts)),
         Shared::Not(reason) if options.resume => {
             notes.push(format!("Had it been interrupted, --resume would have had to begin again: {reason}."));
@@ -103,9 +103,13 @@ pub fn attempt(
         _ => None,
     };
     let writer = SnapshotWriter::create(&options.out)?;
-    let mut tables = kept.take().map_or_else(|| Ok(Vec::new()), |kept| kept.adopt(&writer))?;
-    if !tables.is_empty() {
+    let mut tables = Vec::new();
+    if let Some(kept) = kept.take() {
+        tables = kept.adopt(&writer)?;
         notes.push(format!("Kept from the interrupted export: {} of {} tables.", tables.len(), found.len()));
+        // Another interruption finds them here, and no moment passes in which they are nowhere.
+        journal.iter_mut().try_for_each(|journal| journal.write(&tables, &writer))?;
+        kept.discard()?;
     }
     let resumable = journal.is_some();
     let reading = Reading { crew: &crew, writer: &writer, ui, jobs: options.jobs };
@@ -138,6 +142,7 @@ pub fn attempt(
     report.notes = notes;
     Ok(report)
 }
+
 /// The lowest layout that can say all of this.
 fn format_version(tables: &[Table]) -> u32 {
     let as_text = tables.iter().flat_map(|table| &table.columns).any(|column| column.carried_as_text.is_some());
@@ -281,10 +286,7 @@ fn read_tables(
             notes.extend(since::note(&exported));
         }
         tables.push(exported);
-        if let Some(journal) = &mut journal {
-            journal.tables.clone_from(tables);
-            journal.write(reading.writer)?;
-        }
+        journal.iter_mut().try_for_each(|journal| journal.write(tables, reading.writer))?;
     }
     Ok(())
 }

@@ -87,11 +87,12 @@ impl Journal {
         }
     }
 
-    /// Puts it beside the files of a snapshot in the making.
+    /// Puts it beside the files of a snapshot in the making, of which these tables are finished.
     ///
     /// # Errors
     /// When the disk is full or gone.
-    pub fn write(&self, writer: &SnapshotWriter) -> Result<()> {
+    pub fn write(&mut self, finished: &[Table], writer: &SnapshotWriter) -> Result<()> {
+        self.tables = finished.to_vec();
         let path = writer.beside(JOURNAL);
         let new = writer.beside("journal.new");
         let write = || -> Result<()> {
@@ -167,14 +168,13 @@ impl Kept {
         self.journal.masking.as_ref() == masking
     }
 
-    /// Puts the finished tables into a snapshot, and removes what is left of the earlier try. A table whose file isn't what it was is
-    /// read again.
+    /// Puts the finished tables into a snapshot. A table whose file isn't what it was is read again.
     ///
     /// # Errors
     /// When the disk is full or gone.
-    pub fn adopt(self, writer: &SnapshotWriter) -> Result<Vec<Table>> {
+    pub fn adopt(&self, writer: &SnapshotWriter) -> Result<Vec<Table>> {
         let mut whole = Vec::new();
-        for table in self.journal.tables {
+        for table in &self.journal.tables {
             let intact = table.files.iter().all(|file| {
                 let now = hash_file(&self.folder.join(staging::PARTIAL).join(&file.path));
                 now.is_ok_and(|(sha256, size_bytes)| sha256 == file.sha256 && size_bytes == file.size_bytes)
@@ -186,9 +186,8 @@ impl Kept {
             for file in &table.files {
                 writer.adopt(&self.folder.join(staging::PARTIAL).join(&file.path), &file.path)?;
             }
-            whole.push(table);
+            whole.push(table.clone());
         }
-        fs::remove_dir_all(&self.folder).with_context(|| format!("removing {}", self.folder.display()))?;
         Ok(whole)
     }
 
