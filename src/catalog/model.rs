@@ -50,6 +50,22 @@ pub struct Column {
     pub snapshot_column: Option<String>,
 }
 
+impl Column {
+    /// A column with a name and a type, and nothing else.
+    pub fn plain(attnum: AttNum, name: String, ty: Type) -> Column {
+        Column {
+            attnum,
+            name,
+            ty,
+            not_null: false,
+            default: None,
+            identity: None,
+            generated: None,
+            snapshot_column: None,
+        }
+    }
+}
+
 /// Which values an identity column takes from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Identity {

@@ -42,16 +42,7 @@ impl Change {
             Some(ty) => ty.clone(),
             None => Type::from_name(type_name, &self.catalog)?,
         };
-        let column = Column {
-            attnum: 0,
-            name: name.clone(),
-            ty,
-            not_null: serial.is_some(),
-            default: None,
-            identity: None,
-            generated: None,
-            snapshot_column: None,
-        };
+        let column = Column { not_null: serial.is_some(), ..Column::plain(0, name.clone(), ty) };
         let mut draft =
             ColumnDraft { column, has_sequence: serial.is_some(), sequence_options: vec![], constraints: vec![] };
         let mut nullable = None;

@@ -117,16 +117,7 @@ fn like_view(view: &View) -> Outcome<Vec<ColumnDraft>> {
     if view.types.len() != view.columns.len() {
         return Err(Problem::unsupported(format!("LIKE {}, a view whose query can't be read", view.name)));
     }
-    let column = |(name, ty): (&String, &Type)| Column {
-        attnum: 0,
-        name: name.clone(),
-        ty: ty.clone(),
-        not_null: false,
-        default: None,
-        identity: None,
-        generated: None,
-        snapshot_column: None,
-    };
+    let column = |(name, ty): (&String, &Type)| Column::plain(0, name.clone(), ty.clone());
     let columns = view.columns.iter().zip(&view.types).map(column);
     Ok(columns
         .map(|column| ColumnDraft { column, has_sequence: false, sequence_options: vec![], constraints: vec![] })

@@ -243,16 +243,7 @@ impl Change {
             }
             // A literal of no type becomes text.
             let ty = if ty == Type::Unknown { Type::Text } else { ty };
-            all.push(Column {
-                attnum: 0,
-                name,
-                ty,
-                not_null: false,
-                default: None,
-                identity: None,
-                generated: None,
-                snapshot_column: None,
-            });
+            all.push(Column::plain(0, name, ty));
         }
         let query = if materialized { self.settled_query(query)? } else { Expression::new(query)? };
         let oid = self.insert_table(schema, &relation.relname, all, materialized.then(|| query.clone()))?;

@@ -40,16 +40,7 @@ impl Session<'_> {
             let columns: Vec<Column> = work
                 .columns
                 .iter()
-                .map(|(attnum, name, ty)| Column {
-                    attnum: *attnum,
-                    name: name.clone(),
-                    ty: ty.clone(),
-                    not_null: false,
-                    default: None,
-                    identity: None,
-                    generated: None,
-                    snapshot_column: None,
-                })
+                .map(|(attnum, name, ty)| Column::plain(*attnum, name.clone(), ty.clone()))
                 .collect();
             let last_attnum = columns.iter().map(|column| column.attnum).max().unwrap_or(0);
             let letter = if transition.is_new { "n" } else { "o" };
