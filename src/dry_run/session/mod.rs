@@ -10,6 +10,7 @@ mod binding;
 mod body;
 mod calls;
 pub(super) mod claims;
+mod configuration;
 mod held;
 mod outcome;
 mod partitions;
@@ -84,6 +85,8 @@ pub struct Session<'s> {
     /// The schema in the snapshot.
     pub(super) base: Catalog,
     pub(super) settings: Settings,
+    /// The server's zone, where it isn't UTC.
+    server_zone: Option<String>,
     options: Options,
     /// Reports so far, in order.
     reports: Vec<StatementReport>,
@@ -187,12 +190,13 @@ impl<'s> Session<'s> {
             Source::Postgres(server) => (Some(server.time_zone.clone()), server.collation.clone()),
             Source::Synthetic { .. } | Source::Empty => (None, None),
         };
+        let server_zone = time_zone.and_then(configuration::other_than_utc);
         let held = Held::of(manifest, &base);
         let settings = Settings {
             calls: 0,
             trigger_depth: 0,
             now: manifest.captured_at.trim_end_matches('Z').replace('T', " "),
-            time_zone: time_zone.filter(|zone| !["UTC", "Etc/UTC", "GMT"].contains(&zone.as_str())),
+            time_zone: server_zone.clone(),
             variables: Variables::default(),
             collation: collation.filter(|name| !["C", "POSIX", "C.UTF-8", "C.utf8"].contains(&name.as_str())),
         };
@@ -201,6 +205,7 @@ impl<'s> Session<'s> {
             catalog: base.clone(),
             base,
             settings,
+            server_zone,
             options,
             reports: Vec::new(),
             first_rows: BTreeMap::new(),

@@ -9,7 +9,7 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{ExplainStmt, ViewStmt};
 
 use super::Session;
-use crate::catalog::ddl::{TransactionState, sets_path, table_query};
+use crate::catalog::ddl::{TransactionState, table_query};
 use crate::catalog::{Applied, Catalog, Effect, Oid, Problem, Type};
 use crate::dry_run::engine::{Halt, Ran};
 use crate::dry_run::execution::{self, Run, Selected, Walk};
@@ -34,6 +34,7 @@ impl Session<'_> {
     /// Runs a statement other than BEGIN and its kin, all or nothing.
     pub(super) fn execute(&mut self, statement: &Statement, report: &mut StatementReport) -> Ran<Verdict> {
         self.expect_held(statement)?;
+        self.follow_zone()?;
         if let NodeEnum::ExplainStmt(explain) = &statement.node {
             return self.explain(explain, statement, report);
         }
@@ -85,6 +86,7 @@ impl Session<'_> {
 
     /// Runs a statement that is no body; functions that it calls for each row are run as they are needed.
     pub(super) fn execute_plain(&mut self, statement: &Statement, report: &mut StatementReport) -> Ran<Verdict> {
+        self.follow_zone()?;
         self.with_calls(report, |session, report| session.execute_once(statement, report))
     }
 
@@ -209,7 +211,7 @@ impl Session<'_> {
 
     fn dispatch(&mut self, statement: &Statement, report: &mut StatementReport, before: &Catalog) -> Ran<Verdict> {
         match &statement.node {
-            NodeEnum::SelectStmt(select) if select.into_clause.is_none() && !sets_path(select) => {
+            NodeEnum::SelectStmt(select) if select.into_clause.is_none() => {
                 if let Some(rows) = self.select_over_rows(select, report)? {
                     report.rows_affected = Some(rows.len() as u64);
                     report.rows = rows;
@@ -291,6 +293,9 @@ impl Session<'_> {
     fn define(&mut self, node: &NodeEnum, before: &Catalog) -> Ran<Applied> {
         self.check_body(node)?;
         self.expect_using_casts(node)?;
+        if let NodeEnum::VariableSetStmt(set) = node {
+            self.expect_zone(set)?;
+        }
         let state = TransactionState { in_block: self.in_block() || self.bodies > 0 };
         if let NodeEnum::ViewStmt(view) = node {
             let columns = self.view_columns(view)?;

@@ -86,6 +86,7 @@ impl Session<'_> {
         most: usize,
         report: &mut StatementReport,
     ) -> Ran<Answer> {
+        self.follow_zone()?;
         let settled = match query {
             NodeEnum::SelectStmt(select) => self.settle_select(select, report)?,
             _ => None,
