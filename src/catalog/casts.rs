@@ -95,7 +95,15 @@ impl Type {
             Type::Name => method == "gin",
             Type::Opaque(name) => matches!(
                 base(name),
-                "money" | "oid" | "inet" | "cidr" | "macaddr" | "macaddr8" | "bit" | "bit varying" | "time with time zone"
+                "money"
+                    | "oid"
+                    | "inet"
+                    | "cidr"
+                    | "macaddr"
+                    | "macaddr8"
+                    | "bit"
+                    | "bit varying"
+                    | "time with time zone"
             ),
             Type::Json | Type::Jsonb | Type::Array(_) | Type::Record | Type::Void | Type::Unknown => false,
             _ => true,

@@ -153,6 +153,9 @@ pub struct Remarks {
     pub numbers: std::collections::BTreeMap<Oid, Taken>,
 }
 
+/// What a column that counts takes its values from.
+pub(crate) const NUMBERS_OF_SEQUENCE: &str = "numbers of a sequence";
+
 /// A value that is new at every run, but the same throughout one: no call of it differs from another.
 pub(crate) const TIME_OF_RUN: &str = "the time of the run";
 

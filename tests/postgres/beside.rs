@@ -7,12 +7,13 @@ use std::collections::BTreeSet;
 
 use postgres::Client;
 use rehearsal::catalog::Problem;
-use rehearsal::dry_run::expect::Figures;
+use rehearsal::dry_run::expect::{Figures, Row};
 use rehearsal::dry_run::report::{StatementReport, Verdict};
 use rehearsal::dry_run::session::Session;
 use rehearsal::migration::{Migration, Statement};
+use serde_json::Value;
 
-use crate::scenarios::{Ran, difference, relations, send};
+use crate::scenarios::{Ran, ServerRows, difference_but, relations, send};
 
 /// What became of a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,12 +38,28 @@ pub struct Beside<'a> {
     pub given_up: BTreeSet<String>,
     /// A query's rows have got numbers of a sequence, in an order that is the server's to choose.
     pub are_numbered: bool,
+    /// Of a statement that the server rejected: the SQLSTATE here, where there is one, and there.
+    pub rejected: Option<(Option<String>, String)>,
+    /// Today at the server, where values that are the run's own are passed over.
+    today: Option<String>,
 }
 
 impl<'a> Beside<'a> {
     /// Both at their beginning.
     pub fn new(client: &'a mut Client, session: Session<'a>) -> Beside<'a> {
-        Beside { client, session, given_up: BTreeSet::new(), are_numbered: false }
+        Beside { client, session, given_up: BTreeSet::new(), are_numbered: false, rejected: None, today: None }
+    }
+
+    /// From here on, the time of the run and random identifiers may be any, as long as they are such on both sides.
+    pub fn passes_over_the_run(&mut self) {
+        let rows = send(self.client, "SELECT current_date").rows;
+        self.today = rows.into_iter().next().and_then(|row| row.into_iter().next()?.1);
+    }
+
+    fn difference(&self, ours: &[Row], server: &ServerRows, in_order: bool) -> Option<String> {
+        let of_the_run =
+            |ours: &Value, server: &str| self.today.as_ref().is_some_and(|day| of_the_run(ours, server, day));
+        difference_but(ours, server, in_order, &|_| false, &of_the_run)
     }
 
     /// Runs a statement on both sides. The tables aren't looked at.
@@ -55,8 +72,9 @@ impl<'a> Beside<'a> {
             return Fate::Refused(report.unsupported.map_or_else(String::new, |unsupported| unsupported.what));
         }
         let server = send(self.client, &statement.sql);
-        self.are_numbered |=
-            report.notes.iter().any(|note| note.contains("new values")) && !are_listed(&statement.node);
+        self.are_numbered |= report.notes.iter().any(|note| is_new(note)) && !are_listed(&statement.node);
+        let state = report.error.as_ref().map(|error| error.sqlstate.clone());
+        self.rejected = server.error.as_ref().map(|(code, _)| (state, code.clone()));
         self.judge(&server, &report, statement)
     }
 
@@ -85,10 +103,10 @@ impl<'a> Beside<'a> {
         if select.into_clause.is_some() {
             return Fate::Agreed;
         }
-        let doubt = doubt.or_else(|| said(&["new values"]));
-        match difference(&report.rows, &server.rows, !select.sort_clause.is_empty(), &|_| false) {
+        let doubt = doubt.or_else(|| report.notes.iter().find(|note| is_new(note)));
+        match self.difference(&report.rows, &server.rows, !select.sort_clause.is_empty()) {
             Some(_) if doubt.is_some() => Fate::Open(doubt.cloned().unwrap_or_default()),
-            Some(_) if difference(&report.rows, &server.rows, false, &|_| false).is_none() => {
+            Some(_) if self.difference(&report.rows, &server.rows, false).is_none() => {
                 Fate::Open("rows that ORDER BY holds for equal".to_owned())
             }
             Some(what) => Fate::Different(what),
@@ -123,7 +141,7 @@ impl<'a> Beside<'a> {
                 continue;
             }
             let what = match self.session.query(&sql) {
-                Ok(rows) => difference(&rows, &server.rows, false, &|_| false),
+                Ok(rows) => self.difference(&rows, &server.rows, false),
                 Err(Problem::Unsupported(_)) => {
                     self.given_up.insert(name);
                     continue;
@@ -137,6 +155,24 @@ impl<'a> Beside<'a> {
         }
         None
     }
+}
+
+/// Does a note say that values are new at every run, or that the server chooses which row gets which?
+fn is_new(note: &str) -> bool {
+    note.contains("new values") || note.contains("of a sequence")
+}
+
+/// The day of every rehearsal of an empty database.
+const REHEARSED: &str = "2026-01-01";
+
+/// The time of the run on both sides, or a random identifier on both.
+fn of_the_run(ours: &Value, server: &str, today: &str) -> bool {
+    let Some(ours) = ours.as_str() else { return false };
+    let random = |text: &str| {
+        let parts: Vec<&str> = text.split('-').collect();
+        parts.iter().map(|part| part.len()).eq([8, 4, 4, 4, 12]) && parts[2].starts_with('4')
+    };
+    (random(ours) && random(server)) || (ours.contains(REHEARSED) && server.contains(today))
 }
 
 /// Of several wrong rows, or of several errors in one, the server's plan decides which is met first. An error of another kind is

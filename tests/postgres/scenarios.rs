@@ -135,11 +135,25 @@ fn moment(text: &str) -> String {
 
 /// What differs between two sets of rows; nothing where they are the same. Large ones are only counted.
 pub fn difference(ours: &[Row], server: &ServerRows, in_order: bool, any: &dyn Fn(&str) -> bool) -> Option<String> {
+    difference_but(ours, server, in_order, any, &|_, _| false)
+}
+
+/// The same, with values that are passed over though they differ.
+pub fn difference_but(
+    ours: &[Row],
+    server: &ServerRows,
+    in_order: bool,
+    any: &dyn Fn(&str) -> bool,
+    passed_over: &dyn Fn(&Value, &str) -> bool,
+) -> Option<String> {
     let equal = |row: &Row, theirs: &Vec<(String, Option<String>)>| {
         row.len() == theirs.len()
             && theirs.iter().all(|(name, value)| {
-                row.get(name)
-                    .is_some_and(|v| same(v, value.as_deref()) || (any(name) && v.is_null() == value.is_none()))
+                row.get(name).is_some_and(|v| {
+                    same(v, value.as_deref())
+                        || (any(name) && v.is_null() == value.is_none())
+                        || value.as_deref().is_some_and(|value| passed_over(v, value))
+                })
             })
     };
     if server.len() > ALL {

@@ -35,7 +35,7 @@ impl Run<'_, '_> {
         self.compute(&plan.remarks)?;
         let writes = self.stage_with(&super::flattened(&plan.writes))?;
         self.load(&plan.remarks)?;
-        self.note(&plan.remarks);
+        self.note(&plan.remarks, false);
         // The one place where an order is part of the answer.
         self.store.engine.run("SET preserve_insertion_order = true")?;
         // After an error the engine takes no statement before the roll-back, which resets this as well.
@@ -59,7 +59,7 @@ impl Run<'_, '_> {
     pub(in crate::dry_run) fn answer(&mut self, plan: &SelectPlan, most: usize) -> Ran<Answer> {
         self.compute(&plan.remarks)?;
         self.load(&plan.remarks)?;
-        self.note(&plan.remarks);
+        self.note(&plan.remarks, false);
         let made = self.run_steps(&plan.steps)?;
         self.temporary.extend(made);
         let list: Vec<String> =

@@ -48,7 +48,8 @@ impl Session<'_> {
             Some(value) => (VariableSetKind::VarSetValue, vec![constant(value)]),
         };
         let is_local = is_local.as_bool().unwrap_or(false);
-        let set = VariableSetStmt { kind: kind as i32, name: name.clone(), args, is_local, ..VariableSetStmt::default() };
+        let set =
+            VariableSetStmt { kind: kind as i32, name: name.clone(), args, is_local, ..VariableSetStmt::default() };
         self.expect_zone(&set)?;
         let state = TransactionState { in_block: self.in_block() || self.bodies > 0 };
         self.catalog.apply(&NodeEnum::VariableSetStmt(set), &state)?;

@@ -179,10 +179,12 @@ impl Session<'_> {
     /// What reads a setting beside what sets one depends on the order in which both are evaluated.
     fn expect_settings_apart(&self, select: &SelectStmt) -> Ran<()> {
         let is_set = |node: &Node| call(node).is_some_and(|(name, _)| name == "set_config");
-        let values = || select.target_list.iter().filter_map(|target| match &target.node {
-            Some(NodeEnum::ResTarget(target)) => target.val.as_deref(),
-            _ => None,
-        });
+        let values = || {
+            select.target_list.iter().filter_map(|target| match &target.node {
+                Some(NodeEnum::ResTarget(target)) => target.val.as_deref(),
+                _ => None,
+            })
+        };
         if !values().any(is_set) {
             return Ok(());
         }
