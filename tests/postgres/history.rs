@@ -184,6 +184,9 @@ impl Run<'_> {
             }
             let fate = self.beside.run(migration, statement);
             if matches!(statement.node, NodeEnum::TransactionStmt(_)) {
+                if let Fate::Different(what) = &fate {
+                    self.outcome.differences.push(format!("{}: {what}", migration.spot(statement)));
+                }
                 continue;
             }
             let name = &migration.files[file].name;

@@ -14,7 +14,7 @@ use crate::catalog::{Applied, Catalog, Effect, Oid, Problem, Type};
 use crate::dry_run::engine::{Halt, Ran};
 use crate::dry_run::execution::{self, Run, Selected, Walk};
 use crate::dry_run::report::{StatementReport, Verdict};
-use crate::migration::Statement;
+use crate::migration::{Fault, Statement};
 use crate::translate::{SelectPlan, Tie, Translator, WritePlan};
 
 /// A statement's plan for both ways that ties may go; the second only where there are any.
@@ -33,6 +33,14 @@ fn is_listed(insert: &pg_query::protobuf::InsertStmt) -> bool {
 impl Session<'_> {
     /// Runs a statement other than BEGIN and its kin, all or nothing.
     pub(super) fn execute(&mut self, statement: &Statement, report: &mut StatementReport) -> Ran<Verdict> {
+        match &statement.fault {
+            Some(Fault::Syntax { message, at }) => {
+                let at = i32::try_from(*at).unwrap_or(-1);
+                return Err(Problem::rejected("42601", message.clone()).at(at).into());
+            }
+            Some(Fault::Foreign(what)) => return Err(Problem::unsupported(what.clone()).into()),
+            None => {}
+        }
         self.expect_held(statement)?;
         self.follow_zone()?;
         if let NodeEnum::ExplainStmt(explain) = &statement.node {
@@ -426,7 +434,7 @@ impl Session<'_> {
     }
 
     /// Triggers on what a WITH query writes, or on the table behind a view, aren't run.
-    fn expect_no_triggers(&self, writes: &[&WritePlan]) -> Ran<()> {
+    pub(super) fn expect_no_triggers(&self, writes: &[&WritePlan]) -> Ran<()> {
         let written: Vec<Oid> = writes.iter().map(|plan| execution::table_of(plan)).collect();
         match self.catalog.triggers.iter().find(|trigger| trigger.enabled && written.contains(&trigger.table)) {
             Some(trigger) => {
@@ -493,6 +501,7 @@ pub(super) fn kind(statement: &Statement) -> String {
         NodeEnum::UpdateStmt(_) => Some("UPDATE"),
         NodeEnum::DeleteStmt(_) => Some("DELETE"),
         NodeEnum::DoStmt(_) => Some("DO"),
+        NodeEnum::RawStmt(_) => words.first().map(String::as_str),
         NodeEnum::TransactionStmt(_) => words.first().map(|word| word.trim_end_matches(';')),
         _ => None,
     };
