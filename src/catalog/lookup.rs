@@ -244,7 +244,7 @@ impl Table {
         self.columns.iter().find(|column| column.attnum == attnum)
     }
 
-    pub(super) fn column_mut(&mut self, attnum: AttNum) -> Option<&mut Column> {
+    pub(crate) fn column_mut(&mut self, attnum: AttNum) -> Option<&mut Column> {
         self.columns.iter_mut().find(|column| column.attnum == attnum)
     }
 

@@ -12,6 +12,7 @@ mod calls;
 pub(super) mod claims;
 mod configuration;
 mod held;
+mod moments;
 mod outcome;
 mod partitions;
 mod pending;
@@ -87,6 +88,8 @@ pub struct Session<'s> {
     pub(super) settings: Settings,
     /// The server's zone, where it isn't UTC.
     server_zone: Option<String>,
+    /// The time of the first transaction.
+    started: String,
     options: Options,
     /// Reports so far, in order.
     reports: Vec<StatementReport>,
@@ -160,6 +163,12 @@ struct Sent {
     unsupported: bool,
     /// Where the sequences stood before it: numbers that a failed statement took are gone.
     numbers: Vec<(Oid, Option<Numbers>)>,
+    /// It stood in a transaction block.
+    in_block: bool,
+    /// It was the last one of its transaction.
+    ends: bool,
+    /// Transactions that had ended before it.
+    moment: usize,
 }
 
 impl<'s> Session<'s> {
@@ -184,7 +193,8 @@ impl<'s> Session<'s> {
             Source::Synthetic { .. } | Source::Empty => "UTC",
         };
         engine.set_zone(zone)?;
-        engine.set_now(manifest.captured_at.trim_end_matches('Z').replace('T', " ").as_str())?;
+        let started = manifest.captured_at.trim_end_matches('Z').replace('T', " ");
+        engine.set_now(&started)?;
         let store = Store::new(engine, snapshot, base.clone(), &outlook.join("\n"));
         let (time_zone, collation) = match &manifest.source {
             Source::Postgres(server) => (Some(server.time_zone.clone()), server.collation.clone()),
@@ -195,7 +205,7 @@ impl<'s> Session<'s> {
         let settings = Settings {
             calls: 0,
             trigger_depth: 0,
-            now: manifest.captured_at.trim_end_matches('Z').replace('T', " "),
+            now: started.clone(),
             time_zone: server_zone.clone(),
             variables: Variables::default(),
             collation: collation.filter(|name| !["C", "POSIX", "C.UTF-8", "C.utf8"].contains(&name.as_str())),
@@ -206,6 +216,7 @@ impl<'s> Session<'s> {
             base,
             settings,
             server_zone,
+            started,
             options,
             reports: Vec::new(),
             first_rows: BTreeMap::new(),

@@ -9,6 +9,8 @@ use clap::ValueEnum;
 use pg_query::NodeEnum;
 use pg_query::protobuf::TransactionStmtKind;
 
+use std::ops::Range;
+
 use anyhow::Result;
 
 use super::points::Point;
@@ -158,12 +160,20 @@ impl Session<'_> {
             return Ok(());
         }
         let unsupported = self.reports[report].verdict == Verdict::Unsupported;
-        self.note_sent(Sent { statement: statement.clone(), reports: report..report + 1, unsupported, numbers })
+        let statement = statement.clone();
+        self.note_sent(statement, report..report + 1, unsupported, numbers)
     }
 
     /// Takes note of what ran; outside a transaction, it is committed.
-    pub(super) fn note_sent(&mut self, sent: Sent) -> Result<()> {
-        self.open.push(sent);
+    pub(super) fn note_sent(
+        &mut self,
+        statement: Statement,
+        reports: Range<usize>,
+        unsupported: bool,
+        numbers: Vec<(Oid, Option<Numbers>)>,
+    ) -> Result<()> {
+        let (in_block, moment) = (self.in_block(), self.ended);
+        self.open.push(Sent { statement, reports, unsupported, numbers, in_block, ends: false, moment });
         if self.block == Block::None {
             self.commit()?;
         }
@@ -293,9 +303,13 @@ impl Session<'_> {
         self.pending.clear();
         self.forget_savepoints();
         self.end_temporary()?;
+        if let Some(last) = self.open.last_mut() {
+            last.ends = true;
+        }
         self.committed.append(&mut self.open);
         self.unreliable_before = self.unreliable.clone();
         self.ended += 1;
+        self.set_moment(self.ended)?;
         self.catalog.commit_transaction();
         self.block = Block::None;
         Ok(())
@@ -320,6 +334,9 @@ impl Session<'_> {
                     reports: place..place,
                     unsupported: false,
                     numbers: Vec::new(),
+                    in_block: true,
+                    ends: false,
+                    moment: self.ended,
                 });
             }
         }
@@ -337,6 +354,7 @@ impl Session<'_> {
         self.pending.clear();
         let undone = std::mem::take(&mut self.open);
         self.ended += 1;
+        self.set_moment(self.ended)?;
         self.block = Block::None;
         for sent in &undone {
             self.reports[sent.reports.clone()].iter_mut().for_each(|report| report.rolled_back = true);
@@ -354,6 +372,8 @@ impl Session<'_> {
         self.replaying = true;
         let replayed = self.replay();
         self.replaying = false;
+        self.block = Block::None;
+        self.set_moment(self.ended)?;
         self.unreliable = self.unreliable_before.clone();
         self.deferred.clear();
         self.pending.clear();
@@ -365,19 +385,31 @@ impl Session<'_> {
 
     /// Runs the committed statements again; what couldn't be told the first time has done nothing.
     fn replay(&mut self) -> Result<()> {
-        for sent in self.committed.clone().into_iter().filter(|sent| !sent.unsupported) {
+        for sent in self.committed.clone() {
             crate::ui::check_interrupt()?;
+            if sent.unsupported {
+                if sent.ends {
+                    self.catalog.commit_transaction();
+                }
+                continue;
+            }
             for (oid, stood) in &sent.numbers {
                 if let Some(sequence) = self.catalog.sequences.get_mut(oid) {
                     sequence.numbers = *stood;
                 }
             }
             let mut report = StatementReport { index: sent.statement.index, ..StatementReport::default() };
+            // As it was sent the first time: what holds for a transaction ends with it.
+            self.block = if sent.in_block { Block::Explicit } else { Block::None };
+            self.set_moment(sent.moment)?;
             match self.execute(&sent.statement, &mut report) {
-                Ok(_) => self.catalog.commit_transaction(),
+                Ok(_) => {}
                 // It couldn't be told the first time either.
                 Err(halt) if super::statement::is_unsupported(&halt) => {}
                 Err(halt) => return Err(broken(halt, "restoring the state before the failed transaction")),
+            }
+            if sent.ends {
+                self.catalog.commit_transaction();
             }
         }
         Ok(())
