@@ -69,6 +69,10 @@ impl<'a> Beside<'a> {
             Err(error) => return Fate::Different(format!("an error of ours: {error:#}")),
         };
         if report.verdict == Verdict::Unsupported {
+            // A transaction ends on both sides, whatever is known of it.
+            if matches!(statement.node, pg_query::NodeEnum::TransactionStmt(_)) {
+                send(self.client, &statement.sql);
+            }
             return Fate::Refused(report.unsupported.map_or_else(String::new, |unsupported| unsupported.what));
         }
         let server = send(self.client, &statement.sql);

@@ -345,6 +345,10 @@ impl Change {
         match kind {
             VariableSetKind::VarSetValue if statement.is_local && !self.in_block => {
                 self.note("SET LOCAL can only be used in transaction blocks: it changes nothing");
+                // A parameter that nobody has but this statement stays, without a value.
+                if statement.name.contains('.') {
+                    self.catalog.settings.entry(statement.name.clone()).or_default();
+                }
             }
             VariableSetKind::VarSetValue => {
                 let shown = match is_path {

@@ -9,6 +9,7 @@ use clap::ValueEnum;
 use pg_query::NodeEnum;
 use pg_query::protobuf::TransactionStmtKind;
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use anyhow::Result;
@@ -17,7 +18,7 @@ use super::points::Point;
 use super::{Sent, Session, broken};
 use crate::catalog::{Numbers, Oid, Problem};
 use crate::dry_run::engine::{Halt, Ran};
-use crate::dry_run::report::{ErrorReport, StatementReport, Verdict};
+use crate::dry_run::report::{ErrorReport, StatementReport, UnsupportedReport, Verdict};
 use crate::dry_run::schema::Provenance;
 use crate::migration::Statement;
 
@@ -100,11 +101,7 @@ impl Session<'_> {
             },
             TransactionStmtKind::TransStmtCommit => match self.block {
                 Block::Explicit => {
-                    if let Err(halt) = self.check_deferred(report) {
-                        self.abort_or_break()?;
-                        return Err(halt);
-                    }
-                    self.commit()?;
+                    self.commit_checked(report)?;
                 }
                 Block::Failed => {
                     report.notes.push("The transaction has failed: COMMIT rolls it back.".to_owned());
@@ -112,11 +109,7 @@ impl Session<'_> {
                 }
                 Block::None | Block::Implicit => {
                     report.notes.push("WARNING: there is no transaction in progress".to_owned());
-                    if let Err(halt) = self.check_deferred(report) {
-                        self.abort_or_break()?;
-                        return Err(halt);
-                    }
-                    self.commit()?;
+                    self.commit_checked(report)?;
                 }
             },
             TransactionStmtKind::TransStmtRollback => {
@@ -266,16 +259,54 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// COMMIT, where what was deferred holds. Where that can't be told, what was written stays and is marked.
+    fn commit_checked(&mut self, report: &mut StatementReport) -> Ran<()> {
+        let constraints: Vec<Oid> = self.deferred.keys().copied().collect();
+        let Err(halt) = self.check_deferred(report) else {
+            return Ok(self.commit()?);
+        };
+        if super::statement::is_unsupported(&halt) {
+            self.mark_written(&constraints, report.index);
+            self.commit()?;
+        } else {
+            self.abort_or_break()?;
+        }
+        Err(halt)
+    }
+
+    /// Marks the tables of some constraints, and those that the transaction under way has written: whether it stays isn't known.
+    fn mark_written(&mut self, constraints: &[Oid], statement: usize) {
+        let constrained = constraints.iter().filter_map(|oid| self.catalog.constraints.get(oid)).map(|c| c.table);
+        let reports = self.open.iter().flat_map(|sent| self.reports[sent.reports.clone()].iter());
+        let written: BTreeSet<&String> = reports.filter_map(|report| report.table.as_ref()).collect();
+        let named = self.catalog.tables.keys().copied();
+        let named = named.filter(|oid| self.table_name(*oid).is_some_and(|name| written.contains(&name)));
+        let tables: Vec<Oid> = constrained.chain(named).collect();
+        for table in tables {
+            self.unreliable.entry(table).or_insert(statement);
+        }
+    }
+
     /// The end of a file's transaction; what it finds is its last statement's error.
     fn commit_file(&mut self) -> Result<()> {
         let last = self.reports.len().checked_sub(1).filter(|_| !self.deferred.is_empty());
         let Some(last) = last else {
             return self.commit();
         };
+        let constraints: Vec<Oid> = self.deferred.keys().copied().collect();
         let mut report = std::mem::take(&mut self.reports[last]);
         let checked = self.check_deferred(&mut report);
         let error = match checked {
             Ok(()) => None,
+            Err(Halt::Problem(Problem::Unsupported(problem))) => {
+                report.verdict = Verdict::Unsupported;
+                report.notes.push("What can't be told is checked at the end of the file's transaction.".to_owned());
+                report.unsupported = Some(UnsupportedReport { what: problem.what, ..UnsupportedReport::default() });
+                let statement = report.index;
+                self.reports[last] = report;
+                self.mark_written(&constraints, statement);
+                return self.commit();
+            }
             Err(Halt::Violation(violation)) => Some(violation.error),
             Err(Halt::Problem(Problem::Rejected(error))) => Some(error),
             Err(halt) => return Err(broken(halt, "checking deferred constraints")),

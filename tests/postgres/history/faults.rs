@@ -3,8 +3,9 @@
 //! Input: a migration's texts and a seed. Output: the same statements, one a text, some of them broken. Invariant: the same seed breaks
 //! the same statements. What the server then rejects must be rejected here with the same SQLSTATE.
 
+use pg_query::NodeEnum;
 use pg_query::protobuf::{KeywordKind, Token};
-use rehearsal::migration::Migration;
+use rehearsal::migration::{Migration, Statement};
 
 use crate::generated::dice::Dice;
 
@@ -24,7 +25,8 @@ pub struct Rejections {
 pub fn broken(migration: &Migration, seed: u64) -> Vec<(String, String)> {
     let mut dice = Dice::new(seed);
     let mut texts: Vec<(String, String)> = Vec::new();
-    for statement in &migration.statements {
+    let is_control = |statement: &&Statement| matches!(statement.node, NodeEnum::TransactionStmt(_));
+    for statement in migration.statements.iter().filter(|statement| !is_control(statement)) {
         let named = |what: &str| format!("{}{what}", migration.spot(statement));
         let sql = statement.sql.clone();
         if !dice.percent(BROKEN) {
