@@ -7,20 +7,24 @@ use std::collections::BTreeSet;
 
 use postgres::Client;
 use rehearsal::catalog::Problem;
-use rehearsal::dry_run::expect::Figures;
+use rehearsal::dry_run::expect::{Figures, Row};
 use rehearsal::dry_run::report::{StatementReport, Verdict};
 use rehearsal::dry_run::session::Session;
 use rehearsal::migration::{Migration, Statement};
+use serde_json::Value;
 
 use crate::scenarios::{Ran, difference, relations, send};
+
+/// The day on which every rehearsal of the tests runs.
+const NOW: &str = "2026-01-01";
 
 /// What became of a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
     /// The same on both sides.
     Agreed,
-    /// It fails on both sides, and the same way.
-    Failed,
+    /// It fails on both sides, and the same way: how.
+    Failed(String),
     /// It can't be rehearsed; why.
     Refused(String),
     /// The answer is the server's plan's to choose, or was said not to be certain: nothing further can be compared.
@@ -35,6 +39,8 @@ pub struct Beside<'a> {
     pub session: Session<'a>,
     /// Tables that are known to differ, or can't be read.
     pub given_up: BTreeSet<String>,
+    /// The server's date when the run began.
+    today: String,
     /// A query's rows have got numbers of a sequence, in an order that is the server's to choose.
     pub are_numbered: bool,
 }
@@ -42,7 +48,9 @@ pub struct Beside<'a> {
 impl<'a> Beside<'a> {
     /// Both at their beginning.
     pub fn new(client: &'a mut Client, session: Session<'a>) -> Beside<'a> {
-        Beside { client, session, given_up: BTreeSet::new(), are_numbered: false }
+        let now = send(client, "SELECT (now() AT TIME ZONE 'UTC')::date::text").rows;
+        let today = now.into_iter().flatten().find_map(|(_, value)| value).unwrap_or_default();
+        Beside { client, session, given_up: BTreeSet::new(), today, are_numbered: false }
     }
 
     /// Runs a statement on both sides. The tables aren't looked at.
@@ -65,7 +73,9 @@ impl<'a> Beside<'a> {
         let said = |words: &[&str]| report.notes.iter().find(|note| words.iter().any(|word| note.contains(word)));
         let doubt = said(&["may fail", "in another order", "isn't verified", "aren't rehearsed", "can't be told"]);
         match (&ours, &server.error) {
-            (Some(ours), Some(server)) if same_error(ours, server, are_listed(&statement.node)) => return Fate::Failed,
+            (Some(ours), Some(server)) if same_error(ours, server, are_listed(&statement.node)) => {
+                return Fate::Failed(format!("{} {}", server.0, server.1));
+            }
             (None, None) => {}
             _ => {
                 let what = format!("server {:?}\n      ours   {ours:?}", server.error);
@@ -96,6 +106,15 @@ impl<'a> Beside<'a> {
         }
     }
 
+    /// Rows without what is new at every run: the time of the run, random identifiers.
+    fn without_moments(&self, rows: &[Row]) -> Vec<Row> {
+        let masked = |(name, value): (&String, &Value)| {
+            let new = value.as_str().and_then(|text| new_value(text, NOW));
+            (name.clone(), new.map_or_else(|| value.clone(), |word| Value::String(word.to_owned())))
+        };
+        rows.iter().map(|row| row.iter().map(masked).collect()).collect()
+    }
+
     /// The first difference between the tables of both sides: its table and what it is. A table that differs is left out from then
     /// on. With `only`, the other tables aren't looked at.
     pub fn compare_tables(&mut self, only: Option<&BTreeSet<String>>) -> Option<(String, String)> {
@@ -123,7 +142,10 @@ impl<'a> Beside<'a> {
                 continue;
             }
             let what = match self.session.query(&sql) {
-                Ok(rows) => difference(&rows, &server.rows, false, &|_| false),
+                Ok(rows) => {
+                    let (rows, theirs) = (self.without_moments(&rows), without_new(&server.rows, &self.today));
+                    difference(&rows, &theirs, false, &|_| false)
+                }
                 Err(Problem::Unsupported(_)) => {
                     self.given_up.insert(name);
                     continue;
@@ -136,6 +158,24 @@ impl<'a> Beside<'a> {
             }
         }
         None
+    }
+}
+
+/// The same of the server's rows.
+fn without_new(rows: &[Vec<(String, Option<String>)>], today: &str) -> Vec<Vec<(String, Option<String>)>> {
+    let masked = |(name, value): &(String, Option<String>)| {
+        let new = value.as_deref().and_then(|text| new_value(text, today));
+        (name.clone(), new.map_or_else(|| value.clone(), |word| Some(word.to_owned())))
+    };
+    rows.iter().map(|row| row.iter().map(masked).collect()).collect()
+}
+
+/// What stands for a moment of the run's day, or for a random identifier.
+fn new_value(text: &str, today: &str) -> Option<&'static str> {
+    let is_random = text.len() == 36 && text.as_bytes()[14] == b'4' && text.matches('-').count() == 4;
+    match text.starts_with(today) {
+        true => Some("the time of the run"),
+        false => is_random.then_some("a random identifier"),
     }
 }
 

@@ -44,6 +44,8 @@ struct Outcome {
     kinds: BTreeMap<String, Counts>,
     /// What differs, each with its place.
     differences: Vec<String>,
+    /// Errors that both sides have, each with its place: the first of a file, from which the others follow.
+    failures: Vec<String>,
     /// What can't be rehearsed, with its places.
     refusals: BTreeMap<String, Vec<String>>,
     /// Files, and those of them in which nothing was refused, open or different.
@@ -56,7 +58,12 @@ impl Outcome {
         let counts = self.kinds.entry(kind.to_owned()).or_default();
         match fate {
             Fate::Agreed => counts.agreed += 1,
-            Fate::Failed => counts.failed += 1,
+            Fate::Failed(what) => {
+                counts.failed += 1;
+                if !what.starts_with("25P02") {
+                    self.failures.push(format!("{spot}: {what}"));
+                }
+            }
             Fate::Refused(what) => {
                 counts.refused += 1;
                 self.refusals.entry(what.clone()).or_default().push(spot.to_owned());
@@ -346,6 +353,9 @@ fn print(outcome: &Outcome) {
     refusals.sort_by_key(|(what, spots)| (std::cmp::Reverse(spots.len()), (*what).clone()));
     for (what, spots) in refusals {
         println!("{:5} refused: {what} ({})", spots.len(), spots[..spots.len().min(3)].join(", "));
+    }
+    for what in &outcome.failures {
+        println!("      both: {what}");
     }
     println!("\n{} differences", outcome.differences.len());
     for what in &outcome.differences {

@@ -71,7 +71,7 @@ impl Change {
                 self.note(format!("relation \"{}\" does not exist, skipping", relation.relname));
                 return Ok(tag);
             }
-            None => return Err(self.catalog.missing_relation(schema, &relation.relname).at(relation.location)),
+            None => return Err(self.catalog.missing_named(schema, &relation.relname).at(relation.location)),
         };
         if kind == RelationKind::Table {
             self.expect_alterable(table, statement, mirrored)?;

@@ -2,15 +2,15 @@
 //!
 //! Input: objects to drop. Output: the catalog without them, or 2BP01 naming what depends on them. Invariants: as on the server,
 //! what belongs to an object (its indexes, constraints, sequences) goes in silence; what only uses it goes with CASCADE alone.
-//! Left out: functions, whose bodies the server doesn't look into either.
+//! Left out: bodies of functions, which the server doesn't look into either.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Change;
 use super::columns::nextval_sequence;
 use crate::catalog::{
-    AttNum, Catalog, Constraint, ConstraintKind, Effect, Expression, Index, IndexTarget, Oid, Outcome, Problem, Table,
-    Type,
+    AttNum, Catalog, Constraint, ConstraintKind, Definition, Effect, Expression, Gives, Index, IndexTarget, Oid,
+    Outcome, Problem, Table, Type,
 };
 
 /// Something that can be dropped.
@@ -25,6 +25,7 @@ pub(super) enum Object {
     Sequence(Oid),
     Enum(Oid),
     Domain(Oid),
+    Function(Oid),
 }
 
 /// Why an object goes along.
@@ -153,6 +154,7 @@ impl Change {
                 }
                 let based = catalog.domains.values().filter(|domain| domain.base.uses_enum(oid));
                 all.extend(based.map(|domain| (Object::Domain(domain.oid), Tie::Uses)));
+                all.extend(functions_of(catalog, |ty| ty.uses_enum(oid)));
                 all
             }
             Object::Domain(oid) => {
@@ -163,7 +165,13 @@ impl Change {
                 }
                 let based = catalog.domains.values().filter(|domain| domain.base.uses_domain(oid));
                 all.extend(based.map(|domain| (Object::Domain(domain.oid), Tie::Uses)));
+                all.extend(functions_of(catalog, |ty| ty.uses_domain(oid)));
                 all
+            }
+            Object::Function(oid) => {
+                let function = catalog.functions.iter().find(|function| function.oid == oid);
+                let callers = function.map(|function| self.callers(function)).unwrap_or_default();
+                callers.into_iter().map(|caller| (caller, Tie::Uses)).collect()
             }
             Object::Default(..) => vec![],
         }
@@ -179,6 +187,8 @@ impl Change {
         let foreign = catalog.foreign_keys_to(oid).filter(|c| c.table != oid);
         all.extend(foreign.map(|constraint| (Object::Constraint(constraint.oid), Tie::Uses)));
         all.extend(users_of(catalog, oid, None));
+        let rows = catalog.functions.iter().filter(|f| f.definition.as_ref().is_some_and(|d| d.row_of == Some(oid)));
+        all.extend(rows.map(|function| (Object::Function(function.oid), Tie::Uses)));
         all
     }
 
@@ -239,6 +249,10 @@ impl Change {
             Object::Domain(oid) => {
                 catalog.domains.get(&oid).map_or_else(String::new, |d| words("type", &d.schema, &d.name))
             }
+            Object::Function(oid) => {
+                let function = catalog.functions.iter().find(|function| function.oid == oid);
+                function.map_or_else(String::new, |function| format!("function {}", catalog.described(function)))
+            }
         }
     }
 
@@ -285,6 +299,7 @@ impl Change {
             Object::Domain(oid) => {
                 catalog.domains.remove(&oid);
             }
+            Object::Function(oid) => catalog.functions.retain(|function| function.oid != oid),
         }
     }
 
@@ -342,6 +357,16 @@ fn users_of(catalog: &Catalog, oid: Oid, attnum: Option<AttNum>) -> Vec<(Object,
         .filter(|table| table.materialized.as_ref().is_some_and(|query| reads(&catalog.dependencies(&query.node))))
         .map(|table| Object::Table(table.oid));
     views.chain(materialized).map(|object| (object, Tie::Uses)).collect()
+}
+
+/// Functions that take or give a value of such a type.
+fn functions_of(catalog: &Catalog, uses: impl Fn(&Type) -> bool) -> Vec<(Object, Tie)> {
+    let named = |definition: &Definition| {
+        definition.parameters.iter().any(|parameter| uses(&parameter.ty))
+            || matches!(&definition.gives, Gives::Value(ty) if uses(ty))
+    };
+    let functions = catalog.functions.iter().filter(|f| f.definition.as_ref().is_some_and(|d| named(d)));
+    functions.map(|function| (Object::Function(function.oid), Tie::Uses)).collect()
 }
 
 fn owned_sequences(catalog: &Catalog, table: Oid, attnum: Option<AttNum>) -> impl Iterator<Item = (Object, Tie)> + '_ {

@@ -22,6 +22,7 @@ mod reads;
 mod records;
 mod relocations;
 mod renames;
+mod routine_names;
 mod routines;
 mod rules;
 mod sequences;
@@ -91,6 +92,7 @@ impl Catalog {
             table: None,
         };
         let Some(kind) = run(&mut change)? else { return Ok(None) };
+        change.catalog.settle_rows();
         *self = change.catalog;
         Ok(Some(Applied { kind, effects: change.effects, table: change.table, notes: change.notes }))
     }

@@ -327,7 +327,7 @@ impl Change {
                 let message = format!("\"{}\" is not a materialized view", relation.relname);
                 return Err(Problem::rejected("0A000", message).at(relation.location));
             }
-            None => return Err(self.catalog.missing_relation(schema, &relation.relname).at(relation.location)),
+            None => return Err(self.catalog.missing_named(schema, &relation.relname).at(relation.location)),
         };
         if statement.concurrent && !self.catalog.tables[&oid].populated {
             let message = "CONCURRENTLY cannot be used when the materialized view is not populated";

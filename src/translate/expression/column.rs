@@ -69,6 +69,7 @@ impl Reader<'_> {
         }
         let typed = Typed::new(found.column.sql.clone(), found.column.ty.clone());
         if found.level > 0 {
+            self.outward.insert(found.column.sql);
             return Ok(typed);
         }
         let shown = match found.source.and_then(|source| site.scope.sources.get(source)) {
