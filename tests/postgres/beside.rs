@@ -173,10 +173,26 @@ fn without_new(rows: &[Vec<(String, Option<String>)>], today: &str) -> Vec<Vec<(
 /// What stands for a moment of the run's day, or for a random identifier.
 fn new_value(text: &str, today: &str) -> Option<&'static str> {
     let is_random = text.len() == 36 && text.as_bytes()[14] == b'4' && text.matches('-').count() == 4;
-    match text.starts_with(today) {
+    match text.starts_with(today) || is_second_of(text, today) {
         true => Some("the time of the run"),
         false => is_random.then_some("a random identifier"),
     }
+}
+
+/// Is it a number of seconds, or of thousandths of them, that falls on a day?
+fn is_second_of(text: &str, day: &str) -> bool {
+    let whole = text.split('.').next().and_then(|whole| whole.parse::<i64>().ok());
+    let day = days_to(day);
+    whole.zip(day).is_some_and(|(n, day)| n / 86_400 == day || n / 86_400_000 == day)
+}
+
+/// Days from 1970 to a date.
+fn days_to(date: &str) -> Option<i64> {
+    let mut parts = date.split('-').map(|part| part.parse::<i64>().ok());
+    let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
+    // Years from March on, so that the leap day is the last.
+    let (year, month) = if month < 3 { (year - 1, month + 9) } else { (year, month - 3) };
+    Some(year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1 - 719_468)
 }
 
 /// Of several wrong rows, or of several errors in one, the server's plan decides which is met first. An error of another kind is

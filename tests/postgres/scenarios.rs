@@ -390,6 +390,11 @@ fn own_scripts() {
 }
 
 #[test]
+fn composite_types_and_functions_of_rows_agree_with_postgres() {
+    check_on("empty", "composites.txt", 0);
+}
+
+#[test]
 fn domains() {
     check_all("domains.txt", 0);
 }

@@ -56,6 +56,7 @@ impl Change {
 
     fn alter_any(&mut self, statement: &AlterTableStmt, mirrored: bool) -> Outcome<&'static str> {
         let tag = match object_type(statement.objtype) {
+            ObjectType::ObjectType => return self.alter_composite(statement),
             ObjectType::ObjectTable => "ALTER TABLE",
             ObjectType::ObjectMatview => "ALTER MATERIALIZED VIEW",
             ObjectType::ObjectView => "ALTER VIEW",

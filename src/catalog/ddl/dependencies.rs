@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Change;
 use super::columns::nextval_sequence;
 use crate::catalog::{
-    AttNum, Catalog, Constraint, ConstraintKind, Definition, Effect, Expression, Gives, Index, IndexTarget, Oid,
-    Outcome, Problem, Table, Type,
+    AttNum, Catalog, Constraint, ConstraintKind, Definition, Effect, Expression, Function, Gives, Index, IndexTarget,
+    Oid, Outcome, Problem, Table, Type,
 };
 
 /// Something that can be dropped.
@@ -26,6 +26,7 @@ pub(super) enum Object {
     Enum(Oid),
     Domain(Oid),
     Function(Oid),
+    Composite(Oid),
 }
 
 /// Why an object goes along.
@@ -111,7 +112,9 @@ impl Change {
     }
 
     fn is_array_of(&self, user: Object, used: Object) -> bool {
-        let (Object::Column(table, attnum), Object::Enum(_)) = (user, used) else { return false };
+        let (Object::Column(table, attnum), Object::Enum(_) | Object::Composite(_)) = (user, used) else {
+            return false;
+        };
         let column = self.catalog.tables.get(&table).and_then(|table| table.by_attnum(attnum));
         column.is_some_and(|column| matches!(column.ty, Type::Array(_)))
     }
@@ -155,6 +158,9 @@ impl Change {
                 let based = catalog.domains.values().filter(|domain| domain.base.uses_enum(oid));
                 all.extend(based.map(|domain| (Object::Domain(domain.oid), Tie::Uses)));
                 all.extend(functions_of(catalog, |ty| ty.uses_enum(oid)));
+                let holds = |types: &[(String, Type)]| types.iter().any(|(_, ty)| ty.uses_enum(oid));
+                let based = catalog.composites.values().filter(|other| holds(&other.attributes));
+                all.extend(based.map(|other| (Object::Composite(other.oid), Tie::Uses)));
                 all
             }
             Object::Domain(oid) => {
@@ -166,6 +172,19 @@ impl Change {
                 let based = catalog.domains.values().filter(|domain| domain.base.uses_domain(oid));
                 all.extend(based.map(|domain| (Object::Domain(domain.oid), Tie::Uses)));
                 all.extend(functions_of(catalog, |ty| ty.uses_domain(oid)));
+                all
+            }
+            Object::Composite(oid) => {
+                let mut all = Vec::new();
+                for table in catalog.tables.values() {
+                    let uses = table.columns.iter().filter(|column| column.ty.uses_composite(oid));
+                    all.extend(uses.map(|column| (Object::Column(table.oid, column.attnum), Tie::Uses)));
+                }
+                let holds = |types: &[(String, Type)]| types.iter().any(|(_, ty)| ty.uses_composite(oid));
+                let based = catalog.composites.values().filter(|other| other.oid != oid && holds(&other.attributes));
+                all.extend(based.map(|other| (Object::Composite(other.oid), Tie::Uses)));
+                all.extend(functions_of(catalog, |ty| ty.uses_composite(oid)));
+                all.extend(givers_of(catalog, oid));
                 all
             }
             Object::Function(oid) => {
@@ -187,8 +206,7 @@ impl Change {
         let foreign = catalog.foreign_keys_to(oid).filter(|c| c.table != oid);
         all.extend(foreign.map(|constraint| (Object::Constraint(constraint.oid), Tie::Uses)));
         all.extend(users_of(catalog, oid, None));
-        let rows = catalog.functions.iter().filter(|f| f.definition.as_ref().is_some_and(|d| d.row_of == Some(oid)));
-        all.extend(rows.map(|function| (Object::Function(function.oid), Tie::Uses)));
+        all.extend(givers_of(catalog, oid));
         all
     }
 
@@ -249,6 +267,9 @@ impl Change {
             Object::Domain(oid) => {
                 catalog.domains.get(&oid).map_or_else(String::new, |d| words("type", &d.schema, &d.name))
             }
+            Object::Composite(oid) => {
+                catalog.composites.get(&oid).map_or_else(String::new, |c| words("type", &c.schema, &c.name))
+            }
             Object::Function(oid) => {
                 let function = catalog.functions.iter().find(|function| function.oid == oid);
                 function.map_or_else(String::new, |function| format!("function {}", catalog.described(function)))
@@ -298,6 +319,9 @@ impl Change {
             }
             Object::Domain(oid) => {
                 catalog.domains.remove(&oid);
+            }
+            Object::Composite(oid) => {
+                catalog.composites.remove(&oid);
             }
             Object::Function(oid) => catalog.functions.retain(|function| function.oid != oid),
         }
@@ -367,6 +391,12 @@ fn functions_of(catalog: &Catalog, uses: impl Fn(&Type) -> bool) -> Vec<(Object,
     };
     let functions = catalog.functions.iter().filter(|f| f.definition.as_ref().is_some_and(|d| named(d)));
     functions.map(|function| (Object::Function(function.oid), Tie::Uses)).collect()
+}
+
+/// Functions that give rows of a table or a composite type.
+fn givers_of(catalog: &Catalog, oid: Oid) -> impl Iterator<Item = (Object, Tie)> + '_ {
+    let gives = move |f: &&Function| f.definition.as_ref().is_some_and(|d| d.row_of == Some(oid));
+    catalog.functions.iter().filter(gives).map(|function| (Object::Function(function.oid), Tie::Uses))
 }
 
 fn owned_sequences(catalog: &Catalog, table: Oid, attnum: Option<AttNum>) -> impl Iterator<Item = (Object, Tie)> + '_ {

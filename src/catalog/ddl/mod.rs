@@ -7,6 +7,7 @@
 mod alter;
 mod callers;
 mod columns;
+mod composites;
 mod constraints;
 mod conversions;
 mod dependencies;
@@ -118,6 +119,7 @@ impl Change {
             NodeEnum::IndexStmt(statement) => self.create_index(statement)?,
             NodeEnum::CreateEnumStmt(statement) => self.create_enum(statement)?,
             NodeEnum::AlterEnumStmt(statement) => self.alter_enum(statement)?,
+            NodeEnum::CompositeTypeStmt(statement) => self.create_composite(statement)?,
             NodeEnum::RuleStmt(statement) => self.create_rule(statement)?,
             NodeEnum::CreateDomainStmt(statement) => self.create_domain(statement)?,
             NodeEnum::AlterDomainStmt(statement) => self.alter_domain(statement)?,

@@ -251,7 +251,10 @@ impl Change {
             }
             (ObjectType::ObjectType, _) => {
                 let (schema, name) = qualified_list(object)?;
-                if self.catalog.domain(schema.as_deref(), &name).is_none() {
+                let catalog = &self.catalog;
+                if catalog.domain(schema.as_deref(), &name).is_none()
+                    && catalog.composite(schema.as_deref(), &name).is_none()
+                {
                     self.expect_enum(schema.as_deref(), &name)?;
                 }
                 name
@@ -479,7 +482,6 @@ fn statement_words(node: &NodeEnum) -> String {
         NodeEnum::CallStmt(_) => "CALL of a procedure",
         NodeEnum::CopyStmt(_) => "COPY",
         NodeEnum::ExplainStmt(_) => "EXPLAIN",
-        NodeEnum::CompositeTypeStmt(_) => "a composite type",
         NodeEnum::CreateRangeStmt(_) => "a range type",
         NodeEnum::CreateForeignTableStmt(_) => "a foreign table",
         NodeEnum::DefineStmt(_) => "CREATE of an operator or base type",

@@ -47,6 +47,12 @@ impl Change {
                     self.catalog.domains.get_mut(&domain).expect("it was found by name").schema.clone_from(new);
                     return Ok("ALTER DOMAIN");
                 }
+                if let Some(composite) = self.catalog.composite(schema.as_deref(), &name).map(|found| found.oid) {
+                    expect_schema(self)?;
+                    self.expect_free_type(new, &name)?;
+                    self.catalog.composites.get_mut(&composite).expect("it was found by name").schema.clone_from(new);
+                    return Ok("ALTER TYPE");
+                }
                 let oid = self.expect_enum(schema.as_deref(), &name)?;
                 expect_schema(self)?;
                 self.expect_free_type(new, &name)?;

@@ -21,6 +21,7 @@ impl Change {
             ObjectType::ObjectColumn => self.rename_column(statement),
             ObjectType::ObjectTabconstraint => self.rename_constraint(statement),
             ObjectType::ObjectType => self.rename_type(statement),
+            ObjectType::ObjectAttribute => self.rename_attribute(statement),
             ObjectType::ObjectDomain => {
                 let object = statement.object.as_deref();
                 let object = object.ok_or_else(|| Problem::unsupported("RENAME without a name"))?;
@@ -232,6 +233,14 @@ impl Change {
             self.catalog.domains.get_mut(&oid).expect("it was found by name").name.clone_from(&statement.newname);
             return Ok("ALTER TYPE");
         }
+        if let Some(composite) = self.catalog.composite(schema.as_deref(), &name) {
+            let (oid, schema) = (composite.oid, composite.schema.clone());
+            self.catalog.expect_free_relation(&schema, &statement.newname)?;
+            self.expect_free_type(&schema, &statement.newname)?;
+            self.expect_unnamed(&name)?;
+            self.catalog.composites.get_mut(&oid).expect("it was found by name").name.clone_from(&statement.newname);
+            return Ok("ALTER TYPE");
+        }
         let oid = self.expect_enum(schema.as_deref(), &name)?;
         let schema = self.catalog.enums[&oid].schema.clone();
         self.expect_free_type(&schema, &statement.newname)?;
@@ -273,7 +282,7 @@ impl Change {
         let rules = catalog.domains.values().flat_map(|domain| domain.checks.iter().map(|check| &check.condition));
         let views = catalog.views.values().any(|view| names(&view.query.sql));
         match views || defaults.chain(checks).chain(rules).any(|expression| names(&expression.sql)) {
-            true => Err(Problem::unsupported(format!("renaming the domain {name}, which expressions name,"))),
+            true => Err(Problem::unsupported(format!("renaming the type {name}, which expressions name,"))),
             false => Ok(()),
         }
     }
@@ -302,6 +311,9 @@ impl Change {
             self.relocate(kind, oid, &name, &new);
         }
         self.rename_schema_of_types(&old, &new);
+        for ty in self.catalog.composites.values_mut().filter(|ty| ty.schema == old) {
+            ty.schema.clone_from(&new);
+        }
         for ty in self.catalog.enums.values_mut().filter(|ty| ty.schema == old) {
             ty.schema.clone_from(&new);
         }

@@ -363,6 +363,7 @@ fn given(name: &TypeName, catalog: &Catalog) -> Outcome<Gives> {
     match type_of(&plain, catalog) {
         Ok(Type::Void) => Ok(Gives::Nothing),
         Ok(Type::Record) => Ok(Gives::Record),
+        Ok(Type::Composite(oid)) => Ok(Gives::Row(catalog.row_columns(oid).unwrap_or_default())),
         Ok(ty) => Ok(Gives::Value(without_modifiers(ty))),
         Err(problem) => {
             let (schema, base) = match names.as_slice() {
@@ -371,7 +372,7 @@ fn given(name: &TypeName, catalog: &Catalog) -> Outcome<Gives> {
                 _ => return Err(problem),
             };
             match catalog.table(schema, base).filter(|_| name.array_bounds.is_empty()) {
-                Some(table) => Ok(Gives::Row(table.columns.iter().map(|c| (c.name.clone(), c.ty.clone())).collect())),
+                Some(table) => Ok(Gives::Row(catalog.row_columns(table.oid).unwrap_or_default())),
                 None => Err(problem),
             }
         }
@@ -381,16 +382,22 @@ fn given(name: &TypeName, catalog: &Catalog) -> Outcome<Gives> {
 /// The table whose rows a function gives by its type.
 fn table_of_rows(name: &TypeName, gives: &Gives, catalog: &Catalog) -> Option<Oid> {
     let (Gives::Row(_), Ok((schema, base))) = (gives, qualified(&name.names)) else { return None };
-    catalog.table(schema.as_deref(), &base).map(|table| table.oid)
+    let composite = catalog.composite(schema.as_deref(), &base).map(|composite| composite.oid);
+    composite.or_else(|| catalog.table(schema.as_deref(), &base).map(|table| table.oid))
 }
 
 impl Catalog {
+    /// The columns of a table's or a composite type's rows.
+    pub(crate) fn row_columns(&self, oid: Oid) -> Option<Vec<(String, Type)>> {
+        if let Some(composite) = self.composites.get(&oid) {
+            return Some(composite.attributes.clone());
+        }
+        self.tables.get(&oid).map(|table| table.columns.iter().map(|c| (c.name.clone(), c.ty.clone())).collect())
+    }
+
     /// Functions that give rows of a table give its columns as they are now.
     pub(super) fn settle_rows(&mut self) {
-        let columns = |oid: Oid| -> Option<Gives> {
-            let table = self.tables.get(&oid)?;
-            Some(Gives::Row(table.columns.iter().map(|c| (c.name.clone(), c.ty.clone())).collect()))
-        };
+        let columns = |oid: Oid| self.row_columns(oid).map(Gives::Row);
         let mut stale = Vec::new();
         for (place, function) in self.functions.iter().enumerate() {
             let Some(definition) = &function.definition else { continue };
