@@ -52,7 +52,7 @@ impl Type {
         match (self.plain(), other.plain()) {
             (Type::Array(one), Type::Array(other)) => one.same_base(other),
             (Type::Opaque(one), Type::Opaque(other)) => base(one) == base(other),
-            (one @ Type::Enum(_), other) => one == other,
+            (one @ (Type::Enum(_) | Type::Composite(_)), other) => one == other,
             (one, other) => std::mem::discriminant(one) == std::mem::discriminant(other),
         }
     }

@@ -133,7 +133,7 @@ impl Catalog {
             Some((kind, _)) => Err(Problem::rejected("42809", format!("\"{}\" is not a table", relation.relname))
                 .hint(format!("it is {} {}", article(kind), kind.as_str()))
                 .at(relation.location)),
-            None => Err(self.missing_relation(schema, &relation.relname).at(relation.location)),
+            None => Err(self.missing_named(schema, &relation.relname).at(relation.location)),
         }
     }
 
@@ -167,6 +167,19 @@ impl Catalog {
             problem = problem.hint(format!("there is {}.{name}", table.schema));
         }
         problem
+    }
+
+    /// The same, where a statement defines something: of a schema that isn't there, that is said.
+    pub(super) fn missing_named(&self, schema: Option<&str>, name: &str) -> Problem {
+        match schema {
+            Some(schema) if !self.schemas.contains(schema) && !self.partial && !schema.starts_with("pg_") => {
+                match schema {
+                    "information_schema" => self.missing_relation(Some(schema), name),
+                    _ => missing_schema(schema),
+                }
+            }
+            _ => self.missing_relation(schema, name),
+        }
     }
 
     /// The enum of that name.

@@ -10,6 +10,7 @@
 
 mod canonical;
 mod casts;
+pub mod composite;
 pub mod ddl;
 pub mod definition;
 pub mod delta;
@@ -59,6 +60,8 @@ pub struct Catalog {
     pub tables: Objects<Table>,
     /// Enum types.
     pub enums: Objects<EnumType>,
+    /// Composite types.
+    pub composites: Objects<composite::Composite>,
     /// Domains.
     pub domains: Objects<domain::Domain>,
     /// Indexes, those behind constraints included.

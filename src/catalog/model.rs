@@ -297,6 +297,8 @@ pub struct Sequence {
 /// A function or procedure.
 #[derive(Debug, Clone)]
 pub struct Function {
+    /// Its number.
+    pub oid: Oid,
     /// Its schema.
     pub schema: String,
     /// Its name.
@@ -314,6 +316,8 @@ pub struct Definition {
     pub parameters: Vec<Parameter>,
     /// What it gives.
     pub gives: Gives,
+    /// The table of whose rows it gives one.
+    pub row_of: Option<Oid>,
     /// A set of rows.
     pub is_set: bool,
     /// A procedure.

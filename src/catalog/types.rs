@@ -57,6 +57,8 @@ pub enum Type {
     Enum(Oid),
     /// A domain of the catalog, and the type it is based on
     Domain(Oid, Box<Type>),
+    /// A composite type of the catalog
+    Composite(Oid),
     /// A one-dimensional array
     Array(Box<Type>),
     /// A string literal or NULL whose type the context decides
@@ -81,7 +83,7 @@ const OPAQUE: &[(&str, &str)] = &[
 /// Likewise, where both names are the same.
 const OPAQUE_SAME: &str = "\
     box cidr circle datemultirange daterange inet int4multirange int4range int8multirange int8range jsonpath line \
-    lseg macaddr macaddr8 money nummultirange numrange oid path pg_lsn pg_snapshot point polygon regclass \
+    lseg macaddr macaddr8 money nummultirange numrange oid path pg_lsn pg_snapshot point polygon refcursor regclass \
     regcollation regconfig regdictionary regnamespace regoper regoperator regproc regprocedure regrole regtype \
     tsmultirange tsquery tsrange tstzmultirange tstzrange tsvector txid_snapshot xid xid8 xml";
 
@@ -217,6 +219,7 @@ impl Type {
                 return catalog.enums.get(oid).map_or_else(|| oid.to_string(), |e| enum_name(e, catalog));
             }
             Type::Domain(oid, _) => return catalog.domain_name(*oid),
+            Type::Composite(oid) => return catalog.composite_name(*oid),
             Type::Array(element) if matches!(**element, Type::Array(_)) => return element.base_name(catalog),
             Type::Array(element) => return format!("{}[]", element.base_name(catalog)),
             Type::Opaque(name) => name.split_once('(').map_or(name.as_str(), |(base, _)| base),
@@ -322,7 +325,13 @@ fn user_type(schema: Option<&str>, name: &str, modifiers: &[i64], catalog: &Cata
     if let Some(found) = catalog.domain(schema, name) {
         return Ok(Type::Domain(found.oid, Box::new(found.base.clone())));
     }
+    if let Some(found) = catalog.composite(schema, name) {
+        return Ok(Type::Composite(found.oid));
+    }
     // Every type has an array type named like it behind an underscore.
+    if let Some(found) = name.strip_prefix('_').and_then(|element| catalog.composite(schema, element)) {
+        return Ok(Type::Composite(found.oid).array());
+    }
     if let Some(found) = name.strip_prefix('_').and_then(|element| catalog.enum_type(schema, element)) {
         return Ok(Type::Enum(found.oid).array());
     }

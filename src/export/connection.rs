@@ -226,6 +226,10 @@ impl Session {
                 anyhow!("{text}"),
                 "rows that a policy hides would be missing without a word: export as the table's owner or a role with BYPASSRLS",
             ),
+            SqlState::INSUFFICIENT_PRIVILEGE => hinted(
+                anyhow!("{text}"),
+                "GRANT SELECT on it (PostgreSQL 12 wants it on every partition, too), or connect as a role that has it",
+            ),
             _ => anyhow!("{text}"),
         }
     }

@@ -84,13 +84,20 @@ fn cut(extents: &[Extent], columns: &str, qualified: &str, predicate: Option<&st
         format!("COPY (SELECT {columns} FROM {from}{conditions}) TO STDOUT (FORMAT binary)")
     };
     let estimated_rows = extents.iter().map(|extent| extent.tuples.max(0.0) as u64).sum();
-    if let Some(reason) = indivisible(extents, version) {
+    if let Some(reason) = indivisible(extents) {
         return Parts { statements: vec![copy(qualified, "")], whole_because: Some(reason), estimated_rows };
     }
+    // Before, each range would read the whole table to find its rows.
+    let ranges = version >= RANGES_SINCE;
+    let mut whole_because = None;
     let mut statements = Vec::new();
     for extent in extents.iter().filter(|extent| extent.kind != "p") {
         let only = format!("ONLY {}.{}", quote_identifier(&extent.schema), quote_identifier(&extent.name));
-        let step = extent.pages_of_a_part();
+        let mut step = extent.pages_of_a_part();
+        if !ranges && step < extent.pages {
+            step = extent.pages;
+            whole_because = Some("the server is older than PostgreSQL 14".to_owned());
+        }
         let mut first = 0;
         while first == 0 || first < extent.pages {
             let last = first + step >= extent.pages;
@@ -102,11 +109,13 @@ fn cut(extents: &[Extent], columns: &str, qualified: &str, predicate: Option<&st
             first += step;
         }
     }
-    Parts { statements, whole_because: None, estimated_rows }
+    // Its partitions may still be read side by side.
+    let whole_because = whole_because.filter(|_| statements.len() == 1);
+    Parts { statements, whole_because, estimated_rows }
 }
 
 /// Why a relation has to be read as a whole.
-fn indivisible(extents: &[Extent], version: i32) -> Option<String> {
+fn indivisible(extents: &[Extent]) -> Option<String> {
     let (own, children) = extents.split_first()?;
     if own.kind == "v" {
         return Some("a view's rows have no addresses".to_owned());
@@ -114,10 +123,8 @@ fn indivisible(extents: &[Extent], version: i32) -> Option<String> {
     if let Some(child) = children.iter().find(|child| !["r", "p"].contains(&child.kind.as_str())) {
         return Some(format!("{} is kept by another server", child.name));
     }
-    if let Some(one) = extents.iter().find(|extent| !extent.ranges) {
-        return Some(format!("{} can't be read by itself (rights, row-level policies or its storage)", one.name));
-    }
-    (version < RANGES_SINCE && children.is_empty()).then(|| "the server is older than PostgreSQL 14".to_owned())
+    let one = extents.iter().find(|extent| !extent.ranges)?;
+    Some(format!("{} can't be read by itself (rights, row-level policies or its storage)", one.name))
 }
 
 impl Extent {
@@ -187,8 +194,15 @@ mod tests {
         }
         check(&[extent("v", 0, -1.0, 0)], 150_000, "view");
         check(&[extent("p", 0, -1.0, 0), extent("f", 0, -1.0, 0)], 150_000, "another server");
-        check(&[extent("r", 9000, 1.0, 1)], 130_000, "older than PostgreSQL 14");
+        let large = extent("r", 9000, 1_000_000.0, 9000 * 8192);
         let guarded = Extent { ranges: false, ..extent("r", 9000, 1.0, 1) };
         check(&[extent("p", 0, -1.0, 0), guarded], 150_000, "by itself");
+        // An old server reads a table whole; that is worth a word where it could have been cut, and partitions stand apart.
+        let old = cut(std::slice::from_ref(&large), "a", "public.t", None, 130_000);
+        assert_eq!(old.statements, ["COPY (SELECT a FROM ONLY \"public\".\"t9000\") TO STDOUT (FORMAT binary)"]);
+        assert!(old.whole_because.is_some_and(|reason| reason.contains("older than PostgreSQL 14")));
+        assert_eq!(cut(&[extent("r", 1, 5.0, 8192)], "a", "t", None, 130_000).whole_because, None);
+        let old = cut(&[extent("p", 0, -1.0, 0), large.clone(), large], "a", "t", None, 130_000);
+        assert_eq!((old.statements.len(), old.whole_because), (2, None));
     }
 }

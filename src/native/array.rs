@@ -6,13 +6,24 @@
 use super::lists::{Lists, OfLists};
 use super::{Failure, Given, Native};
 
-pub(super) const FUNCTIONS: &[(&str, Native)] = &[(
-    "pg_array_elements",
-    Native::Texts(|arguments| match arguments {
-        [Some(text)] => elements(text).map(Some),
-        _ => Ok(None),
-    }),
-)];
+pub(super) const FUNCTIONS: &[(&str, Native)] = &[
+    (
+        "pg_array_elements",
+        Native::Texts(|arguments| match arguments {
+            [Some(text)] => elements(text).map(Some),
+            _ => Ok(None),
+        }),
+    ),
+    (
+        "pg_record_field",
+        Native::Text(|arguments| {
+            let [Some(record), Some(place)] = arguments else { return Ok(None) };
+            let place: usize = place.parse().map_err(|_| Failure::refused("a field by this place"))?;
+            let fields = record_fields(record).map_err(|_| Failure::refused("a value that is no row"))?;
+            Ok(fields.into_iter().nth(place - 1).flatten())
+        }),
+    ),
+];
 
 pub(super) const OF_LISTS: &[(&str, OfLists)] = &[
     ("pg_array_text", OfLists::Text(|lists| Ok(lists.first().and_then(|list| list.as_ref()).map(|list| text(list))))),
@@ -137,6 +148,44 @@ fn record(fields: &[Option<&str>]) -> String {
         Some(text) => (*text).to_owned(),
     };
     format!("({})", fields.iter().map(shown).collect::<Vec<_>>().join(","))
+}
+
+/// The fields of a row's text, as record_in reads it (src/backend/utils/adt/rowtypes.c).
+///
+/// # Errors
+/// What is malformed about it, in the server's words.
+pub(crate) fn record_fields(text: &str) -> Result<Vec<Option<String>>, &'static str> {
+    let inner = text.trim_start().strip_prefix('(').ok_or("Missing left parenthesis.")?;
+    let mut chars = inner.chars().peekable();
+    let mut fields = Vec::new();
+    loop {
+        let (mut field, mut is_quoted, mut in_quotes) = (String::new(), false, false);
+        loop {
+            match chars.next() {
+                None => return Err("Unexpected end of input."),
+                Some('\\') => field.push(chars.next().ok_or("Unexpected end of input.")?),
+                Some('"') if in_quotes && chars.peek() == Some(&'"') => {
+                    chars.next();
+                    field.push('"');
+                }
+                Some('"') => {
+                    in_quotes = !in_quotes;
+                    is_quoted = true;
+                }
+                Some(c @ (',' | ')')) if !in_quotes => {
+                    let is_null = field.is_empty() && !is_quoted;
+                    fields.push((!is_null).then_some(field));
+                    if c == ',' {
+                        break;
+                    }
+                    let rest_is_blank = chars.all(char::is_whitespace);
+                    // A type without attributes has no field at all.
+                    return if rest_is_blank { Ok(fields) } else { Err("Junk after right parenthesis.") };
+                }
+                Some(c) => field.push(c),
+            }
+        }
+    }
 }
 
 /// Of sorted values, the place of the first of those that come most often.

@@ -20,7 +20,7 @@ mod regex;
 pub(crate) mod text;
 pub(crate) mod time;
 
-pub(crate) use array::elements as array_elements;
+pub(crate) use array::{elements as array_elements, record_fields};
 pub(crate) use json::{canonical_text as jsonb_text, check_text as check_json};
 
 use std::error::Error;

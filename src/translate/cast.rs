@@ -162,7 +162,9 @@ pub(super) fn text_form(sql: &str, from: &Type, catalog: &Catalog) -> Outcome<St
         ty if family(ty) == Family::Text => sql.to_owned(),
         Type::Bool | Type::Int2 | Type::Int4 | Type::Int8 | Type::Uuid => format!("CAST({sql} AS VARCHAR)"),
         Type::Opaque(name) if name == "inet" => format!("pg_network_part('text', {sql})"),
-        Type::Enum(_) | Type::Json | Type::Jsonb | Type::Opaque(_) | Type::Unknown => sql.to_owned(),
+        Type::Enum(_) | Type::Json | Type::Jsonb | Type::Opaque(_) | Type::Composite(_) | Type::Unknown => {
+            sql.to_owned()
+        }
         Type::Numeric(_) => number::text(&Typed::new(sql, from.clone())),
         Type::Float4 => format!("pg_float4_text(CAST({sql} AS VARCHAR))"),
         Type::Float8 => format!("pg_float8_text(CAST({sql} AS VARCHAR))"),

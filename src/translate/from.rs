@@ -169,6 +169,14 @@ impl Reader<'_> {
         let Some(NodeEnum::SelectStmt(select)) = required(&subselect.subquery)?.node.as_ref() else {
             return Err(Problem::unsupported("this form of subquery"));
         };
+        if subselect.alias.is_none() && !self.catalog().is_newer {
+            let (what, example) = match select.values_lists.is_empty() {
+                true => ("subquery", "SELECT ..."),
+                false => ("VALUES", "VALUES ..."),
+            };
+            return Err(Problem::rejected("42601", format!("{what} in FROM must have an alias"))
+                .hint(format!("For example, FROM ({example}) [AS] foo.")));
+        }
         let physical = format!("s{}", self.number());
         let unread = std::mem::replace(&mut self.outputs_unread, true);
         let has_order = !select.target_list.is_empty() && select.with_clause.is_none();

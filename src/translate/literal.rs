@@ -83,6 +83,7 @@ fn value(text: &str, ty: &Type, explicit: bool, catalog: &Catalog) -> Outcome<St
             let sql = format!("CAST('{}' AS TIME)", read_time(text, "time")?);
             super::cast::round_clock(sql, *precision)
         }
+        Type::Composite(oid) => super::composite::read(text, *oid, catalog)?,
         Type::Record | Type::Void | Type::Domain(..) => {
             return Err(Problem::unsupported(format!("a literal of type {}", name())));
         }

@@ -15,6 +15,7 @@ mod assignment;
 mod bind;
 mod carried;
 mod cast;
+mod composite;
 mod constant;
 mod domain;
 mod equality;
@@ -361,7 +362,9 @@ pub fn is_loose(ty: &Type) -> bool {
 /// Is it known which values of the type are equal?
 pub fn has_equality(ty: &Type) -> bool {
     let ty = ty.plain();
-    !matches!(ty, Type::Opaque(_) | Type::Json) || typed::is_citext(ty) || carried::name(ty).is_some()
+    !matches!(ty, Type::Opaque(_) | Type::Json | Type::Composite(_))
+        || typed::is_citext(ty)
+        || carried::name(ty).is_some()
 }
 
 /// SQL that says whether two values, which their types' operators can compare, are equal.

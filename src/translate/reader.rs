@@ -32,6 +32,8 @@ pub(super) struct Reader<'a> {
     pub varying: usize,
     /// Columns read so far stand at least so many queries outward.
     pub nearest: Option<usize>,
+    /// Columns of queries outward that were read, as DuckDB SQL.
+    pub outward: BTreeSet<String>,
     /// The query that comes next is the statement's own, not one inside of it.
     pub is_whole: bool,
     /// The outputs of the query being read may never be computed: only a query around it could ask for them.
@@ -76,6 +78,7 @@ impl<'a> Reader<'a> {
             is_mutable: false,
             varying: 0,
             nearest: None,
+            outward: BTreeSet::new(),
             is_whole: true,
             outputs_unread: false,
             asks_system: false,

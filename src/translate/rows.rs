@@ -121,6 +121,16 @@ impl Reader<'_> {
         }
         let given = self.given(call, site)?;
         if let ("unnest", [array]) = (name, given.args.as_slice())
+            && let Type::Array(element) = &array.ty
+            && let Type::Composite(oid) = **element
+        {
+            if site.clause != "functions in FROM" {
+                return Err(Problem::unsupported("unnest() of composite values in this place"));
+            }
+            let columns = self.composite_columns(&array.sql, oid)?.into_iter();
+            return Ok(columns.map(|(name, ty, list)| RowColumn { name, ty, list }).collect());
+        }
+        if let ("unnest", [array]) = (name, given.args.as_slice())
             && let Some(flat) = self.flattened(array)
         {
             return Ok(vec![self.unnested(flat)?]);
@@ -173,6 +183,9 @@ impl Reader<'_> {
 
     fn unnested(&mut self, value: Typed) -> Outcome<RowColumn> {
         match &value.ty {
+            Type::Array(element) if matches!(**element, Type::Composite(_)) => {
+                Err(Problem::unsupported("unnest() of composite values in this place"))
+            }
             Type::Array(element) => {
                 let ty = (**element).clone();
                 Ok(RowColumn { name: "unnest".to_owned(), ty, list: value.sql })
@@ -339,7 +352,7 @@ impl Reader<'_> {
                 format!("CAST(list_transform({elements}, lambda e: {element}) AS {physical})")
             }
             ty if family(ty) == super::typed::Family::Text => format!("pg_json_text({member})"),
-            Type::Record | Type::Opaque(_) => {
+            Type::Record | Type::Opaque(_) | Type::Composite(_) => {
                 return Err(Problem::unsupported(format!(
                     "a record with a column of type {}",
                     ty.name(self.catalog())

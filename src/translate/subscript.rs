@@ -27,13 +27,36 @@ impl Reader<'_> {
                 false => self.row_field(call, &field.sval, site),
             };
         }
-        let value = self.expression(argument, site)?;
+        if let (Some(NodeEnum::ColumnRef(row)), [Node { node: Some(field @ NodeEnum::String(_)) }]) =
+            (&argument.node, indirection.indirection.as_slice())
+            && let [name] = words(&row.fields).as_slice()
+            && site.scope.find(None, None, name).is_err()
+            && site.scope.sources.iter().any(|source| source.name == *name && !source.scalar)
+        {
+            // `(t).a` is `t.a` where t is a row of FROM.
+            let fields = vec![row.fields[0].clone(), Node { node: Some(field.clone()) }];
+            let column = protobuf::ColumnRef { fields, location: row.location };
+            return self.expression(&Node { node: Some(NodeEnum::ColumnRef(column)) }, site);
+        }
+        let mut value = self.expression(argument, site)?;
         let mut indices = Vec::new();
         for node in &indirection.indirection {
             match &node.node {
+                Some(NodeEnum::String(field)) => {
+                    if let [index] = indices.as_slice() {
+                        value = self.array_subscript(value, &[*index], site)?;
+                    } else if !indices.is_empty() {
+                        return Err(Problem::unsupported("a field of a composite value"));
+                    }
+                    indices.clear();
+                    value = self.composite_field(&value, &field.sval)?;
+                }
                 Some(NodeEnum::AIndices(index)) => indices.push(index.as_ref()),
                 _ => return Err(Problem::unsupported("a field of a composite value")),
             }
+        }
+        if indices.is_empty() {
+            return Ok(value);
         }
         match &value.ty {
             Type::Jsonb => {

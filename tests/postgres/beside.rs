@@ -13,15 +13,18 @@ use rehearsal::dry_run::session::Session;
 use rehearsal::migration::{Migration, Statement};
 use serde_json::Value;
 
-use crate::scenarios::{Ran, ServerRows, difference_but, relations, send};
+use crate::scenarios::{Ran, difference, relations, send};
+
+/// The day on which every rehearsal of the tests runs.
+const NOW: &str = "2026-01-01";
 
 /// What became of a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
     /// The same on both sides.
     Agreed,
-    /// It fails on both sides, and the same way.
-    Failed,
+    /// It fails on both sides, and the same way: how.
+    Failed(String),
     /// It can't be rehearsed; why.
     Refused(String),
     /// The answer is the server's plan's to choose, or was said not to be certain: nothing further can be compared.
@@ -36,30 +39,20 @@ pub struct Beside<'a> {
     pub session: Session<'a>,
     /// Tables that are known to differ, or can't be read.
     pub given_up: BTreeSet<String>,
+    /// The server's date when the run began.
+    today: String,
     /// A query's rows have got numbers of a sequence, in an order that is the server's to choose.
     pub are_numbered: bool,
     /// Of a statement that the server rejected: the SQLSTATE here, where there is one, and there.
     pub rejected: Option<(Option<String>, String)>,
-    /// Today at the server, where values that are the run's own are passed over.
-    today: Option<String>,
 }
 
 impl<'a> Beside<'a> {
     /// Both at their beginning.
     pub fn new(client: &'a mut Client, session: Session<'a>) -> Beside<'a> {
-        Beside { client, session, given_up: BTreeSet::new(), are_numbered: false, rejected: None, today: None }
-    }
-
-    /// From here on, the time of the run and random identifiers may be any, as long as they are such on both sides.
-    pub fn passes_over_the_run(&mut self) {
-        let rows = send(self.client, "SELECT current_date").rows;
-        self.today = rows.into_iter().next().and_then(|row| row.into_iter().next()?.1);
-    }
-
-    fn difference(&self, ours: &[Row], server: &ServerRows, in_order: bool) -> Option<String> {
-        let of_the_run =
-            |ours: &Value, server: &str| self.today.as_ref().is_some_and(|day| of_the_run(ours, server, day));
-        difference_but(ours, server, in_order, &|_| false, &of_the_run)
+        let now = send(client, "SELECT (now() AT TIME ZONE 'UTC')::date::text").rows;
+        let today = now.into_iter().flatten().find_map(|(_, value)| value).unwrap_or_default();
+        Beside { client, session, given_up: BTreeSet::new(), today, are_numbered: false, rejected: None }
     }
 
     /// Runs a statement on both sides. The tables aren't looked at.
@@ -87,7 +80,9 @@ impl<'a> Beside<'a> {
         let said = |words: &[&str]| report.notes.iter().find(|note| words.iter().any(|word| note.contains(word)));
         let doubt = said(&["may fail", "in another order", "isn't verified", "aren't rehearsed", "can't be told"]);
         match (&ours, &server.error) {
-            (Some(ours), Some(server)) if same_error(ours, server, are_listed(&statement.node)) => return Fate::Failed,
+            (Some(ours), Some(server)) if same_error(ours, server, are_listed(&statement.node)) => {
+                return Fate::Failed(format!("{} {}", server.0, server.1));
+            }
             (None, None) => {}
             _ => {
                 let what = format!("server {:?}\n      ours   {ours:?}", server.error);
@@ -108,14 +103,23 @@ impl<'a> Beside<'a> {
             return Fate::Agreed;
         }
         let doubt = doubt.or_else(|| report.notes.iter().find(|note| is_new(note)));
-        match self.difference(&report.rows, &server.rows, !select.sort_clause.is_empty()) {
+        match difference(&report.rows, &server.rows, !select.sort_clause.is_empty(), &|_| false) {
             Some(_) if doubt.is_some() => Fate::Open(doubt.cloned().unwrap_or_default()),
-            Some(_) if self.difference(&report.rows, &server.rows, false).is_none() => {
+            Some(_) if difference(&report.rows, &server.rows, false, &|_| false).is_none() => {
                 Fate::Open("rows that ORDER BY holds for equal".to_owned())
             }
             Some(what) => Fate::Different(what),
             None => Fate::Agreed,
         }
+    }
+
+    /// Rows without what is new at every run: the time of the run, random identifiers.
+    fn without_moments(&self, rows: &[Row]) -> Vec<Row> {
+        let masked = |(name, value): (&String, &Value)| {
+            let new = value.as_str().and_then(|text| new_value(text, NOW));
+            (name.clone(), new.map_or_else(|| value.clone(), |word| Value::String(word.to_owned())))
+        };
+        rows.iter().map(|row| row.iter().map(masked).collect()).collect()
     }
 
     /// The first difference between the tables of both sides: its table and what it is. A table that differs is left out from then
@@ -145,7 +149,10 @@ impl<'a> Beside<'a> {
                 continue;
             }
             let what = match self.session.query(&sql) {
-                Ok(rows) => self.difference(&rows, &server.rows, false),
+                Ok(rows) => {
+                    let (rows, theirs) = (self.without_moments(&rows), without_new(&server.rows, &self.today));
+                    difference(&rows, &theirs, false, &|_| false)
+                }
                 Err(Problem::Unsupported(_)) => {
                     self.given_up.insert(name);
                     continue;
@@ -161,22 +168,43 @@ impl<'a> Beside<'a> {
     }
 }
 
+/// The same of the server's rows.
+fn without_new(rows: &[Vec<(String, Option<String>)>], today: &str) -> Vec<Vec<(String, Option<String>)>> {
+    let masked = |(name, value): &(String, Option<String>)| {
+        let new = value.as_deref().and_then(|text| new_value(text, today));
+        (name.clone(), new.map_or_else(|| value.clone(), |word| Some(word.to_owned())))
+    };
+    rows.iter().map(|row| row.iter().map(masked).collect()).collect()
+}
+
+/// What stands for a moment of the run's day, or for a random identifier.
+fn new_value(text: &str, today: &str) -> Option<&'static str> {
+    let is_random = text.len() == 36 && text.as_bytes()[14] == b'4' && text.matches('-').count() == 4;
+    match text.starts_with(today) || is_second_of(text, today) {
+        true => Some("the time of the run"),
+        false => is_random.then_some("a random identifier"),
+    }
+}
+
+/// Is it a number of seconds, or of thousandths of them, that falls on a day?
+fn is_second_of(text: &str, day: &str) -> bool {
+    let whole = text.split('.').next().and_then(|whole| whole.parse::<i64>().ok());
+    let day = days_to(day);
+    whole.zip(day).is_some_and(|(n, day)| n / 86_400 == day || n / 86_400_000 == day)
+}
+
+/// Days from 1970 to a date.
+fn days_to(date: &str) -> Option<i64> {
+    let mut parts = date.split('-').map(|part| part.parse::<i64>().ok());
+    let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
+    // Years from March on, so that the leap day is the last.
+    let (year, month) = if month < 3 { (year - 1, month + 9) } else { (year, month - 3) };
+    Some(year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1 - 719_468)
+}
+
 /// Does a note say that values are new at every run, or that the server chooses which row gets which?
 fn is_new(note: &str) -> bool {
     note.contains("new values") || note.contains("of a sequence")
-}
-
-/// The day of every rehearsal of an empty database.
-const REHEARSED: &str = "2026-01-01";
-
-/// The time of the run on both sides, or a random identifier on both.
-fn of_the_run(ours: &Value, server: &str, today: &str) -> bool {
-    let Some(ours) = ours.as_str() else { return false };
-    let random = |text: &str| {
-        let parts: Vec<&str> = text.split('-').collect();
-        parts.iter().map(|part| part.len()).eq([8, 4, 4, 4, 12]) && parts[2].starts_with('4')
-    };
-    (random(ours) && random(server)) || (ours.contains(REHEARSED) && server.contains(today))
 }
 
 /// Of several wrong rows, or of several errors in one, the server's plan decides which is met first. An error of another kind is

@@ -216,6 +216,10 @@ fn a_key_that_is_not_unique_is_said_to_be_none() {
 #[test]
 fn physical_facts_are_the_servers() {
     let database = database();
+    if database.version() < 130_000 {
+        // No index deduplicates there.
+        return;
+    }
     database.run(
         "CREATE COLLATION loose (provider = icu, locale = 'und-u-ks-level1', deterministic = false); \
          CREATE TABLE t (id int PRIMARY KEY, gone int, words text, tags text[], n numeric, l text COLLATE loose, body text) WITH (fillfactor = 70); \
@@ -228,7 +232,12 @@ fn physical_facts_are_the_servers() {
          DELETE FROM t WHERE id > 2900",
     );
     database.run("VACUUM ANALYZE t");
-    database.run("UPDATE t SET added = 'b' WHERE id < 50; SELECT pg_stat_force_next_flush()");
+    database.run("UPDATE t SET added = 'b' WHERE id < 50");
+    // Before PostgreSQL 15 a process of its own collects what the sessions send.
+    let counted = "SELECT n_tup_upd FROM pg_stat_user_tables WHERE relname = 't'";
+    while database.client().query_one(counted, &[]).expect("a count").get::<_, i64>(0) == 0 {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
     let folder = tempfile::tempdir().expect("a folder");
     export(folder.path(), &database, "t", "snap", "1");
     let manifest = manifest(folder.path());

@@ -83,7 +83,7 @@ fn passwords_are_never_echoed() {
     let server = Server::start(&Options::default());
     let database = server.database();
     database.run(
-        "CREATE ROLE secret_user LOGIN PASSWORD 'right'; CREATE TABLE t (id int); GRANT SELECT ON t TO secret_user",
+        "SET password_encryption = 'scram-sha-256'; CREATE ROLE secret_user LOGIN PASSWORD 'right'; CREATE TABLE t (id int); GRANT SELECT ON t TO secret_user",
     );
     let url =
         |password: &str| format!("postgresql://secret_user{password}@127.0.0.1:{}/{}", server.port, database.name);
@@ -234,7 +234,11 @@ fn a_connection_cut_in_the_middle() {
     assert!(ended >= 1, "{ended} connections");
     let output = child.wait_with_output().expect("it ends");
     let stderr = check_failed(folder.path(), &output);
-    check(&stderr, &["error: exporting large", "there is no snapshot: run the export again"]);
+    check(&stderr, &["there is no snapshot: run the export again"]);
+    if database.reads_ranges() {
+        // Over one connection, all of a table may have left the server when its first bytes are in the file.
+        check(&stderr, &["error: exporting large"]);
+    }
     assert!(stderr.contains("ended the connection") || stderr.contains("was lost"), "{stderr}");
 }
 

@@ -33,7 +33,7 @@ fn start(folder: &Path, url: &str, more: &[&str]) -> Child {
 /// Waits until a COPY of the export is under way.
 pub fn wait_for_copy(database: &Database) {
     let sql = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'rehearsal' AND datname = current_database() \
-        AND state = 'active' AND query LIKE 'COPY%'";
+        AND state = 'active' AND query LIKE 'COPY%large%'";
     let mut client = database.client();
     let deadline = Instant::now() + Duration::from_secs(30);
     while client.query_one(sql, &[]).expect("a count").get::<_, i64>(0) == 0 {
@@ -121,6 +121,10 @@ fn connections_killed_at_ten_points() {
 #[test]
 fn a_lost_connection_is_replaced() {
     let database = database();
+    if !database.reads_ranges() {
+        // There is no further connection that could be lost.
+        return;
+    }
     database.run(
         "CREATE TABLE large AS SELECT n AS id, repeat('x', 200) AS pad, jsonb_build_object('k', n) AS doc FROM generate_series(1, 400000) AS n; ANALYZE large",
     );

@@ -34,7 +34,8 @@ fn the_file_does_not_depend_on_how_many_read() {
     let folder = tempfile::tempdir().expect("a folder");
     let one = export(folder.path(), &database, "t", "1", "one");
     let three = export(folder.path(), &database, "t", "3", "three");
-    assert_eq!((&one["connections"], &three["connections"]), (&1.into(), &3.into()));
+    let connections = if database.reads_ranges() { 3 } else { 1 };
+    assert_eq!((&one["connections"], &three["connections"]), (&1.into(), &connections.into()));
     assert_eq!(one["id"], three["id"], "the content's name");
     assert_eq!(one["notes"], Value::Array(Vec::new()));
     let expected: Vec<i64> = (1..1000).chain(90_001..=i64::from(ROWS)).collect();
@@ -74,6 +75,10 @@ fn partitions_are_read_one_by_one_and_what_has_no_pages_as_a_whole() {
 #[test]
 fn a_child_that_may_not_be_read_by_itself_is_read_through_its_parent() {
     let database = database();
+    if database.version() < 130_000 {
+        // LOCK TABLE wants the right on every partition there.
+        return;
+    }
     let role = format!("reader_{}", database.name);
     database.run(&format!(
         "CREATE TABLE p (id int) PARTITION BY RANGE (id); CREATE TABLE p_1 PARTITION OF p FOR VALUES FROM (0) TO (10); \
@@ -103,7 +108,12 @@ fn too_few_connections_are_a_remark() {
     database.run(&format!("DROP OWNED BY {role}; DROP ROLE {role}"));
     let result = &report["result"];
     assert_eq!((&result["rows"], &result["connections"]), (&ROWS.into(), &1.into()));
-    let note = result["notes"][0].as_str().expect("a remark");
+    let notes = result["notes"].as_array().expect("remarks");
+    let note = notes.last().and_then(Value::as_str).expect("a remark");
+    if !database.reads_ranges() {
+        assert!(note.contains("was read over one connection: the server is older than PostgreSQL 14"), "{note}");
+        return;
+    }
     assert!(note.starts_with("Fewer connections read than asked for: no further connection could join: "), "{note}");
     assert!(note.contains("too many connections for role"), "{note}");
 }

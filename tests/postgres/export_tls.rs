@@ -101,7 +101,7 @@ fn each_mode_does_what_it_does_for_psql() {
     // By an authority that isn't.
     secure.refused("localhost", "sslmode=verify-full", &["no trusted connection", "UnknownIssuer", "sslrootcert=FILE"]);
     secure.refused("localhost", "sslmode=verify-ca", &["UnknownIssuer"]);
-    secure.refused("localhost", "sslmode=disable", &["pg_hba.conf", "no encryption", "try sslmode=require"]);
+    secure.refused("localhost", "sslmode=disable", &["pg_hba.conf", "no pg_hba.conf entry", "try sslmode=require"]);
     std::fs::write(secure.folder.path().join("empty.pem"), "not a certificate").expect("a file");
     secure.refused("localhost", "sslmode=verify-full&sslrootcert=empty.pem", &["holds no certificate in PEM form"]);
     secure.refused("localhost", "sslmode=verify-full&sslrootcert=missing.pem", &["missing.pem", "No such file"]);

@@ -196,7 +196,8 @@ fn cases() -> Vec<Case<'static>> {
 
 /// Creates the case's table, with a NULL and an id in the order of the values.
 fn create(database: &Database, table: &str, case: &Case<'_>) {
-    let values: Vec<String> = case.values.iter().chain(&["NULL"]).map(|v| format!("(({v})::{})", case.ty)).collect();
+    let known = case.values.iter().filter(|value| database.knows(case.ty, value));
+    let values: Vec<String> = known.chain(&["NULL"]).map(|v| format!("(({v})::{})", case.ty)).collect();
     database.run(&format!(
         "CREATE TABLE {table} (id int GENERATED ALWAYS AS IDENTITY, v {}); INSERT INTO {table} (v) VALUES {}",
         case.ty,
@@ -235,7 +236,10 @@ fn in_snapshot(snapshot: &Snapshot, sql: &str) -> Vec<Option<String>> {
 fn every_type_arrives_as_the_server_prints_it() {
     let database = database();
     database.run("CREATE TYPE status AS ENUM ('PENDING', 'in progress, \"quoted\"', 'O''Hara', 'größe')");
-    let cases = cases();
+    let mut cases = cases();
+    // What shows a value of a decimal is PostgreSQL 13's.
+    cases.retain(|case| database.version() >= 130_000 || !case.server.contains("trim_scale"));
+    cases.retain(|case| case.values.iter().any(|value| database.knows(case.ty, value)));
     let tables: Vec<String> = (0..cases.len()).map(|n| format!("case_{n}")).collect();
     for (case, table) in cases.iter().zip(&tables) {
         create(&database, table, case);
@@ -430,7 +434,7 @@ fn as_many_columns_as_a_table_can_have() {
 #[test]
 fn what_has_no_counterpart_arrives_as_the_servers_text() {
     let database = database();
-    let columns = [
+    let mut columns = vec![
         ("corner", "point", "point(1.5, -2)"),
         ("area", "polygon", "'((0,0),(1,1),(1,0))'"),
         ("ring", "circle", "'<(1,2),0.1>'"),
@@ -475,13 +479,16 @@ fn what_has_no_counterpart_arrives_as_the_servers_text() {
         ("mail", "email", "'a@b.example'"),
         ("mails", "email[]", "'{a@b.example}'"),
     ];
+    database.run(&format!(
+        "CREATE EXTENSION hstore; CREATE EXTENSION citext; CREATE EXTENSION ltree; CREATE EXTENSION cube; CREATE EXTENSION seg; \
+         CREATE EXTENSION isn; ALTER DATABASE {} SET TimeZone = 'UTC'; CREATE TYPE pair AS (a int, b text); CREATE DOMAIN email AS text CHECK (VALUE LIKE '%@%')",
+        database.name
+    ));
+    columns.retain(|(_, ty, value)| database.knows(ty, value));
     let declared: Vec<String> = columns.iter().map(|(name, ty, _)| format!("\"{name}\" {ty}")).collect();
     let values: Vec<&str> = columns.iter().map(|(_, _, value)| *value).collect();
     database.run(&format!(
-        "CREATE EXTENSION hstore; CREATE EXTENSION citext; CREATE EXTENSION ltree; CREATE EXTENSION cube; CREATE EXTENSION seg; \
-         CREATE EXTENSION isn; ALTER DATABASE {} SET TimeZone = 'UTC'; CREATE TYPE pair AS (a int, b text); CREATE DOMAIN email AS text CHECK (VALUE LIKE '%@%'); \
-         CREATE TABLE t (id int, {}); INSERT INTO t VALUES (1, {}); INSERT INTO t (id) VALUES (2)",
-        database.name,
+        "CREATE TABLE t (id int, {}); INSERT INTO t VALUES (1, {}); INSERT INTO t (id) VALUES (2)",
         declared.join(", "),
         values.join(", ")
     ));

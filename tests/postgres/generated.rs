@@ -97,7 +97,7 @@ fn run(
     for statement in &migration.statements {
         match beside.run(&migration, statement) {
             Fate::Agreed => tally.agreed += 1,
-            Fate::Failed => tally.failed += 1,
+            Fate::Failed(_) => tally.failed += 1,
             Fate::Refused(what) => {
                 *tally.refused.entry(what).or_default() += 1;
                 continue;

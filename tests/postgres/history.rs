@@ -49,6 +49,8 @@ struct Outcome {
     kinds: BTreeMap<String, Counts>,
     /// What differs, each with its place.
     differences: Vec<String>,
+    /// Errors that both sides have, each with its place: the first of a file, from which the others follow.
+    failures: Vec<String>,
     /// What can't be rehearsed, with its places.
     refusals: BTreeMap<String, Vec<String>>,
     /// Files, and those of them in which nothing was refused, open or different.
@@ -62,7 +64,12 @@ impl Outcome {
         let counts = self.kinds.entry(kind.to_owned()).or_default();
         match fate {
             Fate::Agreed => counts.agreed += 1,
-            Fate::Failed => counts.failed += 1,
+            Fate::Failed(what) => {
+                counts.failed += 1;
+                if !what.starts_with("25P02") {
+                    self.failures.push(format!("{spot}: {what}"));
+                }
+            }
             Fate::Refused(what) => {
                 counts.refused += 1;
                 self.refusals.entry(what.clone()).or_default().push(spot.to_owned());
@@ -291,8 +298,7 @@ fn run(client: &mut Client, snapshot: &Snapshot, folder: &Path, rows: usize, see
     let name = folder.file_name().map_or_else(|| "history".to_owned(), |name| name.to_string_lossy().into_owned());
     let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
     let session = Session::new(snapshot, &format!("h{name}{rows}"), &[&migration], options(Transactions::None));
-    let mut beside = Beside::new(client, session.expect("a session"));
-    beside.passes_over_the_run();
+    let beside = Beside::new(client, session.expect("a session"));
     let mut run = Run { beside, folder, outcome: Outcome::default(), filled: BTreeMap::new(), rows };
     run.history(&migration);
     run.outcome
@@ -370,6 +376,9 @@ fn print(outcome: &Outcome, broken: bool) {
     refusals.sort_by_key(|(what, spots)| (std::cmp::Reverse(spots.len()), (*what).clone()));
     for (what, spots) in refusals {
         println!("{:5} refused: {what} ({})", spots.len(), spots[..spots.len().min(3)].join(", "));
+    }
+    for what in &outcome.failures {
+        println!("      both: {what}");
     }
     println!("\n{} differences", outcome.differences.len());
     for what in &outcome.differences {

@@ -135,17 +135,6 @@ fn moment(text: &str) -> String {
 
 /// What differs between two sets of rows; nothing where they are the same. Large ones are only counted.
 pub fn difference(ours: &[Row], server: &ServerRows, in_order: bool, any: &dyn Fn(&str) -> bool) -> Option<String> {
-    difference_but(ours, server, in_order, any, &|_, _| false)
-}
-
-/// The same, with values that are passed over though they differ.
-pub fn difference_but(
-    ours: &[Row],
-    server: &ServerRows,
-    in_order: bool,
-    any: &dyn Fn(&str) -> bool,
-    passed_over: &dyn Fn(&Value, &str) -> bool,
-) -> Option<String> {
     let equal = |row: &Row, theirs: &Vec<(String, Option<String>)>| {
         row.len() == theirs.len()
             && theirs.iter().all(|(name, value)| {
@@ -401,6 +390,11 @@ fn own_scripts() {
     if let Ok(file) = std::env::var("REHEARSAL_SCRIPTS") {
         check_all(&file, 0);
     }
+}
+
+#[test]
+fn composite_types_and_functions_of_rows_agree_with_postgres() {
+    check_on("empty", "composites.txt", 0);
 }
 
 #[test]

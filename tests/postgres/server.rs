@@ -85,7 +85,12 @@ impl Database {
         connect(admin_url)
             .batch_execute(&format!("CREATE DATABASE {name} TEMPLATE template0"))
             .expect("the test role may create databases");
-        Database { url: with_database(admin_url, &name), name, admin_url: admin_url.to_owned() }
+        let database = Database { url: with_database(admin_url, &name), name, admin_url: admin_url.to_owned() };
+        if database.version() < 130_000 {
+            // gen_random_uuid() is the extension's there.
+            database.run("CREATE EXTENSION pgcrypto");
+        }
+        database
     }
 
     /// The database of this name that a server has already, as a standby has its primary's.
@@ -97,6 +102,23 @@ impl Database {
     /// A new connection to it.
     pub fn client(&self) -> Client {
         connect(&self.url)
+    }
+
+    /// The server's version, e.g. 150018.
+    pub fn version(&self) -> i32 {
+        version(&mut self.client())
+    }
+
+    /// Whether a range of a table's pages can be read by itself; without it, each table is read over one connection.
+    pub fn reads_ranges(&self) -> bool {
+        self.version() >= 140_000
+    }
+
+    /// Whether the server has such a value: older ones lack some types, and some values of others. The newest have them all.
+    pub fn knows(&self, ty: &str, value: &str) -> bool {
+        let known = self.client().batch_execute(&format!("SELECT ({value})::{ty}")).is_ok();
+        assert!(known || self.version() < 150_000, "{value}::{ty}");
+        known
     }
 
     /// Runs statements, separated by semicolons.
@@ -167,15 +189,7 @@ impl Server {
             tempfile::Builder::new().prefix("rehearsal-pg-").tempdir_in("/tmp").expect("/tmp is writable").keep();
         give(&folder, owner, 0o700);
         let data = folder.join("data");
-        let output = command(Path::new("pg_basebackup"), &folder, owner)
-            .args(["-R", "-X", "stream", "-c", "fast", "--no-sync", "-U", "postgres", "-p", &self.port.to_string()])
-            .arg("-h")
-            .arg(&self.socket_folder)
-            .arg("-D")
-            .arg(&data)
-            .output()
-            .expect("pg_basebackup runs: it comes with PostgreSQL's client programs");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        self.back_up(&data, owner);
         let options = Options { settings, ..Options::default() };
         let port = free_port();
         let mut supervisor = launch(&binaries, &folder, &data, owner, port, &options);
@@ -188,6 +202,38 @@ impl Server {
         }
     }
 
+    /// Copies the running server's data folder, as `pg_basebackup` would, which not every packaged server brings: between the
+    /// two calls that begin and end a backup, with what the end says has to be in it.
+    fn back_up(&self, data: &Path, owner: Option<(u32, u32)>) {
+        let mut client = connect(&with_database(&self.socket_url(), "postgres"));
+        let (begin, end) = if version(&mut client) < 150_000 {
+            (
+                "SELECT pg_start_backup('standby', true, false)",
+                "SELECT labelfile, spcmapfile FROM pg_stop_backup(false, false)",
+            )
+        } else {
+            ("SELECT pg_backup_start('standby', true)", "SELECT labelfile, spcmapfile FROM pg_backup_stop(false)")
+        };
+        client.query(begin, &[]).expect("a backup begins");
+        let copied =
+            Command::new("cp").arg("-a").arg(self.socket_folder.join("data")).arg(data).status().expect("cp runs");
+        assert!(copied.success(), "the data folder is copied");
+        let label: String = client.query_one(end, &[]).expect("the backup ends").get("labelfile");
+        fs::remove_file(data.join("postmaster.pid")).expect("the copy has the server's own");
+        let from = format!("primary_conninfo = '{}'\n", self.socket_url());
+        for (name, content) in
+            [("backup_label", label.as_str()), ("standby.signal", ""), ("postgresql.auto.conf", &from)]
+        {
+            fs::write(data.join(name), content).expect("the copy is writable");
+            give(&data.join(name), owner, 0o600);
+        }
+    }
+
+    /// How to reach it through its socket, which trusts everybody whatever the settings for TCP are.
+    fn socket_url(&self) -> String {
+        format!("host={} port={} user=postgres", self.socket_folder.display(), self.port)
+    }
+
     /// URL of a database on it, over TCP.
     pub fn url(&self, user: &str, database: &str) -> String {
         format!("postgresql://{user}@127.0.0.1:{}/{database}", self.port)
@@ -195,9 +241,7 @@ impl Server {
 
     /// A fresh, empty database on it.
     pub fn database(&self) -> Database {
-        // Through the socket, which trusts everybody whatever the settings for TCP are.
-        let admin = format!("host={} port={} user=postgres dbname=postgres", self.socket_folder.display(), self.port);
-        Database::create(&admin)
+        Database::create(&with_database(&self.socket_url(), "postgres"))
     }
 }
 
@@ -206,6 +250,12 @@ impl Drop for Server {
         drop(self.supervisor.stdin.take());
         let _ = self.supervisor.wait();
     }
+}
+
+/// The server's version, e.g. 150018.
+pub fn version(client: &mut Client) -> i32 {
+    let version = "SELECT current_setting('server_version_num')::int";
+    client.query_one(version, &[]).expect("a version").get(0)
 }
 
 /// The folder with `initdb` and `postgres`.
@@ -269,7 +319,7 @@ fn init(binaries: &Path, folder: &Path, data: &Path, owner: Option<(u32, u32)>, 
     // C.UTF-8 sorts by bytes everywhere and still knows letters; not every system has it.
     for locale in ["C.UTF-8", "C"] {
         let output = command(&binaries.join("initdb"), folder, owner)
-            .args(["--username=postgres", "--auth=trust", "--no-sync", "--no-instructions", "--encoding=UTF8"])
+            .args(["--username=postgres", "--auth=trust", "--no-sync", "--encoding=UTF8"])
             .arg(format!("--locale={locale}"))
             .args(options.initdb)
             .arg("-D")

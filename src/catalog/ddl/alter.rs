@@ -56,6 +56,7 @@ impl Change {
 
     fn alter_any(&mut self, statement: &AlterTableStmt, mirrored: bool) -> Outcome<&'static str> {
         let tag = match object_type(statement.objtype) {
+            ObjectType::ObjectType => return self.alter_composite(statement),
             ObjectType::ObjectTable => "ALTER TABLE",
             ObjectType::ObjectMatview => "ALTER MATERIALIZED VIEW",
             ObjectType::ObjectView => "ALTER VIEW",
@@ -71,7 +72,7 @@ impl Change {
                 self.note(format!("relation \"{}\" does not exist, skipping", relation.relname));
                 return Ok(tag);
             }
-            None => return Err(self.catalog.missing_relation(schema, &relation.relname).at(relation.location)),
+            None => return Err(self.catalog.missing_named(schema, &relation.relname).at(relation.location)),
         };
         if kind == RelationKind::Table {
             self.expect_alterable(table, statement, mirrored)?;

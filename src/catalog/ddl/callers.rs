@@ -32,7 +32,7 @@ impl Change {
             .hint("Use DROP ... CASCADE to drop the dependent objects too."))
     }
 
-    fn callers(&self, function: &Function) -> Vec<Object> {
+    pub(super) fn callers(&self, function: &Function) -> Vec<Object> {
         let catalog = &self.catalog;
         let calls = |expression: &Expression| self.calls(&expression.node, function);
         let mut callers = Vec::new();

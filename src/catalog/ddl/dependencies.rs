@@ -2,15 +2,15 @@
 //!
 //! Input: objects to drop. Output: the catalog without them, or 2BP01 naming what depends on them. Invariants: as on the server,
 //! what belongs to an object (its indexes, constraints, sequences) goes in silence; what only uses it goes with CASCADE alone.
-//! Left out: functions, whose bodies the server doesn't look into either.
+//! Left out: bodies of functions, which the server doesn't look into either.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Change;
 use super::columns::nextval_sequence;
 use crate::catalog::{
-    AttNum, Catalog, Constraint, ConstraintKind, Effect, Expression, Index, IndexTarget, Oid, Outcome, Problem, Table,
-    Type,
+    AttNum, Catalog, Constraint, ConstraintKind, Definition, Effect, Expression, Function, Gives, Index, IndexTarget,
+    Oid, Outcome, Problem, Table, Type,
 };
 
 /// Something that can be dropped.
@@ -25,6 +25,8 @@ pub(super) enum Object {
     Sequence(Oid),
     Enum(Oid),
     Domain(Oid),
+    Function(Oid),
+    Composite(Oid),
 }
 
 /// Why an object goes along.
@@ -110,7 +112,9 @@ impl Change {
     }
 
     fn is_array_of(&self, user: Object, used: Object) -> bool {
-        let (Object::Column(table, attnum), Object::Enum(_)) = (user, used) else { return false };
+        let (Object::Column(table, attnum), Object::Enum(_) | Object::Composite(_)) = (user, used) else {
+            return false;
+        };
         let column = self.catalog.tables.get(&table).and_then(|table| table.by_attnum(attnum));
         column.is_some_and(|column| matches!(column.ty, Type::Array(_)))
     }
@@ -153,6 +157,10 @@ impl Change {
                 }
                 let based = catalog.domains.values().filter(|domain| domain.base.uses_enum(oid));
                 all.extend(based.map(|domain| (Object::Domain(domain.oid), Tie::Uses)));
+                all.extend(functions_of(catalog, |ty| ty.uses_enum(oid)));
+                let holds = |types: &[(String, Type)]| types.iter().any(|(_, ty)| ty.uses_enum(oid));
+                let based = catalog.composites.values().filter(|other| holds(&other.attributes));
+                all.extend(based.map(|other| (Object::Composite(other.oid), Tie::Uses)));
                 all
             }
             Object::Domain(oid) => {
@@ -163,7 +171,26 @@ impl Change {
                 }
                 let based = catalog.domains.values().filter(|domain| domain.base.uses_domain(oid));
                 all.extend(based.map(|domain| (Object::Domain(domain.oid), Tie::Uses)));
+                all.extend(functions_of(catalog, |ty| ty.uses_domain(oid)));
                 all
+            }
+            Object::Composite(oid) => {
+                let mut all = Vec::new();
+                for table in catalog.tables.values() {
+                    let uses = table.columns.iter().filter(|column| column.ty.uses_composite(oid));
+                    all.extend(uses.map(|column| (Object::Column(table.oid, column.attnum), Tie::Uses)));
+                }
+                let holds = |types: &[(String, Type)]| types.iter().any(|(_, ty)| ty.uses_composite(oid));
+                let based = catalog.composites.values().filter(|other| other.oid != oid && holds(&other.attributes));
+                all.extend(based.map(|other| (Object::Composite(other.oid), Tie::Uses)));
+                all.extend(functions_of(catalog, |ty| ty.uses_composite(oid)));
+                all.extend(givers_of(catalog, oid));
+                all
+            }
+            Object::Function(oid) => {
+                let function = catalog.functions.iter().find(|function| function.oid == oid);
+                let callers = function.map(|function| self.callers(function)).unwrap_or_default();
+                callers.into_iter().map(|caller| (caller, Tie::Uses)).collect()
             }
             Object::Default(..) => vec![],
         }
@@ -179,6 +206,7 @@ impl Change {
         let foreign = catalog.foreign_keys_to(oid).filter(|c| c.table != oid);
         all.extend(foreign.map(|constraint| (Object::Constraint(constraint.oid), Tie::Uses)));
         all.extend(users_of(catalog, oid, None));
+        all.extend(givers_of(catalog, oid));
         all
     }
 
@@ -239,6 +267,13 @@ impl Change {
             Object::Domain(oid) => {
                 catalog.domains.get(&oid).map_or_else(String::new, |d| words("type", &d.schema, &d.name))
             }
+            Object::Composite(oid) => {
+                catalog.composites.get(&oid).map_or_else(String::new, |c| words("type", &c.schema, &c.name))
+            }
+            Object::Function(oid) => {
+                let function = catalog.functions.iter().find(|function| function.oid == oid);
+                function.map_or_else(String::new, |function| format!("function {}", catalog.described(function)))
+            }
         }
     }
 
@@ -285,6 +320,10 @@ impl Change {
             Object::Domain(oid) => {
                 catalog.domains.remove(&oid);
             }
+            Object::Composite(oid) => {
+                catalog.composites.remove(&oid);
+            }
+            Object::Function(oid) => catalog.functions.retain(|function| function.oid != oid),
         }
     }
 
@@ -342,6 +381,22 @@ fn users_of(catalog: &Catalog, oid: Oid, attnum: Option<AttNum>) -> Vec<(Object,
         .filter(|table| table.materialized.as_ref().is_some_and(|query| reads(&catalog.dependencies(&query.node))))
         .map(|table| Object::Table(table.oid));
     views.chain(materialized).map(|object| (object, Tie::Uses)).collect()
+}
+
+/// Functions that take or give a value of such a type.
+fn functions_of(catalog: &Catalog, uses: impl Fn(&Type) -> bool) -> Vec<(Object, Tie)> {
+    let named = |definition: &Definition| {
+        definition.parameters.iter().any(|parameter| uses(&parameter.ty))
+            || matches!(&definition.gives, Gives::Value(ty) if uses(ty))
+    };
+    let functions = catalog.functions.iter().filter(|f| f.definition.as_ref().is_some_and(|d| named(d)));
+    functions.map(|function| (Object::Function(function.oid), Tie::Uses)).collect()
+}
+
+/// Functions that give rows of a table or a composite type.
+fn givers_of(catalog: &Catalog, oid: Oid) -> impl Iterator<Item = (Object, Tie)> + '_ {
+    let gives = move |f: &&Function| f.definition.as_ref().is_some_and(|d| d.row_of == Some(oid));
+    catalog.functions.iter().filter(gives).map(|function| (Object::Function(function.oid), Tie::Uses))
 }
 
 fn owned_sequences(catalog: &Catalog, table: Oid, attnum: Option<AttNum>) -> impl Iterator<Item = (Object, Tie)> + '_ {

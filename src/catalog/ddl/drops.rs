@@ -163,6 +163,10 @@ impl Change {
                 targets.push(Object::Domain(domain.oid));
                 continue;
             }
+            if let Some(composite) = self.catalog.composite(schema.as_deref(), &name).filter(|_| tag == "DROP TYPE") {
+                targets.push(Object::Composite(composite.oid));
+                continue;
+            }
             match self.catalog.enum_type(schema.as_deref(), &name) {
                 Some(_) if tag == "DROP DOMAIN" => {
                     return Err(Problem::rejected("42809", format!("\"{name}\" is not a domain")));
@@ -210,7 +214,10 @@ impl Change {
         let domains = catalog.domains.values().filter(|d| d.schema == schema).map(|d| Object::Domain(d.oid));
         let enums = catalog.enums.values().filter(|e| e.schema == schema).map(|e| Object::Enum(e.oid)).chain(domains);
         let sequences = catalog.sequences.values().filter(|s| s.schema == schema && s.owner.is_none());
-        tables.chain(views).chain(enums).chain(sequences.map(|s| Object::Sequence(s.oid))).collect()
+        let composites = catalog.composites.values().filter(|c| c.schema == schema).map(|c| Object::Composite(c.oid));
+        let enums = enums.chain(composites);
+        let functions = catalog.functions.iter().filter(|f| f.schema == schema).map(|f| Object::Function(f.oid));
+        tables.chain(views).chain(enums).chain(sequences.map(|s| Object::Sequence(s.oid))).chain(functions).collect()
     }
 
     /// Triggers and policies: the name stands behind its table's.
@@ -224,7 +231,7 @@ impl Change {
                     self.note(format!("relation \"{}\" does not exist, skipping", relation.1));
                     continue;
                 }
-                return Err(self.catalog.missing_relation(relation.0.as_deref(), &relation.1));
+                return Err(self.catalog.missing_named(relation.0.as_deref(), &relation.1));
             };
             self.table = Some(table);
             let before = self.catalog.triggers.len() + self.catalog.policies.len();

@@ -39,6 +39,7 @@ impl Change {
         let catalog = &self.catalog;
         let taken = catalog.enums.values().any(|e| e.schema == schema && e.name == name)
             || catalog.domains.values().any(|d| d.schema == schema && d.name == name)
+            || catalog.composites.values().any(|c| c.schema == schema && c.name == name)
             || catalog.tables.values().any(|t| t.schema == schema && t.name == name)
             || catalog.views.values().any(|v| v.schema == schema && v.name == name);
         match taken {
@@ -50,7 +51,7 @@ impl Change {
     pub(super) fn expect_enum(&self, schema: Option<&str>, name: &str) -> Outcome<Oid> {
         match self.catalog.enum_type(schema, name) {
             Some(found) => Ok(found.oid),
-            None if self.catalog.table(schema, name).is_some() => {
+            None if self.catalog.table(schema, name).is_some() || self.catalog.composite(schema, name).is_some() => {
                 Err(Problem::rejected("42809", format!("{name} is not an enum")))
             }
             None => Err(missing_type(schema, name, &self.catalog)),

@@ -87,7 +87,7 @@ impl Change {
                 let message = format!("referenced relation \"{}\" is not a table", relation.relname);
                 Err(Problem::rejected("42809", message).at(relation.location))
             }
-            None => Err(self.catalog.missing_relation(schema, &relation.relname).at(relation.location)),
+            None => Err(self.catalog.missing_named(schema, &relation.relname).at(relation.location)),
         }
     }
 

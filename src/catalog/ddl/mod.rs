@@ -7,6 +7,7 @@
 mod alter;
 mod callers;
 mod columns;
+mod composites;
 mod constraints;
 mod conversions;
 mod dependencies;
@@ -22,6 +23,7 @@ mod reads;
 mod records;
 mod relocations;
 mod renames;
+mod routine_names;
 mod routines;
 mod rules;
 mod sequences;
@@ -91,6 +93,7 @@ impl Catalog {
             table: None,
         };
         let Some(kind) = run(&mut change)? else { return Ok(None) };
+        change.catalog.settle_rows();
         *self = change.catalog;
         Ok(Some(Applied { kind, effects: change.effects, table: change.table, notes: change.notes }))
     }
@@ -112,6 +115,7 @@ impl Change {
             NodeEnum::IndexStmt(statement) => self.create_index(statement)?,
             NodeEnum::CreateEnumStmt(statement) => self.create_enum(statement)?,
             NodeEnum::AlterEnumStmt(statement) => self.alter_enum(statement)?,
+            NodeEnum::CompositeTypeStmt(statement) => self.create_composite(statement)?,
             NodeEnum::RuleStmt(statement) => self.create_rule(statement)?,
             NodeEnum::CreateDomainStmt(statement) => self.create_domain(statement)?,
             NodeEnum::AlterDomainStmt(statement) => self.alter_domain(statement)?,

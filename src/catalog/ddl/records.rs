@@ -119,7 +119,7 @@ impl Change {
                 Ok(oid)
             }
             Some((_, oid)) => Ok(oid),
-            None => Err(self.catalog.missing_relation(schema, &relation.relname).at(relation.location)),
+            None => Err(self.catalog.missing_named(schema, &relation.relname).at(relation.location)),
         }
     }
 
@@ -220,7 +220,7 @@ impl Change {
             (ObjectType::ObjectTable | ObjectType::ObjectView | ObjectType::ObjectMatview, _) => {
                 let (schema, name) = qualified_list(object)?;
                 if self.catalog.find_relation(schema.as_deref(), &name).is_none() {
-                    return Err(self.catalog.missing_relation(schema.as_deref(), &name));
+                    return Err(self.catalog.missing_named(schema.as_deref(), &name));
                 }
                 name
             }
@@ -234,14 +234,14 @@ impl Change {
                         self.table = Some(oid);
                     }
                     Some(_) => {}
-                    None => return Err(self.catalog.missing_relation(schema.as_deref(), &relation)),
+                    None => return Err(self.catalog.missing_named(schema.as_deref(), &relation)),
                 }
                 format!("{relation}.{column}")
             }
             (ObjectType::ObjectTabconstraint, _) if super::drops::name_behind_table(object).is_some() => {
                 let ((schema, relation), name) = super::drops::name_behind_table(object).expect("it was just read");
                 let Some(table) = self.catalog.table(schema.as_deref(), &relation).map(|table| table.oid) else {
-                    return Err(self.catalog.missing_relation(schema.as_deref(), &relation));
+                    return Err(self.catalog.missing_named(schema.as_deref(), &relation));
                 };
                 if self.catalog.constraint(table, &name).is_none() {
                     let message = format!("constraint \"{name}\" for table \"{relation}\" does not exist");
@@ -251,7 +251,10 @@ impl Change {
             }
             (ObjectType::ObjectType, _) => {
                 let (schema, name) = qualified_list(object)?;
-                if self.catalog.domain(schema.as_deref(), &name).is_none() {
+                let catalog = &self.catalog;
+                if catalog.domain(schema.as_deref(), &name).is_none()
+                    && catalog.composite(schema.as_deref(), &name).is_none()
+                {
                     self.expect_enum(schema.as_deref(), &name)?;
                 }
                 name
@@ -460,7 +463,6 @@ fn statement_words(node: &NodeEnum) -> String {
         NodeEnum::CallStmt(_) => "CALL of a procedure",
         NodeEnum::CopyStmt(_) => "COPY",
         NodeEnum::ExplainStmt(_) => "EXPLAIN",
-        NodeEnum::CompositeTypeStmt(_) => "a composite type",
         NodeEnum::CreateRangeStmt(_) => "a range type",
         NodeEnum::CreateForeignTableStmt(_) => "a foreign table",
         NodeEnum::DefineStmt(_) => "CREATE of an operator or base type",

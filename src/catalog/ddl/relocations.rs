@@ -3,6 +3,7 @@
 //! Input: the parser's statement. Output: the object in its new schema, and what belongs to it with it. Left out: functions and
 //! extensions, which are recorded.
 
+use pg_query::NodeEnum;
 use pg_query::protobuf::{AlterObjectSchemaStmt, ObjectType};
 
 use super::tables::named;
@@ -29,7 +30,7 @@ impl Change {
                         self.note(format!("relation \"{}\" does not exist, skipping", relation.relname));
                         return Ok("ALTER TABLE");
                     }
-                    return Err(self.catalog.missing_relation(schema, &relation.relname).at(relation.location));
+                    return Err(self.catalog.missing_named(schema, &relation.relname).at(relation.location));
                 };
                 expect_schema(self)?;
                 self.catalog.expect_free_relation(new, &relation.relname)?;
@@ -46,11 +47,35 @@ impl Change {
                     self.catalog.domains.get_mut(&domain).expect("it was found by name").schema.clone_from(new);
                     return Ok("ALTER DOMAIN");
                 }
+                if let Some(composite) = self.catalog.composite(schema.as_deref(), &name).map(|found| found.oid) {
+                    expect_schema(self)?;
+                    self.expect_free_type(new, &name)?;
+                    self.catalog.composites.get_mut(&composite).expect("it was found by name").schema.clone_from(new);
+                    return Ok("ALTER TYPE");
+                }
                 let oid = self.expect_enum(schema.as_deref(), &name)?;
                 expect_schema(self)?;
                 self.expect_free_type(new, &name)?;
                 self.catalog.enums.get_mut(&oid).expect("it was found by name").schema.clone_from(new);
                 Ok("ALTER TYPE")
+            }
+            ObjectType::ObjectFunction | ObjectType::ObjectProcedure | ObjectType::ObjectRoutine => {
+                let Some(NodeEnum::ObjectWithArgs(function)) =
+                    statement.object.as_deref().and_then(|object| object.node.as_ref())
+                else {
+                    return Err(Problem::unsupported("SET SCHEMA of a function of this form"));
+                };
+                let place = self.function_meant(function, "function")?;
+                expect_schema(self)?;
+                if let Some(place) = place {
+                    let (name, inputs) = (&self.catalog.functions[place].name, self.catalog.functions[place].inputs());
+                    let taken = self.catalog.functions_named(Some(new), name).any(|other| other.inputs() == inputs);
+                    if taken || !self.callers(&self.catalog.functions[place].clone()).is_empty() {
+                        return Err(Problem::unsupported("SET SCHEMA of a function that something calls or hides"));
+                    }
+                    self.catalog.functions[place].schema.clone_from(new);
+                }
+                Ok("ALTER FUNCTION")
             }
             other => Err(Problem::unsupported(format!("SET SCHEMA of {}", super::records::object_words(other)))),
         }

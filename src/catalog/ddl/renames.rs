@@ -8,7 +8,7 @@ use pg_query::protobuf::{ObjectType, RenameStmt};
 use super::tables::named;
 use super::{Change, object_type, qualified_list};
 use crate::catalog::lookup::schema_of;
-use crate::catalog::{ConstraintKind, IndexTarget, Oid, Outcome, Problem, RelationKind};
+use crate::catalog::{ConstraintKind, Function, IndexTarget, Oid, Outcome, Problem, RelationKind};
 
 impl Change {
     pub(super) fn rename(&mut self, statement: &RenameStmt) -> Outcome<&'static str> {
@@ -21,6 +21,7 @@ impl Change {
             ObjectType::ObjectColumn => self.rename_column(statement),
             ObjectType::ObjectTabconstraint => self.rename_constraint(statement),
             ObjectType::ObjectType => self.rename_type(statement),
+            ObjectType::ObjectAttribute => self.rename_attribute(statement),
             ObjectType::ObjectDomain => {
                 let object = statement.object.as_deref();
                 let object = object.ok_or_else(|| Problem::unsupported("RENAME without a name"))?;
@@ -47,7 +48,7 @@ impl Change {
                 self.note(format!("relation \"{}\" does not exist, skipping", relation.relname));
                 return Ok(tag);
             }
-            return Err(self.catalog.missing_relation(schema, &relation.relname).at(relation.location));
+            return Err(self.catalog.missing_named(schema, &relation.relname).at(relation.location));
         };
         expect_kind(kind, tag, &relation.relname)?;
         let schema = match kind {
@@ -120,7 +121,7 @@ impl Change {
                 self.note(format!("relation \"{}\" does not exist, skipping", relation.relname));
                 return Ok(TAG);
             }
-            None => return Err(self.catalog.missing_relation(schema, &relation.relname).at(relation.location)),
+            None => return Err(self.catalog.missing_named(schema, &relation.relname).at(relation.location)),
         };
         let table = &self.catalog.tables[&oid];
         let Some(attnum) = table.column(old).map(|column| column.attnum) else {
@@ -232,6 +233,14 @@ impl Change {
             self.catalog.domains.get_mut(&oid).expect("it was found by name").name.clone_from(&statement.newname);
             return Ok("ALTER TYPE");
         }
+        if let Some(composite) = self.catalog.composite(schema.as_deref(), &name) {
+            let (oid, schema) = (composite.oid, composite.schema.clone());
+            self.catalog.expect_free_relation(&schema, &statement.newname)?;
+            self.expect_free_type(&schema, &statement.newname)?;
+            self.expect_unnamed(&name)?;
+            self.catalog.composites.get_mut(&oid).expect("it was found by name").name.clone_from(&statement.newname);
+            return Ok("ALTER TYPE");
+        }
         let oid = self.expect_enum(schema.as_deref(), &name)?;
         let schema = self.catalog.enums[&oid].schema.clone();
         self.expect_free_type(&schema, &statement.newname)?;
@@ -273,7 +282,7 @@ impl Change {
         let rules = catalog.domains.values().flat_map(|domain| domain.checks.iter().map(|check| &check.condition));
         let views = catalog.views.values().any(|view| names(&view.query.sql));
         match views || defaults.chain(checks).chain(rules).any(|expression| names(&expression.sql)) {
-            true => Err(Problem::unsupported(format!("renaming the domain {name}, which expressions name,"))),
+            true => Err(Problem::unsupported(format!("renaming the type {name}, which expressions name,"))),
             false => Ok(()),
         }
     }
@@ -302,6 +311,9 @@ impl Change {
             self.relocate(kind, oid, &name, &new);
         }
         self.rename_schema_of_types(&old, &new);
+        for ty in self.catalog.composites.values_mut().filter(|ty| ty.schema == old) {
+            ty.schema.clone_from(&new);
+        }
         for ty in self.catalog.enums.values_mut().filter(|ty| ty.schema == old) {
             ty.schema.clone_from(&new);
         }
@@ -333,13 +345,26 @@ impl Change {
 
     fn rename_function(&mut self, statement: &RenameStmt) -> Outcome<&'static str> {
         let object = statement.object.as_deref().ok_or_else(|| Problem::unsupported("RENAME without a name"))?;
-        let (_, name) = qualified_list(object)?;
-        match self.catalog.functions.iter_mut().find(|function| function.name == name) {
-            Some(function) => function.name.clone_from(&statement.newname),
-            None if self.catalog.partial => {
-                self.note(format!("the snapshot doesn't list functions: {name} is taken as existing"));
+        let Some(pg_query::NodeEnum::ObjectWithArgs(function)) = &object.node else {
+            return Err(Problem::unsupported("RENAME of a function of this form"));
+        };
+        let new = &statement.newname;
+        match self.function_meant(function, "function")? {
+            Some(place) => {
+                let Function { schema, .. } = &self.catalog.functions[place];
+                let inputs = self.catalog.functions[place].inputs();
+                let same = |other: &Function| other.schema == *schema && other.name == *new && other.inputs() == inputs;
+                if inputs.is_some() && self.catalog.functions.iter().any(same) {
+                    let shown = self
+                        .catalog
+                        .described(&Function { name: new.clone(), ..self.catalog.functions[place].clone() });
+                    let (shown, schema) = (shown.replace(',', ", "), schema.clone());
+                    let message = format!("function {shown} already exists in schema \"{schema}\"");
+                    return Err(Problem::rejected("42723", message));
+                }
+                self.catalog.functions[place].name.clone_from(new);
             }
-            None => return Err(Problem::rejected("42883", format!("could not find a function named \"{name}\""))),
+            None => self.note("the snapshot doesn't list functions: this one is taken as existing"),
         }
         Ok("ALTER FUNCTION")
     }

@@ -8,11 +8,14 @@ use std::sync::Arc;
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
     AlterFunctionStmt, CreateFunctionStmt, CreateTrigStmt, DefElem, DefineStmt, DropStmt, FunctionParameter,
-    FunctionParameterMode, Node, ObjectWithArgs, TypeName,
+    FunctionParameterMode, Node, ObjectType, ObjectWithArgs, TypeName,
 };
 
-use super::{Change, is_cascade, qualified};
-use crate::catalog::{Catalog, Definition, Function, Gives, Outcome, Parameter, Problem, Type, overload, pg, tree};
+use super::{Change, is_cascade, object_type, qualified};
+use crate::catalog::lookup::missing_schema;
+use crate::catalog::{
+    Catalog, Definition, Function, Gives, Oid, Outcome, Parameter, Problem, Type, overload, pg, tree,
+};
 
 impl Function {
     /// Types of what the caller gives.
@@ -63,7 +66,8 @@ impl Change {
             Err(Problem::Unsupported(_)) => None,
             Err(problem) => return Err(problem),
         };
-        let new = Function { schema, name, language, definition };
+        let oid = self.catalog.new_oid();
+        let mut new = Function { oid, schema, name, language, definition };
         let same = |old: &Function| {
             old.schema == new.schema && old.name == new.name && (old.inputs() == new.inputs() || old.inputs().is_none())
         };
@@ -74,13 +78,13 @@ impl Change {
             }
             let (before, now) = (self.catalog.functions[old].definition.clone(), new.definition.clone());
             if let (Some(before), Some(now)) = (before, now)
-                && (before.is_set != now.is_set || before.gives != now.gives)
+                && (before.is_set != now.is_set || before.row_of != now.row_of || before.gives != now.gives)
                 && !now.is_procedure
             {
                 return Err(Problem::rejected("42P13", "cannot change return type of existing function")
-                    .hint(format!("Use DROP FUNCTION {} first.", described(&new, &self.catalog))));
+                    .hint(format!("Use DROP FUNCTION {} first.", self.catalog.described(&new))));
             }
-            self.catalog.functions.remove(old);
+            new.oid = self.catalog.functions.remove(old).oid;
         }
         self.catalog.functions.push(new);
         Ok(if statement.is_procedure { "CREATE PROCEDURE" } else { "CREATE FUNCTION" }.to_owned())
@@ -90,31 +94,9 @@ impl Change {
     pub(super) fn alter_function(&mut self, statement: &AlterFunctionStmt) -> Outcome<&'static str> {
         const TAG: &str = "ALTER FUNCTION";
         let Some(object) = &statement.func else { return Ok(TAG) };
-        let (schema, name) = qualified(&object.objname)?;
-        let wanted = argument_types(object, &self.catalog);
-        let is = |function: &Function| {
-            function.name == name
-                && schema.as_ref().is_none_or(|schema| *schema == function.schema)
-                && (object.args_unspecified
-                    || wanted.is_none()
-                    || function.inputs().is_none_or(|own| Some(own) == wanted))
-        };
-        let found: Vec<usize> =
-            (0..self.catalog.functions.len()).filter(|&at| is(&self.catalog.functions[at])).collect();
-        let [one] = found.as_slice() else {
-            return match found.is_empty() && !self.catalog.partial {
-                true if object.args_unspecified => {
-                    Err(Problem::rejected("42883", format!("could not find a function named \"{name}\"")))
-                }
-                true => {
-                    let types: Vec<String> =
-                        wanted.unwrap_or_default().iter().map(|ty| ty.base_name(&self.catalog)).collect();
-                    Err(Problem::rejected("42883", format!("function {name}({}) does not exist", types.join(", "))))
-                }
-                false => Ok(TAG),
-            };
-        };
-        let Some(definition) = self.catalog.functions[*one].definition.as_mut() else { return Ok(TAG) };
+        let what = if object_type(statement.objtype) == ObjectType::ObjectProcedure { "procedure" } else { "function" };
+        let Some(one) = self.function_meant(object, what)? else { return Ok(TAG) };
+        let Some(definition) = self.catalog.functions[one].definition.as_mut() else { return Ok(TAG) };
         for node in &statement.actions {
             let Some(NodeEnum::DefElem(option)) = &node.node else { continue };
             describe(Arc::make_mut(definition), option);
@@ -126,7 +108,8 @@ impl Change {
     pub(super) fn create_aggregate(&mut self, statement: &DefineStmt) -> Outcome<&'static str> {
         let (schema, name) = qualified(&statement.defnames)?;
         let schema = self.catalog.creation_schema(schema.as_deref())?;
-        self.catalog.functions.push(Function { schema, name, language: "aggregate".to_owned(), definition: None });
+        let (oid, language) = (self.catalog.new_oid(), "aggregate".to_owned());
+        self.catalog.functions.push(Function { oid, schema, name, language, definition: None });
         Ok("CREATE AGGREGATE")
     }
 
@@ -135,55 +118,30 @@ impl Change {
             let Some(NodeEnum::ObjectWithArgs(object)) = &node.node else {
                 return Err(Problem::unsupported(format!("{tag} of this form")));
             };
-            let (schema, name) = qualified(&object.objname)?;
-            let is = |function: &Function| {
-                function.name == name && schema.as_ref().is_none_or(|schema| *schema == function.schema)
-            };
-            let wanted = argument_types(object, &self.catalog);
-            let exact: Vec<usize> = (0..self.catalog.functions.len())
-                .filter(|&at| {
-                    let function = &self.catalog.functions[at];
-                    is(function)
-                        && (object.args_unspecified
-                            || wanted.is_none()
-                            || function.definition.is_none()
-                            || function.inputs() == wanted)
-                })
-                .collect();
             let what = match tag {
                 "DROP PROCEDURE" => "procedure",
                 "DROP AGGREGATE" => "aggregate",
                 _ => "function",
             };
-            match exact.as_slice() {
-                [one] => {
-                    self.drop_triggers_of(*one, statement)?;
-                    let function = self.catalog.functions[*one].clone();
-                    let shown = described(&function, &self.catalog);
-                    self.drop_callers(&function, &shown, is_cascade(statement.behavior))?;
-                    self.catalog.functions.remove(*one);
+            let shown = tree::strings(&object.objname).join(".");
+            let found = match self.function_meant(object, what) {
+                Err(Problem::Rejected(error))
+                    if statement.missing_ok && ["42883", "3F000"].contains(&error.sqlstate) =>
+                {
+                    self.note(format!("{what} {shown} does not exist, skipping"));
+                    continue;
                 }
-                [] if statement.missing_ok => self.note(format!("function {name} does not exist, skipping")),
-                [] if self.catalog.partial => {
-                    self.note(format!("the snapshot doesn't list functions: {name} is taken as existing"));
-                }
-                [] if object.args_unspecified => {
-                    return Err(Problem::rejected("42883", format!("could not find a {what} named \"{name}\"")));
-                }
-                [] => {
-                    let types: Vec<String> =
-                        wanted.unwrap_or_default().iter().map(|ty| ty.base_name(&self.catalog)).collect();
-                    let message = format!("{what} {name}({}) does not exist", types.join(", "));
-                    return Err(Problem::rejected("42883", message));
-                }
-                _ if object.args_unspecified => {
-                    return Err(Problem::rejected("42725", format!("{what} name \"{name}\" is not unique"))
-                        .hint("Specify the argument list to select the function unambiguously."));
-                }
-                [first, ..] => {
-                    self.catalog.functions.remove(*first);
-                }
-            }
+                found => found?,
+            };
+            let Some(place) = found else {
+                self.note(format!("the snapshot doesn't list functions: {shown} is taken as existing"));
+                continue;
+            };
+            self.drop_triggers_of(place, statement)?;
+            let function = self.catalog.functions[place].clone();
+            let shown = self.catalog.described(&function);
+            self.drop_callers(&function, &shown, is_cascade(statement.behavior))?;
+            self.catalog.functions.retain(|other| other.oid != function.oid);
         }
         Ok(tag)
     }
@@ -202,7 +160,7 @@ impl Change {
             self.catalog.triggers.retain(|trigger| !runs(trigger));
             return Ok(());
         }
-        let shown = described(&function, &self.catalog);
+        let shown = self.catalog.described(&function);
         let table = self.catalog.tables.get(&trigger.table).map_or("", |table| table.name.as_str());
         Err(Problem::rejected("2BP01", format!("cannot drop function {shown} because other objects depend on it"))
             .detail(format!("trigger {} on table {table} depends on function {shown}", trigger.name))
@@ -212,6 +170,10 @@ impl Change {
     /// A trigger's function must exist, and be one for triggers.
     pub(super) fn expect_trigger_function(&self, statement: &CreateTrigStmt) -> Outcome<()> {
         let (schema, name) = qualified(&statement.funcname)?;
+        if let Some(schema) = schema.as_deref().filter(|schema| !self.catalog.knows_schema(schema)) {
+            return Err(missing_schema(schema));
+        }
+        let shown = tree::strings(&statement.funcname).join(".");
         let mut found = self.catalog.functions_named(schema.as_deref(), &name).peekable();
         let of_system = schema.as_deref() == Some("pg_catalog")
             || name.starts_with("suppress_")
@@ -219,26 +181,20 @@ impl Change {
             || (name == "moddatetime" && self.catalog.extensions.contains(&name))
             || pg::tables().extensions_with_function(&name).iter().any(|by| self.catalog.extensions.contains(*by));
         if found.peek().is_none() && !self.catalog.partial && !of_system {
-            return Err(Problem::rejected("42883", format!("function {name}() does not exist")));
+            return Err(Problem::rejected("42883", format!("function {shown}() does not exist")));
         }
         let fits = |function: &Function| function.definition.as_ref().is_none_or(|d| d.inputs().next().is_none());
         let candidates: Vec<&Function> = found.filter(|function| fits(function)).collect();
         if candidates.is_empty() && !self.catalog.partial && !of_system {
-            return Err(Problem::rejected("42883", format!("function {name}() does not exist")));
+            return Err(Problem::rejected("42883", format!("function {shown}() does not exist")));
         }
         if let Some(function) = candidates.first()
             && function.definition.as_ref().is_some_and(|d| d.gives != Gives::Trigger)
         {
-            return Err(Problem::rejected("42P17", format!("function {name} must return type trigger")));
+            return Err(Problem::rejected("42P17", format!("function {shown} must return type trigger")));
         }
         Ok(())
     }
-}
-
-/// `f(integer,text)`
-fn described(function: &Function, catalog: &Catalog) -> String {
-    let types: Vec<String> = function.inputs().unwrap_or_default().iter().map(|ty| ty.base_name(catalog)).collect();
-    format!("{}({})", function.name, types.join(","))
 }
 
 pub(super) fn argument_types(object: &ObjectWithArgs, catalog: &Catalog) -> Option<Vec<Type>> {
@@ -262,6 +218,7 @@ fn definition(statement: &CreateFunctionStmt, catalog: &Catalog) -> Outcome<Defi
         Some(name) => (given(name, catalog)?, name.setof),
         None => (Gives::Nothing, false),
     };
+    let row_of = statement.return_type.as_ref().and_then(|name| table_of_rows(name, &gives, catalog));
     let is_table = statement.parameters.iter().any(|node| {
         matches!(&node.node, Some(NodeEnum::FunctionParameter(p)) if p.mode == FunctionParameterMode::FuncParamTable as i32)
     });
@@ -274,6 +231,7 @@ fn definition(statement: &CreateFunctionStmt, catalog: &Catalog) -> Outcome<Defi
     let mut made = Definition {
         parameters,
         gives,
+        row_of,
         is_set,
         is_procedure: statement.is_procedure,
         is_strict: false,
@@ -405,6 +363,7 @@ fn given(name: &TypeName, catalog: &Catalog) -> Outcome<Gives> {
     match type_of(&plain, catalog) {
         Ok(Type::Void) => Ok(Gives::Nothing),
         Ok(Type::Record) => Ok(Gives::Record),
+        Ok(Type::Composite(oid)) => Ok(Gives::Row(catalog.row_columns(oid).unwrap_or_default())),
         Ok(ty) => Ok(Gives::Value(without_modifiers(ty))),
         Err(problem) => {
             let (schema, base) = match names.as_slice() {
@@ -413,8 +372,42 @@ fn given(name: &TypeName, catalog: &Catalog) -> Outcome<Gives> {
                 _ => return Err(problem),
             };
             match catalog.table(schema, base).filter(|_| name.array_bounds.is_empty()) {
-                Some(table) => Ok(Gives::Row(table.columns.iter().map(|c| (c.name.clone(), c.ty.clone())).collect())),
+                Some(table) => Ok(Gives::Row(catalog.row_columns(table.oid).unwrap_or_default())),
                 None => Err(problem),
+            }
+        }
+    }
+}
+
+/// The table whose rows a function gives by its type.
+fn table_of_rows(name: &TypeName, gives: &Gives, catalog: &Catalog) -> Option<Oid> {
+    let (Gives::Row(_), Ok((schema, base))) = (gives, qualified(&name.names)) else { return None };
+    let composite = catalog.composite(schema.as_deref(), &base).map(|composite| composite.oid);
+    composite.or_else(|| catalog.table(schema.as_deref(), &base).map(|table| table.oid))
+}
+
+impl Catalog {
+    /// The columns of a table's or a composite type's rows.
+    pub(crate) fn row_columns(&self, oid: Oid) -> Option<Vec<(String, Type)>> {
+        if let Some(composite) = self.composites.get(&oid) {
+            return Some(composite.attributes.clone());
+        }
+        self.tables.get(&oid).map(|table| table.columns.iter().map(|c| (c.name.clone(), c.ty.clone())).collect())
+    }
+
+    /// Functions that give rows of a table give its columns as they are now.
+    pub(super) fn settle_rows(&mut self) {
+        let columns = |oid: Oid| self.row_columns(oid).map(Gives::Row);
+        let mut stale = Vec::new();
+        for (place, function) in self.functions.iter().enumerate() {
+            let Some(definition) = &function.definition else { continue };
+            if let Some(gives) = definition.row_of.and_then(columns).filter(|gives| *gives != definition.gives) {
+                stale.push((place, gives));
+            }
+        }
+        for (place, gives) in stale {
+            if let Some(definition) = self.functions[place].definition.as_mut() {
+                Arc::make_mut(definition).gives = gives;
             }
         }
     }
@@ -434,7 +427,7 @@ mod tests {
                 said = problem.to_string();
             }
         }
-        let names: Vec<String> = catalog.functions.iter().map(|f| described(f, &catalog)).collect();
+        let names: Vec<String> = catalog.functions.iter().map(|f| catalog.described(f)).collect();
         assert_eq!(format!("{}: {said}", names.join(" ")), expected, "{sql}");
     }
 

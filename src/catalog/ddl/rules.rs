@@ -12,7 +12,7 @@ impl Change {
     pub(super) fn create_rule(&mut self, statement: &RuleStmt) -> Outcome<&'static str> {
         let relation = named(statement.relation.as_ref())?;
         let schema = Some(relation.schemaname.as_str()).filter(|schema| !schema.is_empty());
-        let missing = || self.catalog.missing_relation(schema, &relation.relname).at(relation.location);
+        let missing = || self.catalog.missing_named(schema, &relation.relname).at(relation.location);
         let (_, oid) = self.catalog.find_relation(schema, &relation.relname).ok_or_else(missing)?;
         let event = match CmdType::try_from(statement.event) {
             Ok(CmdType::CmdInsert) => "INSERT",
@@ -45,7 +45,7 @@ impl Change {
                     self.note(format!("relation \"{relation}\" does not exist, skipping"));
                     continue;
                 }
-                return Err(self.catalog.missing_relation(schema.as_deref(), &relation));
+                return Err(self.catalog.missing_named(schema.as_deref(), &relation));
             };
             let before = self.catalog.rules.len();
             self.catalog.rules.retain(|rule| (rule.relation, &rule.name) != (oid, &name));

@@ -34,7 +34,7 @@ impl Catalog {
             None if self.partial => {
                 Err(Problem::unsupported(format!("the sequence {text}, which the snapshot doesn't hold,")))
             }
-            None => Err(self.missing_relation(schema.as_deref(), &name)),
+            None => Err(self.missing_named(schema.as_deref(), &name)),
         }
     }
 
@@ -44,7 +44,7 @@ impl Catalog {
     /// 42P01, or 42602 where it isn't a name.
     pub fn table_by_text(&self, text: &str) -> Outcome<&Table> {
         let (schema, name) = named_by(text).ok_or_else(|| Problem::rejected("42602", "invalid name syntax"))?;
-        self.table(schema.as_deref(), &name).ok_or_else(|| self.missing_relation(schema.as_deref(), &name))
+        self.table(schema.as_deref(), &name).ok_or_else(|| self.missing_named(schema.as_deref(), &name))
     }
 
     /// The sequence that a column's values come from by default.
@@ -234,7 +234,7 @@ impl Change {
                 ));
                 return Ok(TAG);
             }
-            return Err(self.catalog.missing_relation(schema, &relation.relname).at(relation.location));
+            return Err(self.catalog.missing_named(schema, &relation.relname).at(relation.location));
         };
         if let Some(owner) = self.read_owner(&statement.options)?
             && let Some(sequence) = self.catalog.sequences.get_mut(&oid)
@@ -288,7 +288,7 @@ impl Change {
             };
             let schema = names.pop();
             let Some(found) = self.catalog.table(schema.as_deref(), &table) else {
-                return Err(self.catalog.missing_relation(schema.as_deref(), &table));
+                return Err(self.catalog.missing_named(schema.as_deref(), &table));
             };
             return Ok(Some(Some((found.oid, self.catalog.expect_column(found, &column)?.attnum))));
         }

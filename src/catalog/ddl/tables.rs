@@ -168,6 +168,9 @@ impl Change {
 
     /// 42710, where a type bears the name that a relation's rows would have as their type.
     pub(super) fn expect_free_row_type(&self, schema: &str, name: &str) -> Outcome<()> {
+        if self.catalog.composites.values().any(|c| c.schema == schema && c.name == name) {
+            return Err(Problem::rejected("42P07", format!("relation \"{name}\" already exists")));
+        }
         let domain = self.catalog.domains.values().any(|d| d.schema == schema && d.name == name);
         if domain || self.catalog.enums.values().any(|e| e.schema == schema && e.name == name) {
             return Err(Problem::rejected("42710", format!("type \"{name}\" already exists")).hint(
@@ -327,7 +330,7 @@ impl Change {
                 let message = format!("\"{}\" is not a materialized view", relation.relname);
                 return Err(Problem::rejected("0A000", message).at(relation.location));
             }
-            None => return Err(self.catalog.missing_relation(schema, &relation.relname).at(relation.location)),
+            None => return Err(self.catalog.missing_named(schema, &relation.relname).at(relation.location)),
         };
         if statement.concurrent && !self.catalog.tables[&oid].populated {
             let message = "CONCURRENTLY cannot be used when the materialized view is not populated";

@@ -145,26 +145,13 @@ impl Change {
 
     /// 42883, where a function that COMMENT or GRANT names isn't there.
     pub(super) fn expect_function(&self, object: &pg_query::protobuf::ObjectWithArgs) -> Outcome<()> {
-        let (schema, name) = qualified(&object.objname)?;
+        let (_, name) = qualified(&object.objname)?;
         let of_system = !crate::catalog::pg::tables().functions(&name).is_empty();
         let listed = crate::catalog::pg::tables().extensions_with_function(&name);
         if self.catalog.partial || of_system || listed.iter().any(|name| self.catalog.extensions.contains(*name)) {
             return Ok(());
         }
-        let mut named = self.catalog.functions_named(schema.as_deref(), &name).peekable();
-        if object.args_unspecified {
-            return match named.next() {
-                Some(_) => Ok(()),
-                None => Err(Problem::rejected("42883", format!("could not find a function named \"{name}\""))),
-            };
-        }
-        let Some(wanted) = super::routines::argument_types(object, &self.catalog) else { return Ok(()) };
-        if named.any(|function| function.inputs().is_none_or(|inputs| inputs == wanted)) {
-            return Ok(());
-        }
-        let types: Vec<String> = wanted.iter().map(|ty| ty.base_name(&self.catalog)).collect();
-        let path = schema.as_ref().map(|schema| format!("{schema}.")).unwrap_or_default();
-        Err(Problem::rejected("42883", format!("function {path}{name}({}) does not exist", types.join(", "))))
+        self.function_meant(object, "function").map(|_| ())
     }
 }
 

@@ -35,6 +35,7 @@ impl Id {
             Type::Void => "void",
             Type::Enum(oid) => return Some(Id::Enum(*oid)),
             Type::Domain(_, base) => return Id::of(base),
+            Type::Composite(_) => return None,
             Type::Array(element) => return Id::of(element).and_then(Id::array),
             Type::Opaque(name) => {
                 let base = name.split_once('(').map_or(name.as_str(), |(base, _)| base);

@@ -61,7 +61,12 @@ impl Session<'_> {
                     self.bind_column(table.oid, column)?;
                 }
                 if old.is_some_and(|old| !alike(&old.ty, &column.ty)) {
-                    self.expect_uncompared(table.oid, column)?;
+                    let old = old.map(|old| &old.ty);
+                    self.expect_uncompared(
+                        table.oid,
+                        column,
+                        old.is_some_and(Type::is_number) && column.ty.is_number(),
+                    )?;
                 }
             }
         }
@@ -92,8 +97,16 @@ impl Session<'_> {
     }
 
     /// A check or a partial index holds its literals in the column's old type, which only the server knows to compare with the new.
-    fn expect_uncompared(&self, table: Oid, column: &Column) -> Ran<()> {
-        let reads = |condition: &Expression| condition.columns().contains(&column.name);
+    /// Between numbers there is an operator for either; only a function may be missing.
+    fn expect_uncompared(&self, table: Oid, column: &Column, between_numbers: bool) -> Ran<()> {
+        let calls = |condition: &Expression| {
+            let mut found = false;
+            crate::catalog::tree::walk(&condition.node, &mut |node| found |= matches!(node, NodeEnum::FuncCall(_)));
+            found
+        };
+        let reads = |condition: &Expression| {
+            condition.columns().contains(&column.name) && (!between_numbers || calls(condition))
+        };
         let checked = self.catalog.constraints.values().any(|constraint| {
             constraint.table == table && matches!(&constraint.kind, ConstraintKind::Check(check) if reads(check))
         });

@@ -4,7 +4,7 @@ use pg_query::NodeEnum;
 
 use super::plain::plain_value;
 use super::{Answer, Frame, Host, Interpreter};
-use crate::catalog::{Outcome, Problem, Table, Type};
+use crate::catalog::{Catalog, Oid, Outcome, Problem, Table, Type};
 use crate::plpgsql::tree::{Declaration, Declared, Into, Sql, Target};
 use crate::translate::{Named, Value, Variable, Variables};
 
@@ -26,6 +26,12 @@ pub(super) fn bare_name(node: &NodeEnum) -> Option<Vec<String>> {
 /// The fields of a table's row, all NULL.
 pub(super) fn empty_row(table: &Table) -> Vec<(String, Value)> {
     table.columns.iter().map(|column| (column.name.clone(), Value::null(column.ty.clone()))).collect()
+}
+
+/// The same of a composite type.
+fn empty_composite(catalog: &Catalog, oid: Oid) -> Option<Vec<(String, Value)>> {
+    let columns = catalog.row_columns(oid)?;
+    Some(columns.into_iter().map(|(name, ty)| (name, Value::null(ty))).collect())
 }
 
 fn find(variables: &Variables, path: &[String]) -> Outcome<crate::translate::Place> {
@@ -280,6 +286,14 @@ impl<H: Host> Interpreter<'_, H> {
             [schema, name] => catalog.table(Some(schema), name),
             _ => None,
         };
+        let composite = |names: &[String]| {
+            let found = match names {
+                [name] => catalog.composite(None, name),
+                [schema, name] => catalog.composite(Some(schema), name),
+                _ => None,
+            };
+            found.and_then(|found| empty_composite(catalog, found.oid))
+        };
         match declared {
             Declared::Alias(of) => match of.strip_prefix('$').and_then(|n| n.parse::<i32>().ok()) {
                 Some(number) => match frame.variables.positional.iter().find(|(known, _)| *known == number) {
@@ -311,7 +325,9 @@ impl<H: Host> Interpreter<'_, H> {
             }
             Declared::RowOf(path) => match table(path) {
                 Some(found) => Ok(Variable::Row(empty_row(found))),
-                None => Err(Problem::rejected("42P01", format!("relation \"{}\" does not exist", path.join(".")))),
+                None => composite(path).map(Variable::Row).ok_or_else(|| {
+                    Problem::rejected("42P01", format!("relation \"{}\" does not exist", path.join(".")))
+                }),
             },
             Declared::Cursor(_) => Ok(Variable::Scalar(Value::null(Type::Text))),
             Declared::Type(text) if text.eq_ignore_ascii_case("refcursor") => {
@@ -322,6 +338,7 @@ impl<H: Host> Interpreter<'_, H> {
                     return Ok(Variable::Record(None));
                 }
                 match Type::parse(text, catalog) {
+                    Ok(Type::Composite(oid)) => Ok(Variable::Row(empty_composite(catalog, oid).unwrap_or_default())),
                     Ok(ty) => Ok(Variable::Scalar(Value::null(ty))),
                     Err(problem) => {
                         let names: Vec<String> = text.split('.').map(crate::plpgsql::parse::folded).collect();

@@ -69,6 +69,7 @@ impl Reader<'_> {
         }
         let typed = Typed::new(found.column.sql.clone(), found.column.ty.clone());
         if found.level > 0 {
+            self.outward.insert(found.column.sql);
             return Ok(typed);
         }
         let shown = match found.source.and_then(|source| site.scope.sources.get(source)) {
@@ -134,14 +135,24 @@ impl Reader<'_> {
     }
 
     /// The variable that a name means; `missing` is why it is no column, where it isn't.
-    fn variable(&self, path: &[&str], missing: Option<&Problem>) -> Outcome<Option<Typed>> {
-        let Some(variables) = self.variables.as_deref() else { return Ok(None) };
+    fn variable(&mut self, path: &[&str], missing: Option<&Problem>) -> Outcome<Option<Typed>> {
+        let Some(variables) = self.variables.clone() else { return Ok(None) };
+        let variables = variables.as_ref();
         if matches!(missing, Some(Problem::Rejected(error)) if error.sqlstate == "42702") {
             return Ok(None);
         }
         let place = match variables.find(path) {
             Ok(Some(place)) => place,
-            Ok(None) => return Ok(None),
+            Ok(None) => {
+                let ([row @ .., field], Some(_)) = (path, missing) else { return Ok(None) };
+                let Ok(Some(place)) = variables.find(row) else { return Ok(None) };
+                return match variables.value(place) {
+                    Some(value) if matches!(value.ty, Type::Composite(_)) => {
+                        self.composite_field(&value.typed(), field).map(Some)
+                    }
+                    _ => Ok(None),
+                };
+            }
             Err(problem) => return if missing.is_some() { Err(problem) } else { Ok(None) },
         };
         match (missing, variables.conflict) {

@@ -37,7 +37,7 @@ impl Reader<'_> {
             let element = (**element).clone();
             let mut elements = Vec::new();
             for node in &array.elements {
-                let value = self.expression(node, site)?;
+                let value = self.as_composite(node, &element, site)?;
                 if matches!(value.ty, Type::Array(_)) {
                     return Err(Problem::unsupported("an array of arrays"));
                 }
@@ -48,6 +48,9 @@ impl Reader<'_> {
         if let (Some(NodeEnum::RowExpr(row)), Family::Text) = (&argument.node, family(&ty)) {
             let text = self.row_text(&row.args, site)?;
             return self.coerce(text, &ty, Context::Explicit, None);
+        }
+        if let (Some(NodeEnum::RowExpr(row)), Type::Composite(oid)) = (&argument.node, &ty) {
+            return self.composite_of(&row.args, *oid, site);
         }
         if ty == Type::Interval && !name.typmods.is_empty() {
             return self.interval_of_fields(argument, &name.typmods);

@@ -87,7 +87,7 @@ impl Reader<'_> {
                     return self.null_test_of_row(&row.args, word, site);
                 }
                 let value = self.expression(required(&test.arg)?, site)?;
-                if value.ty == Type::Record {
+                if matches!(value.ty, Type::Record | Type::Composite(_)) {
                     return Err(Problem::unsupported("a NULL test of a row"));
                 }
                 Ok(Typed::new(format!("({} {word})", value.sql), Type::Bool))
@@ -111,7 +111,7 @@ impl Reader<'_> {
                 if matches!(ty, Type::Array(_) | Type::Interval | Type::Jsonb) || super::carried::name(&ty).is_some() {
                     return self.outermost(word, values, ty);
                 }
-                if matches!(ty, Type::Opaque(_) | Type::Json | Type::Record) {
+                if matches!(ty, Type::Opaque(_) | Type::Json | Type::Record | Type::Composite(_)) {
                     return Err(Problem::unsupported(format!("{word}() of {} values", ty.name(self.catalog()))));
                 }
                 if family(&ty) == Family::Text {

@@ -157,7 +157,7 @@ impl Reader<'_> {
         let mut fields = Vec::new();
         for node in row {
             let value = self.expression(node, inner)?;
-            if matches!(value.ty, Type::Jsonb | Type::Opaque(_) | Type::Record | Type::Json) {
+            if matches!(value.ty, Type::Jsonb | Type::Opaque(_) | Type::Record | Type::Json | Type::Composite(_)) {
                 return Err(Problem::unsupported("count() of rows with documents"));
             }
             fields.push(equality::key(&value.sql, &value.ty));
@@ -190,7 +190,7 @@ impl Reader<'_> {
                 let word = if name == "min" { "arg_min" } else { "arg_max" };
                 Ok(Typed::new(format!("{word}({}, {key}){filter}", value.sql), value.ty))
             }
-            Type::Array(_) | Type::Opaque(_) | Type::Record => {
+            Type::Array(_) | Type::Opaque(_) | Type::Record | Type::Composite(_) => {
                 Err(Problem::unsupported(format!("{name}() of {}", value.ty.name(self.catalog()))))
             }
             Type::Unknown | Type::Varchar(_) | Type::Text | Type::Name | Type::Char(_) => {

@@ -151,6 +151,7 @@ impl Reader<'_> {
                 let element = self.piece_of(Typed::new("e", element), jsonb)?.sql;
                 format!("pg_{kind}_array(list_transform({}, lambda e: {element}))", value.sql)
             }
+            Type::Composite(_) | Type::Record => return Err(Problem::unsupported("a composite value as JSON")),
             // Extensions bring casts to json of their own.
             Type::Opaque(name)
                 if ["hstore", "geometry", "geography"].contains(&name.split('(').next().unwrap_or(name)) =>

@@ -116,7 +116,7 @@ impl Reader<'_> {
                     a = self.sort_key(&a, &left.ty)?;
                     b = self.sort_key(&b, &left.ty)?;
                 }
-                Type::Record | Type::Opaque(_) => {
+                Type::Record | Type::Opaque(_) | Type::Composite(_) => {
                     return Err(Problem::unsupported(format!("the order of {} values", left.ty.name(self.catalog()))));
                 }
                 ty if family(ty) == Family::Text => self.orders_text(),
@@ -153,7 +153,7 @@ impl Reader<'_> {
             }
             ty if carried::name(ty).is_some() => Ok(equality::key(sql, ty)),
             ty if is_place(ty) => Ok(sql.to_owned()),
-            Type::Opaque(_) | Type::Record => {
+            Type::Opaque(_) | Type::Record | Type::Composite(_) => {
                 Err(Problem::unsupported(format!("the order of {} values", ty.name(self.catalog()))))
             }
             Type::Json => Err(Problem::rejected("42883", "could not identify an ordering operator for type json")

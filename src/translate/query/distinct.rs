@@ -21,6 +21,10 @@ impl Reader<'_> {
     pub(in crate::translate) fn has_equality(&self, ty: &Type) -> Outcome<()> {
         match ty {
             Type::Json => Err(Problem::rejected("42883", "could not identify an equality operator for type json")),
+            Type::Composite(_) => Err(Problem::unsupported("a comparison of composite values")),
+            Type::Array(element) if matches!(**element, Type::Composite(_)) => {
+                Err(Problem::unsupported("a comparison of composite values"))
+            }
             Type::Opaque(_) if !is_citext(ty) && !is_place(ty) && carried::name(ty).is_none() => {
                 Err(Problem::unsupported(format!("a comparison of {}", ty.name(self.catalog()))))
             }

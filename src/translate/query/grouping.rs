@@ -106,6 +106,13 @@ impl Reader<'_> {
         Ok(Some(grouping))
     }
 
+    /// Columns that the keys determine and that queries inside of this one read: to the engine they must be keys themselves.
+    pub(super) fn determined_keys(&self, grouping: &Grouping, scope: &Scope<'_>) -> Vec<String> {
+        let sources = grouping.determined.iter().filter_map(|index| scope.sources.get(*index));
+        let columns = sources.flat_map(|source| &source.columns).map(|column| column.sql.clone());
+        columns.filter(|sql| self.outward.contains(sql) && !grouping.contains(sql)).collect()
+    }
+
     /// An item of GROUP BY as SQL, its keys noted.
     fn group_item(
         &mut self,

@@ -189,16 +189,20 @@ impl Reader<'_> {
             (true, false) => self.doubt_constants(constants),
             _ => {}
         }
+        let having = match select.having_clause.as_deref() {
+            Some(having) => Some(self.condition(having, Site { windows: false, ..site("HAVING") })?),
+            None => None,
+        };
+        let order = self.order(select, &outputs, &values, site("ORDER BY"))?;
         if let Some(grouping) = &grouping {
             if !grouping.items.is_empty() {
-                clauses.push_str(&format!(" GROUP BY {}", grouping.items.join(", ")));
+                let keys = [grouping.items.clone(), self.determined_keys(grouping, &scope)].concat();
+                clauses.push_str(&format!(" GROUP BY {}", keys.join(", ")));
             }
-            if let Some(having) = select.having_clause.as_deref() {
-                let condition = self.condition(having, Site { windows: false, ..site("HAVING") })?;
+            if let Some(condition) = having {
                 clauses.push_str(&format!(" HAVING {condition}"));
             }
         }
-        let order = self.order(select, &outputs, &values, site("ORDER BY"))?;
         self.in_groups = in_groups;
         let list: Vec<String> = values
             .iter()

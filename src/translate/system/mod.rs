@@ -47,7 +47,11 @@ pub(super) fn name_of_number(sql: &str, ty: &Type, catalog: &Catalog) -> Option<
     let names: Vec<(String, String)> = match kind.as_str() {
         "regprocedure" => return Some(of_function(sql, false)),
         "regnamespace" => return Some(format!("substr({sql}, {})", "schema ".len() + 1)),
-        "regtype" => catalog.enums.values().map(|e| (e.oid.to_string(), shown(&e.schema, &e.name))).collect(),
+        "regtype" => {
+            let enums = catalog.enums.values().map(|e| (e.oid, &e.schema, &e.name));
+            let all = enums.chain(catalog.composites.values().map(|c| (c.oid, &c.schema, &c.name)));
+            all.map(|(oid, schema, name)| (oid.to_string(), shown(schema, name))).collect()
+        }
         "regclass" => {
             let tables = catalog.tables.values().map(|t| (t.oid, &t.schema, &t.name));
             let views = catalog.views.values().map(|v| (v.oid, &v.schema, &v.name));
@@ -205,7 +209,7 @@ pub(super) fn type_number(text: &str, catalog: &Catalog) -> Option<String> {
 /// The number of a type.
 pub(super) fn number_of_type(ty: &Type, catalog: &Catalog) -> String {
     match ty {
-        Type::Enum(oid) => oid.to_string(),
+        Type::Enum(oid) | Type::Composite(oid) => oid.to_string(),
         Type::Opaque(name) if name == "bpchar" => "type character".to_owned(),
         ty => format!("type {}", ty.base_name(catalog)),
     }

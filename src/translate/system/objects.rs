@@ -160,6 +160,9 @@ fn classes(catalog: &Catalog) -> Rows {
             },
         );
     }
+    for composite in catalog.composites.values() {
+        add(composite.oid, &composite.name, &composite.schema, "c");
+    }
     for view in catalog.views.values() {
         add(view.oid, &view.name, &view.schema, "v");
     }
@@ -303,6 +306,10 @@ fn types(catalog: &Catalog) -> Rows {
     for (oid, name, schema) in relations.chain(catalog.views.values().map(|v| (v.oid, &v.name, &v.schema))) {
         add(text(&format!("row of {oid}")), name, schema, "c");
         add(text(&format!("rows of {oid}")), &format!("_{name}"), schema, "b");
+    }
+    for ty in catalog.composites.values() {
+        add(number(ty.oid), &ty.name, &ty.schema, "c");
+        add(text(&format!("array of {}", ty.oid)), &format!("_{}", ty.name), &ty.schema, "b");
     }
     for (name, shown, kind) in crate::catalog::pg::tables().type_names() {
         add(text(&format!("type {shown}")), name, "pg_catalog", kind);

@@ -160,8 +160,10 @@ fn described(schema: &str, table: &str, name: &str, index: usize, ty: &Type, cat
         _ => None,
     };
     let of_type = match ty {
+        Type::Composite(oid) => catalog.composites.get(oid).map_or("pg_catalog", |c| c.schema.as_str()),
         Type::Enum(oid) => catalog.enums.get(oid).map_or("pg_catalog", |e| e.schema.as_str()),
         Type::Array(element) => match element.as_ref() {
+            Type::Composite(oid) => catalog.composites.get(oid).map_or("pg_catalog", |c| c.schema.as_str()),
             Type::Enum(oid) => catalog.enums.get(oid).map_or("pg_catalog", |e| e.schema.as_str()),
             _ => "pg_catalog",
         },
@@ -269,7 +271,7 @@ fn constraint_columns(catalog: &Catalog) -> Rows {
 
 pub(super) fn data_type(ty: &Type, catalog: &Catalog) -> String {
     match ty {
-        Type::Enum(_) => "USER-DEFINED".to_owned(),
+        Type::Enum(_) | Type::Composite(_) => "USER-DEFINED".to_owned(),
         Type::Opaque(name) if crate::catalog::types::extension_of(ty).is_some() || name.is_empty() => {
             "USER-DEFINED".to_owned()
         }
@@ -282,6 +284,7 @@ pub(super) fn data_type(ty: &Type, catalog: &Catalog) -> String {
 fn own_name(ty: &Type, catalog: &Catalog) -> String {
     match ty {
         Type::Enum(oid) => catalog.enums.get(oid).map_or_else(String::new, |e| e.name.clone()),
+        Type::Composite(oid) => catalog.composites.get(oid).map_or_else(String::new, |c| c.name.clone()),
         Type::Array(element) => format!("_{}", own_name(element, catalog)),
         other => {
             let shown = other.base_name(catalog);

@@ -174,7 +174,7 @@ impl Reader<'_> {
 
     pub(super) fn assigned(&mut self, node: &Node, column: &Column, scope: &Scope<'_>) -> Outcome<String> {
         let parts = self.constants();
-        let (value, fixed) = self.fixed(|this| this.expression(node, Site::new(scope, "UPDATE")));
+        let (value, fixed) = self.fixed(|this| this.as_composite(node, &column.ty, Site::new(scope, "UPDATE")));
         let sql = self.store(value?, column)?;
         if fixed {
             self.note_constant(parts, &sql);

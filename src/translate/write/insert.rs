@@ -172,7 +172,7 @@ impl Reader<'_> {
                     Some(NodeEnum::SetToDefault(_)) => self.default_value(table, column)?,
                     _ => {
                         refuse_generated(column)?;
-                        let value = self.expression(item, Site::new(&scope, "VALUES"))?;
+                        let value = self.as_composite(item, &column.ty, Site::new(&scope, "VALUES"))?;
                         self.store(value, column)?
                     }
                 });

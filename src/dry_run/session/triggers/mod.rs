@@ -91,12 +91,14 @@ impl Fired {
         };
         let column = crate::query::quote_identifier(column);
         Some(Function {
+            oid: 0,
             schema: "public".to_owned(),
             name: "moddatetime".to_owned(),
             language: "plpgsql".to_owned(),
             definition: Some(std::sync::Arc::new(Definition {
                 parameters: Vec::new(),
                 gives: Gives::Trigger,
+                row_of: None,
                 is_set: false,
                 is_procedure: false,
                 is_strict: false,

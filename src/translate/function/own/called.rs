@@ -85,7 +85,14 @@ impl Reader<'_> {
 
     /// The rows that a call gives: a list of lists of texts.
     fn called_list(&mut self, chosen: &Chosen, call: &FuncCall, site: Site<'_>) -> Outcome<String> {
-        Ok(format!("CAST({} AS VARCHAR[][])", self.looked_up(chosen, call, site)?))
+        let text = self.looked_up(chosen, call, site)?;
+        // A value that isn't a set of them is the one field of one row.
+        let is_single =
+            chosen.function.definition.as_ref().is_some_and(|d| !d.is_set && matches!(d.gives, Gives::Value(_)));
+        Ok(match is_single {
+            true => format!("[[CAST({text} AS VARCHAR)]]"),
+            false => format!("CAST({text} AS VARCHAR[][])"),
+        })
     }
 
     /// The text of what a call gives.

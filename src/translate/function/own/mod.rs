@@ -177,9 +177,13 @@ impl Reader<'_> {
         let outer = self.variables.replace(Rc::new(variables));
         let named = std::mem::take(&mut self.named);
         let reads = std::mem::take(&mut self.remarks.reads);
+        let is_mutable = self.is_mutable;
         self.view_depth += 1;
         let query = self.query_in_order(select, None, true);
         self.view_depth -= 1;
+        if function.language != "sql" {
+            self.is_mutable = is_mutable;
+        }
         self.named = named;
         self.variables = outer;
         let inner = std::mem::replace(&mut self.remarks.reads, reads);
