@@ -138,11 +138,8 @@ pub fn difference(ours: &[Row], server: &ServerRows, in_order: bool, any: &dyn F
     let equal = |row: &Row, theirs: &Vec<(String, Option<String>)>| {
         row.len() == theirs.len()
             && theirs.iter().all(|(name, value)| {
-                row.get(name).is_some_and(|v| {
-                    same(v, value.as_deref())
-                        || (any(name) && v.is_null() == value.is_none())
-                        || value.as_deref().is_some_and(|value| passed_over(v, value))
-                })
+                row.get(name)
+                    .is_some_and(|v| same(v, value.as_deref()) || (any(name) && v.is_null() == value.is_none()))
             })
     };
     if server.len() > ALL {
