@@ -14,21 +14,21 @@ SELECT format('column %s.%s %s%s%s%s', c.relname, a.attname, format_type(a.attty
        CASE WHEN a.attgenerated <> '' THEN ' generated' WHEN a.attidentity <> '' THEN ' identity' END)
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'm', 'p')
 LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
-WHERE c.relnamespace::regnamespace::text IN ('public', 'app') AND a.attnum > 0 AND NOT a.attisdropped
+WHERE c.relnamespace::regnamespace::text !~ '^(pg_|information_schema$)' AND a.attnum > 0 AND NOT a.attisdropped
 UNION ALL
 SELECT format('constraint %s on %s %s%s', n.conname, c.relname, n.contype, CASE WHEN NOT n.convalidated THEN ' not valid' END)
 FROM pg_constraint n JOIN pg_class c ON c.oid = n.conrelid
-WHERE n.connamespace::regnamespace::text IN ('public', 'app')
+WHERE n.connamespace::regnamespace::text !~ '^(pg_|information_schema$)'
 UNION ALL
 SELECT format('index %s on %s%s %s', i.relname, c.relname, CASE WHEN x.indisunique THEN ' unique' END, x.indnkeyatts)
 FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class c ON c.oid = x.indrelid
-WHERE i.relnamespace::regnamespace::text IN ('public', 'app')
+WHERE i.relnamespace::regnamespace::text !~ '^(pg_|information_schema$)'
 UNION ALL
 SELECT format('enum %s %s', t.typname, string_agg(e.enumlabel, ',' ORDER BY e.enumsortorder))
 FROM pg_type t JOIN pg_enum e ON e.enumtypid = t.oid GROUP BY t.typname
 UNION ALL
 SELECT format('%s %s', CASE relkind WHEN 'S' THEN 'sequence' ELSE 'view' END, relname)
-FROM pg_class WHERE relkind IN ('S', 'v') AND relnamespace::regnamespace::text IN ('public', 'app')";
+FROM pg_class WHERE relkind IN ('S', 'v') AND relnamespace::regnamespace::text !~ '^(pg_|information_schema$)'";
 
 /// The schema as the server has it.
 pub fn on_server(client: &mut Client) -> Vec<String> {
