@@ -148,6 +148,11 @@ impl Session<'_> {
 
     /// Is it an INSERT whose rows can't see each other?
     fn is_blind(&self, plan: &InsertPlan) -> bool {
+        // Statements that are transactions of their own have times of their own.
+        let reads_time = plan.staging_sql.contains(&self.settings.now) || plan.staging_sql.contains("pg_now");
+        if reads_time && !self.in_block() {
+            return false;
+        }
         plan.remarks.volatile.is_empty()
             && plan.remarks.numbers.is_empty()
             && plan.writes.is_empty()
