@@ -21,7 +21,7 @@ pub(super) fn read(text: &str, ty: &str) -> Result<Read, Failure> {
     if lower == "allballs" {
         return Ok(Read { micros: 0, offset: Some(0) });
     }
-    if lower == "now" {
+    if lower.trim_end_matches(['(', ')', ' ']) == "now" {
         return Err(refused(text));
     }
     if !lower.contains(|c: char| c.is_ascii_digit()) {

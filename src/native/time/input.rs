@@ -42,7 +42,9 @@ fn special(text: &str, ty: &str) -> Result<Option<Moment>, Failure> {
         "infinity" | "+infinity" => Some(Moment::After),
         "-infinity" => Some(Moment::Before),
         "epoch" => Some(Moment::At(0)),
-        "now" | "today" | "tomorrow" | "yesterday" => return Err(refused(text)),
+        word if ["now", "today", "tomorrow", "yesterday"].contains(&word.trim_end_matches(['(', ')', ' '])) => {
+            return Err(refused(text));
+        }
         word if !word.contains(|c: char| c.is_ascii_digit()) => return Err(invalid(text, ty)),
         _ => None,
     })

@@ -193,13 +193,7 @@ impl Reader<'_> {
         for (table, columns) in inner {
             self.remarks.reads.entry(table).or_default().extend(columns);
         }
-        // Where nothing is run, as in a default that is kept, the server doesn't look into bodies.
-        let query = query.map_err(|problem| match problem {
-            Problem::Rejected(error) if self.settings().calls == 0 => {
-                Problem::unsupported(format!("the function {}(), in whose body {},", function.name, error.message))
-            }
-            problem => problem,
-        })?;
+        let query = query?;
         match query.outputs.iter().any(|output| output.ty == Type::Record) {
             true => Err(Problem::unsupported(format!("the function {}(), which gives a record,", function.name))),
             false => Ok(query),
