@@ -83,6 +83,33 @@ impl Type {
             _ => true,
         }
     }
+
+    /// The extension whose operator classes let an index of this access method hold it, where it is one of plain values.
+    pub fn operator_class_extension(&self, method: &str) -> Option<&'static str> {
+        let extension = match method {
+            "gin" => "btree_gin",
+            "gist" => "btree_gist",
+            _ => return None,
+        };
+        let holds = match self.plain() {
+            Type::Name => method == "gin",
+            Type::Opaque(name) => matches!(
+                base(name),
+                "money"
+                    | "oid"
+                    | "inet"
+                    | "cidr"
+                    | "macaddr"
+                    | "macaddr8"
+                    | "bit"
+                    | "bit varying"
+                    | "time with time zone"
+            ),
+            Type::Json | Type::Jsonb | Type::Array(_) | Type::Record | Type::Void | Type::Unknown => false,
+            _ => true,
+        };
+        holds.then_some(extension)
+    }
 }
 
 /// Where one is a type of an extension: of those, citext alone is a string and has casts of its own.

@@ -257,7 +257,7 @@ impl Table {
         self.columns.iter().find(|column| column.attnum == attnum)
     }
 
-    pub(super) fn column_mut(&mut self, attnum: AttNum) -> Option<&mut Column> {
+    pub(crate) fn column_mut(&mut self, attnum: AttNum) -> Option<&mut Column> {
         self.columns.iter_mut().find(|column| column.attnum == attnum)
     }
 
@@ -329,6 +329,40 @@ pub fn near_name(kind: &str, wanted: &str, names: &[&str]) -> Option<String> {
 /// The schema a statement names, if it does.
 pub fn schema_of(relation: &RangeVar) -> Option<&str> {
     (!relation.schemaname.is_empty()).then_some(relation.schemaname.as_str())
+}
+
+/// The schemas of a search path as its parameter's text has them; nothing where that isn't a list of names.
+pub(crate) fn path_of(text: &str) -> Option<Vec<String>> {
+    let mut names = Vec::new();
+    let mut rest = text.trim();
+    if rest.is_empty() {
+        return Some(names);
+    }
+    loop {
+        let (name, behind) = match rest.strip_prefix('"') {
+            Some(quoted) => {
+                let end = quoted.find('"').filter(|end| *end > 0 && !quoted[end + 1..].starts_with('"'))?;
+                (quoted[..end].to_owned(), &quoted[end + 1..])
+            }
+            None => {
+                let end = rest.find(|c: char| c == ',' || c.is_whitespace()).unwrap_or(rest.len());
+                (rest[..end].to_lowercase(), &rest[end..])
+            }
+        };
+        if name.is_empty() || name.contains('"') {
+            return None;
+        }
+        names.push(name);
+        match behind.trim_start() {
+            "" => return Some(names),
+            more => rest = more.strip_prefix(',')?.trim_start(),
+        }
+    }
+}
+
+/// Those of them in which names are looked for: nobody has a schema named like the user here.
+pub(crate) fn searched(path: Vec<String>) -> Vec<String> {
+    path.into_iter().filter(|schema| schema != "$user" && !schema.is_empty()).collect()
 }
 
 /// A name as PostgreSQL prints it: quoted where it must be.

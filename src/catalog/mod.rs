@@ -174,6 +174,10 @@ impl Catalog {
             self.settings.keys().filter_map(|name| name.strip_prefix(LOCAL)).map(str::to_owned).collect();
         for name in local {
             self.settings.remove(&format!("{LOCAL}{name}"));
+            if name == "search_path" {
+                let before = self.settings.get(&name).and_then(|path| lookup::path_of(path));
+                self.search_path = before.map_or_else(|| vec!["public".to_owned()], lookup::searched);
+            }
             // A parameter that nobody has but this transaction stays, without a value.
             if name.contains('.') {
                 self.settings.entry(name).or_default();

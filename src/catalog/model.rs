@@ -432,6 +432,8 @@ pub enum Effect {
     Truncate(Oid),
     /// A new column: rows get its default, or NULL.
     AddColumn(Oid, AttNum),
+    /// A new column whose default the same statement changes: rows get the one that it was added with.
+    AddColumnFilled(Oid, AttNum, Option<Expression>),
     /// The column is gone (already gone from the catalog).
     DropColumn(Oid, AttNum),
     /// The column has a new type.

@@ -24,6 +24,7 @@ impl Run<'_, '_> {
                 Ok(())
             }
             Effect::AddColumn(table, attnum) => self.add_column(*table, *attnum),
+            Effect::AddColumnFilled(table, attnum, first) => self.add_column_filled(*table, *attnum, first.as_ref()),
             Effect::DropColumn(table, attnum) => self.store.drop_column(*table, *attnum),
             Effect::ConvertColumn { table, attnum, from, using } => {
                 self.convert(*table, *attnum, from, using.as_ref(), before)
@@ -66,6 +67,31 @@ impl Run<'_, '_> {
         self.store.delete(table, &rows)?;
         self.report.rows_deleted = Some(self.report.rows_deleted.unwrap_or(0) + count);
         Ok(())
+    }
+
+    /// Adds a column with the default that it has at first.
+    fn add_column_filled(&mut self, table: Oid, attnum: u16, first: Option<&Expression>) -> Ran<()> {
+        let mut then = self.catalog.clone();
+        if let Some(column) = then.tables.get_mut(&table).and_then(|table| table.column_mut(attnum)) {
+            column.default = first.cloned();
+        }
+        let added = column(&then, table, attnum)?.clone();
+        if first.is_none() || !then.domains_of(&added.ty).is_empty() || then.sequence_of(table, &added).is_some() {
+            return match first {
+                None => self.store.add_column(table, attnum, &added.ty, None),
+                Some(_) => {
+                    Err(Problem::unsupported("a column added with a default that the same statement changes").into())
+                }
+            };
+        }
+        let translator = Translator { catalog: &then, settings: self.settings, tie: Tie::Least };
+        let value = translator.default(table, attnum)?;
+        self.store.engine.run(&format!("SELECT {value}"))?;
+        if value.to_uppercase().contains(" OVER ") || value.contains("SELECT ") {
+            self.store.add_column(table, attnum, &added.ty, None)?;
+            return self.store.replace_column(table, attnum, &added.ty, &value);
+        }
+        self.store.add_column(table, attnum, &added.ty, Some(&value))
     }
 
     fn add_column(&mut self, table: Oid, attnum: u16) -> Ran<()> {

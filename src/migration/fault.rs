@@ -6,6 +6,7 @@
 
 use anyhow::{Error, anyhow};
 
+use super::Fault;
 use super::decode::line_and_column;
 use super::lexer::{Piece, PieceKind};
 use crate::ui::hinted;
@@ -41,6 +42,34 @@ pub(super) fn syntax_error(name: &str, text: &str, pieces: &[Piece], message: &s
         };
     }
     anyhow!("{name}: {}", clipped(message))
+}
+
+/// Where the same text doesn't parse, as a fault in a statement's place: its range, and what it is.
+pub(super) fn of_file(text: &str, pieces: &[Piece], message: &str) -> (usize, usize, Fault) {
+    if let Some(open) = pieces.iter().find(|p| p.kind == PieceKind::Open) {
+        // The parser meets the open quote at the end of the text.
+        let from = pieces.iter().filter(|p| p.kind == PieceKind::Semicolon && p.end <= open.start).map(|p| p.end).max();
+        let fault = Fault::Syntax { message: message.to_owned(), at: open.start };
+        return (from.unwrap_or(0), text.len(), fault);
+    }
+    for (start, end) in segments(text, pieces) {
+        let first = start + leading(text, pieces, start);
+        match failure(&text[start..end]) {
+            None => {}
+            Some(Failure::TooDeep) => {
+                return (first, end, Fault::Foreign("a statement nested deeper than can be read".to_owned()));
+            }
+            Some(Failure::Syntax(message)) => {
+                let at = start + offending(&text[start..end], &message);
+                let fault = match text[at..].starts_with(':') {
+                    true => Fault::Foreign("a variable of psql".to_owned()),
+                    false => Fault::Syntax { message, at },
+                };
+                return (first, end, fault);
+            }
+        }
+    }
+    (0, text.len(), Fault::Syntax { message: message.to_owned(), at: 0 })
 }
 
 enum Failure {

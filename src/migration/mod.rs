@@ -77,6 +77,22 @@ pub struct Statement {
     pub comments: Vec<Comment>,
     /// As the parser read it.
     pub node: NodeEnum,
+    /// Why there is nothing to run: what stands here isn't SQL, or doesn't parse.
+    pub fault: Option<Fault>,
+}
+
+/// What stands in a file of a history in a statement's place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// The server's parser refuses the file.
+    Syntax {
+        /// In its words.
+        message: String,
+        /// Byte offset in the file at which it stops.
+        at: usize,
+    },
+    /// What can't be read here, as a refusal names it.
+    Foreign(String),
 }
 
 /// A comment.
@@ -106,7 +122,8 @@ impl Migration {
     /// Reads files, Prisma folders, folders of `*.sql` and `-` (stdin).
     ///
     /// # Errors
-    /// Nothing there, nothing chosen, a file that isn't UTF-8 or doesn't parse (with line and column), or no statement at all.
+    /// Nothing there, nothing chosen, a file that isn't UTF-8, a single one that doesn't parse (with line and column), or no statement
+    /// at all. Of several files, one that doesn't parse is a statement that the server refuses.
     pub fn read(paths: &[PathBuf], selection: &Selection) -> Result<Migration> {
         Migration::read_with(paths, selection, &mut std::io::stdin())
     }
@@ -160,7 +177,8 @@ impl Migration {
     }
 
     fn add(&mut self, name: String, migration: String, text: String, alone: bool) -> Result<()> {
-        let content = split::split(&name, &text)?;
+        let content = if alone { split::split(&name, &text)? } else { split::split_one_of_many(&name, &text) };
+        self.warnings.extend(content.warnings);
         if content.statements.is_empty() {
             let what = if text.trim().is_empty() { "is empty" } else { "holds no statement, only comments" };
             if alone {

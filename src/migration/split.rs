@@ -12,7 +12,7 @@ use super::fault;
 use super::lexer::{self, Piece, PieceKind};
 use super::promises;
 use super::sections;
-use super::{Comment, Place, Promise, Statement};
+use super::{Comment, Fault, Place, Promise, Statement};
 
 /// Size of the parts in which a large text is parsed.
 const PART_BYTES: usize = 256 << 10;
@@ -23,6 +23,8 @@ pub(super) struct Content {
     pub statements: Vec<Statement>,
     /// What its comments promise, with statements counted likewise.
     pub promises: Vec<Promise>,
+    /// What was passed over, in whole sentences.
+    pub warnings: Vec<String>,
 }
 
 /// Splits a text.
@@ -33,11 +35,99 @@ pub(super) fn split(name: &str, text: &str) -> Result<Content> {
     let forward = sections::forward(text);
     let text = forward.as_deref().unwrap_or(text);
     let pieces = lexer::pieces(text);
-    let lines = Lines::new(text);
     refuse_foreign(name, text, &pieces)?;
     let blanked = blank_psql(text, &pieces);
     let sql = blanked.as_deref().unwrap_or(text);
     let parsed = parse(sql, &pieces).map_err(|message| fault::syntax_error(name, sql, &pieces, &message))?;
+    Ok(content(name, text, &pieces, parsed))
+}
+
+/// The same of a file among others, which are rehearsed whatever it holds: what can't be read stands in its place as a statement.
+pub(super) fn split_one_of_many(name: &str, text: &str) -> Content {
+    let forward = sections::forward(text);
+    let text = forward.as_deref().unwrap_or(text);
+    let pieces = lexer::pieces(text);
+    let foreign: Vec<&Piece> =
+        pieces.iter().filter(|p| p.kind == PieceKind::Psql && !is_harmless(&text[p.start..p.end])).collect();
+    if let Some(inside) = foreign.iter().find(|piece| !begins(text, &pieces, piece)) {
+        let what = format!("a statement that psql ends with {}", command(&text[inside.start..inside.end]));
+        return only(text, inside.start, inside.end, Fault::Foreign(what));
+    }
+    let blanked = blank_psql(text, &pieces);
+    let sql = blanked.as_deref().unwrap_or(text);
+    let parsed = match parse(sql, &pieces) {
+        Ok(parsed) => parsed,
+        Err(message) => {
+            let (start, end, fault) = fault::of_file(sql, &pieces, &message);
+            return only(text, start, end, fault);
+        }
+    };
+    let mut content = content(name, text, &pieces, parsed);
+    let lines = Lines::new(text);
+    for piece in foreign {
+        let sql = text[piece.start..piece.end].trim_end();
+        let what = format!("{}, a command of psql,", command(sql));
+        let at = content.statements.partition_point(|statement| statement.offset < piece.start);
+        content.statements.insert(at, stand_in(&lines, text, piece.start, sql, Fault::Foreign(what)));
+        for promise in &mut content.promises {
+            promise.statement = promise.statement.map(|index| if index > at { index + 1 } else { index });
+        }
+    }
+    for (at, statement) in content.statements.iter_mut().enumerate() {
+        statement.index = at + 1;
+    }
+    content
+}
+
+/// A file that is nothing but one fault.
+fn only(text: &str, start: usize, end: usize, fault: Fault) -> Content {
+    let sql = text[start..end].trim();
+    let start = start + text[start..end].len() - text[start..end].trim_start().len();
+    let statements = vec![stand_in(&Lines::new(text), text, start, sql, fault)];
+    Content { statements, promises: Vec::new(), warnings: Vec::new() }
+}
+
+fn stand_in(lines: &Lines, text: &str, start: usize, sql: &str, fault: Fault) -> Statement {
+    Statement {
+        index: 1,
+        place: lines.place(text, start),
+        end_line: lines.line(start + sql.len().saturating_sub(1)),
+        offset: start,
+        sql: sql.to_owned(),
+        comments: Vec::new(),
+        node: NodeEnum::RawStmt(Box::default()),
+        fault: Some(fault),
+    }
+}
+
+/// The first word of a psql line.
+fn command(line: &str) -> &str {
+    line.split_whitespace().next().unwrap_or("\\")
+}
+
+/// Does a psql line stand between statements, not within one that it would send?
+fn begins(text: &str, pieces: &[Piece], piece: &Piece) -> bool {
+    let before = pieces.iter().filter(|p| p.end <= piece.start);
+    let ended = |p: &&Piece| matches!(p.kind, PieceKind::Semicolon | PieceKind::Psql | PieceKind::CopyData);
+    let from = before.clone().filter(ended).map(|p| p.end).max().unwrap_or(0);
+    let mut at = from;
+    for comment in before.filter(|p| p.start >= from && !ended(p)) {
+        if !text[at..comment.start].trim().is_empty() {
+            return false;
+        }
+        at = comment.end;
+    }
+    text[at..piece.start].trim().is_empty()
+}
+
+/// The statements that the parser found, with their places and comments.
+fn content(name: &str, text: &str, pieces: &[Piece], parsed: Vec<Parsed>) -> Content {
+    let lines = Lines::new(text);
+    let restricted = pieces.iter().find(|p| p.kind == PieceKind::Psql && is_restriction(&text[p.start..p.end]));
+    let warnings = restricted.map(|piece| {
+        let line = lines.line(piece.start);
+        format!("{name}:{line}: \\restrict and \\unrestrict are for psql alone and are passed over")
+    });
     let comments: Vec<Piece> = pieces.iter().copied().filter(|p| !matches!(p.kind, PieceKind::Semicolon)).collect();
     let mut statements: Vec<Statement> = Vec::with_capacity(parsed.len());
     let mut ends = Vec::with_capacity(parsed.len());
@@ -61,12 +151,13 @@ pub(super) fn split(name: &str, text: &str) -> Result<Content> {
             sql: text[start..end].to_owned(),
             comments: Vec::new(),
             node,
+            fault: None,
         });
         ends.push(end);
     }
     let groups = groups(text, &comments, &lines);
     let promises = assign(&groups, &mut statements, &ends, &lines);
-    Ok(Content { statements, promises })
+    Content { statements, promises, warnings: warnings.into_iter().collect() }
 }
 
 /// A statement as the parser found it.
@@ -135,12 +226,17 @@ fn is_harmless(command: &str) -> bool {
     }
 }
 
+/// What pg_dump puts around a dump, so that psql runs no command within it.
+fn is_restriction(line: &str) -> bool {
+    ["\\restrict", "\\unrestrict"].contains(&command(line))
+}
+
 fn refuse_foreign(name: &str, text: &str, pieces: &[Piece]) -> Result<()> {
     for piece in pieces {
         let content = &text[piece.start..piece.end];
         match piece.kind {
             PieceKind::Psql if !is_harmless(content) => {
-                let command = content.split_whitespace().next().unwrap_or("\\");
+                let command = command(content);
                 let message = format!("{command} is a command of psql, not SQL, so it can't be rehearsed");
                 let hint = match command {
                     "\\i" | "\\ir" | "\\include" | "\\include_relative" => {

@@ -178,19 +178,14 @@ pub(super) fn label(text: &str, oid: Oid, catalog: &Catalog) -> Outcome<String> 
 /// `now`, `today` and their kin, which stand for a time of the run.
 pub(super) fn is_time_of_run(text: &str, ty: &Type) -> bool {
     let dated = matches!(ty, Type::Date | Type::Timestamp(_) | Type::Timestamptz(_));
-    dated && ["now", "today", "tomorrow", "yesterday"].contains(&word_of_time(text).as_str())
-}
-
-/// The word that a text is, but for the brackets that the server passes over: `now()` is `now`.
-fn word_of_time(text: &str) -> String {
-    text.trim_matches(|c: char| c.is_ascii_whitespace() || ['(', ')'].contains(&c)).to_ascii_lowercase()
+    dated && ["now", "today", "tomorrow", "yesterday"].contains(&native::time::word(text).as_str())
 }
 
 fn time_of_run(text: &str) -> String {
     let unknown = quote_literal("NS|the time of the run, which isn't known here");
     let now = format!("CAST(coalesce(getvariable('pg_now'), error({unknown})) AS TIMESTAMP)");
     let day = format!("date_trunc('day', {now})");
-    match word_of_time(text).as_str() {
+    match native::time::word(text).as_str() {
         "now" => now,
         "tomorrow" => format!("({day} + INTERVAL 1 DAY)"),
         "yesterday" => format!("({day} - INTERVAL 1 DAY)"),

@@ -154,6 +154,9 @@ pub struct Remarks {
     pub numbers: std::collections::BTreeMap<Oid, Taken>,
 }
 
+/// What a column that counts takes its values from.
+pub(crate) const NUMBERS_OF_SEQUENCE: &str = "numbers of a sequence";
+
 /// A value that is new at every run, but the same throughout one: no call of it differs from another.
 pub(crate) const TIME_OF_RUN: &str = "the time of the run";
 
@@ -341,6 +344,7 @@ pub fn text_of(sql: &str, ty: &Type, catalog: &Catalog) -> Outcome<String> {
 pub fn shown(sql: &str, ty: &Type) -> String {
     match ty.plain() {
         Type::Interval => format!("pg_interval_text(CAST({sql} AS VARCHAR))"),
+        Type::Bytea => format!("('\\x' || lower(hex({sql})))"),
         _ => sql.to_owned(),
     }
 }
@@ -441,6 +445,14 @@ impl Translator<'_> {
             return Ok(SelectPlan { steps: Vec::new(), sql, outputs: vec![output], remarks, writes: Vec::new() });
         }
         self.cast_outputs(self.select(node)?, targets)
+    }
+
+    /// The same of a query whose WITH writes.
+    ///
+    /// # Errors
+    /// As [`Translator::select`].
+    pub fn select_or_write_into(&self, node: &NodeEnum, targets: &[Type]) -> Outcome<SelectPlan> {
+        self.cast_outputs(self.select_or_write(node)?, targets)
     }
 
     fn cast_outputs(&self, mut plan: SelectPlan, targets: &[Type]) -> Outcome<SelectPlan> {

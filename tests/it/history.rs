@@ -72,6 +72,42 @@ fn a_history_stops_where_it_fails() {
     assert!(crate::support::stdout(&github).contains("file=migrations/3_typo/migration.sql,line=2"));
 }
 
+#[test]
+fn a_file_that_cannot_be_read_stands_in_its_place() {
+    let verdicts = |files: &[(&str, &str)]| -> Vec<String> {
+        let folder = tempfile::tempdir().expect("a folder");
+        write(folder.path(), files);
+        let run = rehearsal(folder.path(), &["dry-run", "migrations", "--on", "empty", "--format", "json"]);
+        let report: serde_json::Value = serde_json::from_str(&crate::support::stdout(&run)).expect("a report");
+        let statements = report["result"]["statements"].as_array().expect("statements").clone();
+        let line = |s: &serde_json::Value| {
+            let why = s["error"]["sqlstate"].as_str().or_else(|| s["unsupported"]["what"].as_str()).unwrap_or("");
+            format!("{}:{} {} {why}", s["line"], s["column"], s["verdict"].as_str().unwrap_or("")).trim().to_owned()
+        };
+        statements.iter().map(line).collect()
+    };
+    assert_eq!(
+        verdicts(&[("1", "CREATE TABLE t (a int);"), ("2", "DROP TABLE t;\nSELEC 1;\n"), ("3", "SELECT 1;")]),
+        ["1:1 executed", "2:1 failed 42601", "1:1 not-reached"]
+    );
+    assert_eq!(
+        verdicts(&[("1", "\\restrict x\nCREATE TABLE t (a int);\n\\unrestrict x\n"), ("2", "SELECT 1;")]),
+        ["2:1 executed", "1:1 executed"]
+    );
+    assert_eq!(
+        verdicts(&[("1", "CREATE TABLE t (a int);\n-- data\n\\copy t FROM 'f'\nSELECT 1;"), ("2", "SELECT 1;")]),
+        ["1:1 executed", "3:1 unsupported \\copy, a command of psql,", "4:1 executed", "1:1 executed"]
+    );
+    assert_eq!(
+        verdicts(&[("1", "SELECT 'DROP TABLE t' \\gexec\n"), ("2", "SELECT :id;"), ("3", "SELECT 1;")]),
+        [
+            "1:23 unsupported a statement that psql ends with \\gexec",
+            "1:1 unsupported a variable of psql",
+            "1:1 executed"
+        ]
+    );
+}
+
 /// A history in which tables come, grow, are linked, renamed and filled: about six statements a file.
 fn long_history(files: usize) -> Vec<(String, String)> {
     let mut all = Vec::new();

@@ -43,6 +43,8 @@ pub struct Beside<'a> {
     today: String,
     /// A query's rows have got numbers of a sequence, in an order that is the server's to choose.
     pub are_numbered: bool,
+    /// Of a statement that the server rejected: the SQLSTATE here, where there is one, and there.
+    pub rejected: Option<(Option<String>, String)>,
 }
 
 impl<'a> Beside<'a> {
@@ -50,7 +52,7 @@ impl<'a> Beside<'a> {
     pub fn new(client: &'a mut Client, session: Session<'a>) -> Beside<'a> {
         let now = send(client, "SELECT (now() AT TIME ZONE 'UTC')::date::text").rows;
         let today = now.into_iter().flatten().find_map(|(_, value)| value).unwrap_or_default();
-        Beside { client, session, given_up: BTreeSet::new(), today, are_numbered: false }
+        Beside { client, session, given_up: BTreeSet::new(), today, are_numbered: false, rejected: None }
     }
 
     /// Runs a statement on both sides. The tables aren't looked at.
@@ -60,11 +62,16 @@ impl<'a> Beside<'a> {
             Err(error) => return Fate::Different(format!("an error of ours: {error:#}")),
         };
         if report.verdict == Verdict::Unsupported {
+            // A transaction ends on both sides, whatever is known of it.
+            if matches!(statement.node, pg_query::NodeEnum::TransactionStmt(_)) {
+                send(self.client, &statement.sql);
+            }
             return Fate::Refused(report.unsupported.map_or_else(String::new, |unsupported| unsupported.what));
         }
         let server = send(self.client, &statement.sql);
-        self.are_numbered |=
-            report.notes.iter().any(|note| note.contains("new values")) && !are_listed(&statement.node);
+        self.are_numbered |= report.notes.iter().any(|note| is_new(note)) && !are_listed(&statement.node);
+        let state = report.error.as_ref().map(|error| error.sqlstate.clone());
+        self.rejected = server.error.as_ref().map(|(code, _)| (state, code.clone()));
         self.judge(&server, &report, statement)
     }
 
@@ -95,7 +102,7 @@ impl<'a> Beside<'a> {
         if select.into_clause.is_some() {
             return Fate::Agreed;
         }
-        let doubt = doubt.or_else(|| said(&["new values"]));
+        let doubt = doubt.or_else(|| report.notes.iter().find(|note| is_new(note)));
         match difference(&report.rows, &server.rows, !select.sort_clause.is_empty(), &|_| false) {
             Some(_) if doubt.is_some() => Fate::Open(doubt.cloned().unwrap_or_default()),
             Some(_) if difference(&report.rows, &server.rows, false, &|_| false).is_none() => {
@@ -194,6 +201,11 @@ fn days_to(date: &str) -> Option<i64> {
     // Years from March on, so that the leap day is the last.
     let (year, month) = if month < 3 { (year - 1, month + 9) } else { (year, month - 3) };
     Some(year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1 - 719_468)
+}
+
+/// Does a note say that values are new at every run, or that the server chooses which row gets which?
+fn is_new(note: &str) -> bool {
+    note.contains("new values") || note.contains("of a sequence")
 }
 
 /// Of several wrong rows, or of several errors in one, the server's plan decides which is met first. An error of another kind is

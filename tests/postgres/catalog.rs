@@ -14,21 +14,21 @@ SELECT format('column %s.%s %s%s%s%s', c.relname, a.attname, format_type(a.attty
        CASE WHEN a.attgenerated <> '' THEN ' generated' WHEN a.attidentity <> '' THEN ' identity' END)
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'm', 'p')
 LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
-WHERE c.relnamespace::regnamespace::text IN ('public', 'app') AND a.attnum > 0 AND NOT a.attisdropped
+WHERE c.relnamespace::regnamespace::text !~ '^(pg_|information_schema$)' AND a.attnum > 0 AND NOT a.attisdropped
 UNION ALL
 SELECT format('constraint %s on %s %s%s', n.conname, c.relname, n.contype, CASE WHEN NOT n.convalidated THEN ' not valid' END)
 FROM pg_constraint n JOIN pg_class c ON c.oid = n.conrelid
-WHERE n.connamespace::regnamespace::text IN ('public', 'app')
+WHERE n.connamespace::regnamespace::text !~ '^(pg_|information_schema$)'
 UNION ALL
 SELECT format('index %s on %s%s %s', i.relname, c.relname, CASE WHEN x.indisunique THEN ' unique' END, x.indnkeyatts)
 FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class c ON c.oid = x.indrelid
-WHERE i.relnamespace::regnamespace::text IN ('public', 'app')
+WHERE i.relnamespace::regnamespace::text !~ '^(pg_|information_schema$)'
 UNION ALL
 SELECT format('enum %s %s', t.typname, string_agg(e.enumlabel, ',' ORDER BY e.enumsortorder))
 FROM pg_type t JOIN pg_enum e ON e.enumtypid = t.oid GROUP BY t.typname
 UNION ALL
 SELECT format('%s %s', CASE relkind WHEN 'S' THEN 'sequence' ELSE 'view' END, relname)
-FROM pg_class WHERE relkind IN ('S', 'v') AND relnamespace::regnamespace::text IN ('public', 'app')";
+FROM pg_class WHERE relkind IN ('S', 'v') AND relnamespace::regnamespace::text !~ '^(pg_|information_schema$)'";
 
 /// The schema as the server has it.
 pub fn on_server(client: &mut Client) -> Vec<String> {
@@ -40,7 +40,10 @@ pub fn on_server(client: &mut Client) -> Vec<String> {
 /// The schema as the catalog has it.
 pub fn in_catalog(catalog: &Catalog) -> Vec<String> {
     let mut lines = Vec::new();
-    for table in catalog.tables.values() {
+    // The schemas that the server is asked about.
+    let asked = |schema: &str| ["public", "app"].contains(&schema);
+    let of_asked = |table: &rehearsal::catalog::Oid| asked(&catalog.tables[table].schema);
+    for table in catalog.tables.values().filter(|table| asked(&table.schema)) {
         for column in &table.columns {
             let mut line = format!("column {}.{} {}", table.name, column.name, column.ty.name(catalog));
             for (said, holds) in [
@@ -54,7 +57,7 @@ pub fn in_catalog(catalog: &Catalog) -> Vec<String> {
             lines.push(line);
         }
     }
-    for constraint in catalog.constraints.values() {
+    for constraint in catalog.constraints.values().filter(|constraint| of_asked(&constraint.table)) {
         let letter = match constraint.kind {
             ConstraintKind::PrimaryKey(_) => 'p',
             ConstraintKind::Unique(_) => 'u',
@@ -68,7 +71,7 @@ pub fn in_catalog(catalog: &Catalog) -> Vec<String> {
             constraint.name, catalog.tables[&constraint.table].name
         ));
     }
-    for index in catalog.indexes.values() {
+    for index in catalog.indexes.values().filter(|index| of_asked(&index.table)) {
         let unique = if index.unique { " unique" } else { "" };
         lines.push(format!(
             "index {} on {}{unique} {}",
@@ -78,8 +81,10 @@ pub fn in_catalog(catalog: &Catalog) -> Vec<String> {
         ));
     }
     lines.extend(catalog.enums.values().map(|ty| format!("enum {} {}", ty.name, ty.labels.join(","))));
-    lines.extend(catalog.sequences.values().map(|sequence| format!("sequence {}", sequence.name)));
-    lines.extend(catalog.views.values().map(|view| format!("view {}", view.name)));
+    lines.extend(
+        catalog.sequences.values().filter(|s| asked(&s.schema)).map(|sequence| format!("sequence {}", sequence.name)),
+    );
+    lines.extend(catalog.views.values().filter(|view| asked(&view.schema)).map(|view| format!("view {}", view.name)));
     lines.sort();
     lines
 }

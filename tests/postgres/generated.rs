@@ -8,7 +8,7 @@
 //! `REHEARSAL_CASES=5000` draws so many and prints what is refused most.
 
 mod alterations;
-mod dice;
+pub mod dice;
 mod expressions;
 mod objects;
 mod schema;

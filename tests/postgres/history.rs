@@ -6,8 +6,13 @@
 //! `fixtures/histories` run, nothing may differ, and no fewer files may be rehearsed than `fixtures/histories/README.md`
 //! says (`REHEARSAL_BLESS=1` writes its figures).
 //!
+//! With `REHEARSAL_HISTORY_FAULTS=SEED`, statements are broken at random before both sides run them, each in a transaction of its own, and
+//! the share of rejected ones that get the server's SQLSTATE is printed.
+//!
 //! A file is one transaction, as Prisma sends it, unless it has its own or needs to be outside of one. After a statement that only
 //! one side accepts, the file is taken back on both.
+
+mod faults;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -51,6 +56,7 @@ struct Outcome {
     /// Files, and those of them in which nothing was refused, open or different.
     files: usize,
     complete: usize,
+    rejections: faults::Rejections,
 }
 
 impl Outcome {
@@ -101,9 +107,14 @@ impl Outcome {
 }
 
 /// The files of a folder, each wrapped in a transaction where Prisma's would be.
-fn read(folder: &Path) -> Migration {
-    let read = Migration::read(&[folder.to_path_buf()], &Selection::default())
+fn read(folder: &Path, seed: Option<u64>) -> Migration {
+    let mut read = Migration::read(&[folder.to_path_buf()], &Selection::default())
         .unwrap_or_else(|error| panic!("{}: {error:#}", folder.display()));
+    if let Some(seed) = seed {
+        let texts = faults::broken(&read, seed);
+        let texts: Vec<(&str, &str)> = texts.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        read = Migration::from_texts(&texts).expect("what still parses");
+    }
     let texts: Vec<(String, String)> = read
         .files
         .iter()
@@ -180,12 +191,19 @@ impl Run<'_> {
             }
             let fate = self.beside.run(migration, statement);
             if matches!(statement.node, NodeEnum::TransactionStmt(_)) {
+                if let Fate::Different(what) = &fate {
+                    self.outcome.differences.push(format!("{}: {what}", migration.spot(statement)));
+                }
                 continue;
             }
             let name = &migration.files[file].name;
             let name = Path::new(name).strip_prefix(self.folder).unwrap_or(Path::new(name));
             let spot = format!("{}:{}", name.display(), statement.place.line);
             self.outcome.count(&kind(statement), &spot, &fate);
+            if let Some((ours, server)) = self.beside.rejected.take() {
+                self.outcome.rejections.all += 1;
+                self.outcome.rejections.alike += usize::from(ours.as_ref() == Some(&server));
+            }
             if matches!(fate, Fate::Different(_) | Fate::Open(_)) {
                 abandoned = true;
             }
@@ -274,9 +292,9 @@ fn is_data(statement: &Statement) -> bool {
     )
 }
 
-fn run(client: &mut Client, snapshot: &Snapshot, folder: &Path, rows: usize) -> Outcome {
+fn run(client: &mut Client, snapshot: &Snapshot, folder: &Path, rows: usize, seed: Option<u64>) -> Outcome {
     empty(client);
-    let migration = read(folder);
+    let migration = read(folder, seed);
     let name = folder.file_name().map_or_else(|| "history".to_owned(), |name| name.to_string_lossy().into_owned());
     let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
     let session = Session::new(snapshot, &format!("h{name}{rows}"), &[&migration], options(Transactions::None));
@@ -303,11 +321,12 @@ fn history_agrees_or_is_refused() {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<usize>().expect("a number"));
     let rows = number("REHEARSAL_HISTORY_ROWS");
     if let Ok(folder) = std::env::var("REHEARSAL_HISTORY") {
-        return print(&run(&mut client, &snapshot, Path::new(&folder), rows.unwrap_or(0)));
+        let seed = number("REHEARSAL_HISTORY_FAULTS").map(|seed| seed as u64);
+        return print(&run(&mut client, &snapshot, Path::new(&folder), rows.unwrap_or(0), seed), seed.is_some());
     }
     let mut all = Outcome::default();
     for folder in kept() {
-        let outcome = run(&mut client, &snapshot, &folder, rows.unwrap_or(3));
+        let outcome = run(&mut client, &snapshot, &folder, rows.unwrap_or(3), None);
         let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         all.differences.extend(outcome.differences.iter().map(|what| format!("{name}/{what}")));
         all.files += outcome.files;
@@ -347,8 +366,12 @@ fn rehearsed(table: &str) -> usize {
 }
 
 #[allow(clippy::print_stdout, reason = "a run over one's own history is started to be read")]
-fn print(outcome: &Outcome) {
+fn print(outcome: &Outcome, broken: bool) {
     println!("{}", outcome.table());
+    if broken {
+        let faults::Rejections { all, alike } = outcome.rejections;
+        println!("{alike} of {all} statements that the server rejects get the same SQLSTATE.");
+    }
     let mut refusals: Vec<_> = outcome.refusals.iter().collect();
     refusals.sort_by_key(|(what, spots)| (std::cmp::Reverse(spots.len()), (*what).clone()));
     for (what, spots) in refusals {

@@ -267,7 +267,12 @@ impl Change {
         } else if column.generated.is_some() {
             ("a generated column", "Use ALTER TABLE ... ALTER COLUMN ... DROP EXPRESSION instead.")
         } else {
-            column.default = default;
+            let first = std::mem::replace(&mut column.default, default);
+            let added =
+                self.effects.iter_mut().find(|e| matches!(e, Effect::AddColumn(t, c) if (*t, *c) == (table, attnum)));
+            if let Some(added) = added {
+                *added = Effect::AddColumnFilled(table, attnum, first);
+            }
             return Ok(());
         };
         let message = format!("column \"{}\" of relation \"{relation}\" is {kind}", command.name);

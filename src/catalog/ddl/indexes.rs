@@ -88,7 +88,16 @@ impl Change {
             let IndexTarget::Column(attnum) = key.target else { continue };
             let ty = table.by_attnum(attnum).map(|column| &column.ty);
             if let Some(ty) = ty.filter(|ty| !ty.has_operator_class(&index.method)) {
-                return Err(self.no_operator_class(&ty.base_name(&self.catalog), &index.method));
+                let extension = ty.operator_class_extension(&index.method);
+                match extension {
+                    Some(name) if self.catalog.extensions.contains(name) => {}
+                    Some(name) if self.catalog.partial => {
+                        return Err(Problem::unsupported(format!(
+                            "an index with operator classes of {name}, as a snapshot doesn't list extensions,"
+                        )));
+                    }
+                    _ => return Err(self.no_operator_class(&ty.base_name(&self.catalog), &index.method)),
+                }
             }
         }
         Ok(())

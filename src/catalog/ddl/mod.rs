@@ -103,10 +103,6 @@ impl Change {
     /// Applies a statement; returns its command tag.
     fn apply(&mut self, node: &NodeEnum) -> Outcome<Option<String>> {
         let tag = match node {
-            NodeEnum::SelectStmt(select) if records::configured_path(select).is_some() => {
-                self.set_path(select);
-                "SELECT"
-            }
             NodeEnum::SelectStmt(_)
             | NodeEnum::InsertStmt(_)
             | NodeEnum::UpdateStmt(_)
@@ -156,11 +152,6 @@ impl Change {
         }
         Ok(())
     }
-}
-
-/// `SELECT set_config('search_path', …)` changes the catalog, as SET does.
-pub fn sets_path(select: &pg_query::protobuf::SelectStmt) -> bool {
-    records::configured_path(select).is_some()
 }
 
 fn is_cascade(behavior: i32) -> bool {

@@ -301,15 +301,6 @@ impl Change {
         Ok(if statement.is_grant { "GRANT" } else { "REVOKE" })
     }
 
-    /// `SELECT set_config('search_path', …, …)`, as a dump begins.
-    pub(super) fn set_path(&mut self, select: &protobuf::SelectStmt) {
-        if let Some(path) = configured_path(select) {
-            let names = path.split(',').map(|name| name.trim().trim_matches('"').to_owned());
-            self.catalog.search_path = names.filter(|schema| schema != "$user" && !schema.is_empty()).collect();
-            self.catalog.settings.insert("search_path".to_owned(), path);
-        }
-    }
-
     /// 42704, where the server has no such parameter; of a newer one that isn't known.
     fn expect_parameter(&mut self, name: &str) -> Outcome<()> {
         match pg::settings::is_known(name) {
@@ -353,17 +344,25 @@ impl Change {
         {
             self.note_role(role);
         }
+        let local = if statement.is_local { LOCAL } else { "" };
         match kind {
-            VariableSetKind::VarSetValue if is_path => {
-                let shown: Vec<String> = values.iter().map(|schema| crate::catalog::lookup::quoted(schema)).collect();
-                let local = if statement.is_local { LOCAL } else { "" };
-                self.catalog.settings.insert(format!("{local}{}", statement.name), shown.join(", "));
-                self.catalog.search_path =
-                    values.into_iter().filter(|schema| schema != "$user" && !schema.is_empty()).collect();
+            VariableSetKind::VarSetValue if statement.is_local && !self.in_block => {
+                self.note("SET LOCAL can only be used in transaction blocks: it changes nothing");
+                // A parameter that nobody has but this statement stays, without a value.
+                if statement.name.contains('.') {
+                    self.catalog.settings.entry(statement.name.clone()).or_default();
+                }
             }
             VariableSetKind::VarSetValue => {
-                let local = if statement.is_local && statement.name.contains('.') { LOCAL } else { "" };
-                self.catalog.settings.insert(format!("{local}{}", statement.name), values.join(", "));
+                let shown = match is_path {
+                    true => values.iter().map(|schema| crate::catalog::lookup::quoted(schema)).collect(),
+                    false => values.clone(),
+                };
+                self.catalog.settings.remove(&format!("{LOCAL}{}", statement.name));
+                self.catalog.settings.insert(format!("{local}{}", statement.name), shown.join(", "));
+                if is_path {
+                    self.catalog.search_path = crate::catalog::lookup::searched(values);
+                }
             }
             // A parameter that somebody has invented stays, without a value.
             VariableSetKind::VarReset | VariableSetKind::VarSetDefault if statement.name.contains('.') => {
@@ -430,24 +429,6 @@ impl Change {
             None => self.expect_no_block("REINDEX")?,
         }
         Ok("REINDEX")
-    }
-}
-
-/// The search path that a query sets which does nothing else.
-pub(super) fn configured_path(select: &protobuf::SelectStmt) -> Option<String> {
-    let [target] = select.target_list.as_slice() else { return None };
-    let Some(NodeEnum::ResTarget(target)) = &target.node else { return None };
-    let Some(NodeEnum::FuncCall(call)) = target.val.as_deref().and_then(|value| value.node.as_ref()) else {
-        return None;
-    };
-    if !select.from_clause.is_empty() || tree::strings(&call.funcname).last().map(String::as_str) != Some("set_config")
-    {
-        return None;
-    }
-    let arguments: Vec<String> = call.args.iter().filter_map(text).collect();
-    match arguments.as_slice() {
-        [name, path, _] if name == "search_path" => Some(path.clone()),
-        _ => None,
     }
 }
 

@@ -48,6 +48,25 @@ pub(crate) fn expect_settable(name: &str, value: Option<&str>) -> Outcome<()> {
     }
 }
 
+/// A value that was given, as the server shows it, where it is known how.
+pub(crate) fn shown(name: &str, value: &str) -> Option<String> {
+    let kind = SETTINGS.get(name).map_or("custom", |(kind, _)| *kind);
+    match kind {
+        "custom" => Some(value.to_owned()),
+        "bool" => Some(if is_true(value) { "on" } else { "off" }.to_owned()),
+        "enum" => Some(value.to_lowercase()),
+        "string" if !["datestyle", "timezone", "timezone_abbreviations"].contains(&name) => Some(value.to_owned()),
+        "string" if name == "timezone" && value == value.to_uppercase() => Some(value.to_owned()),
+        "integer" if value == "0" => Some(value.to_owned()),
+        _ => None,
+    }
+}
+
+fn is_true(text: &str) -> bool {
+    let text = text.to_lowercase();
+    text == "1" || "true".starts_with(&text) || "yes".starts_with(&text) || (text.len() > 1 && "on".starts_with(&text))
+}
+
 /// A name with dots is made of simple identifiers.
 fn expect_custom(name: &str) -> Outcome<()> {
     let simple = |part: &str| {

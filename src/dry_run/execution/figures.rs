@@ -8,7 +8,7 @@ use crate::dry_run::engine::Ran;
 use crate::dry_run::report::{ColumnChange, Overlap};
 use crate::dry_run::store::{column, key_columns};
 use crate::query::quote_literal;
-use crate::translate::{column_name, table_name};
+use crate::translate::{column_name, shown, table_name};
 
 use super::Run;
 
@@ -82,9 +82,11 @@ impl Run<'_, '_> {
         }
         let mut fields = describe_key(self.catalog, table, "t");
         for &attnum in columns {
-            let name = &column(self.catalog, table, attnum)?.name;
-            fields.push(format!("{}, t.c{attnum}", quote_literal(&format!("{name} before"))));
-            fields.push(format!("{}, s.n{attnum}", quote_literal(&format!("{name} after"))));
+            let column = column(self.catalog, table, attnum)?;
+            for (side, when) in [("t.c", "before"), ("s.n", "after")] {
+                let label = quote_literal(&format!("{} {when}", column.name));
+                fields.push(format!("{label}, {}", shown(&format!("{side}{attnum}"), &column.ty)));
+            }
         }
         let changed: Vec<String> = columns.iter().map(|c| format!("s.n{c} IS DISTINCT FROM t.c{c}")).collect();
         // The first rows nearly always show enough; only where they don't is the whole stage looked through.
@@ -129,7 +131,10 @@ fn describe(catalog: &Catalog, table: Oid, columns: &[AttNum], alias: &str) -> V
     columns
         .iter()
         .filter_map(|&attnum| column(catalog, table, attnum).ok())
-        .map(|c| format!("{}, {alias}.{}", quote_literal(&c.name), column_name(c.attnum)))
+        .map(|c| {
+            let value = format!("{alias}.{}", column_name(c.attnum));
+            format!("{}, {}", quote_literal(&c.name), shown(&value, &c.ty))
+        })
         .collect()
 }
 

@@ -23,7 +23,8 @@ use super::store::{Store, columns_of};
 use super::verification::Side;
 use crate::catalog::{AttNum, Catalog, Oid, Problem};
 use crate::translate::{
-    InsertPlan, Remarks, Returning, Settings, Step, Tie, Translator, UpdatePlan, WritePlan, table_name,
+    InsertPlan, NUMBERS_OF_SEQUENCE, Remarks, Returning, Settings, Step, Tie, Translator, UpdatePlan, WritePlan,
+    table_name,
 };
 
 pub(super) use figures::describe_row;
@@ -234,7 +235,7 @@ impl<'a> Run<'a, '_> {
     /// Stages the rows that an INSERT proposes; [`Run::resolve_proposed`] holds them against what is there.
     pub(super) fn stage_proposed(&mut self, plan: &InsertPlan) -> Ran<Staged> {
         self.compute(&plan.remarks)?;
-        self.note(&plan.remarks);
+        self.note(&plan.remarks, plan.is_listed);
         Ok(Staged::Insert(self.stage_rows_to_insert(plan, None)?))
     }
 
@@ -287,7 +288,7 @@ impl<'a> Run<'a, '_> {
 
     fn stage(&mut self, plan: &WritePlan, alternative: Option<&WritePlan>) -> Ran<Staged> {
         self.compute(remarks(plan))?;
-        self.note(remarks(plan));
+        self.note(remarks(plan), matches!(plan, WritePlan::Insert(plan) if plan.is_listed));
         self.stage_as(plan, alternative).map_err(|halt| self.doubt_order(halt, remarks(plan)))
     }
 
@@ -330,10 +331,22 @@ impl<'a> Run<'a, '_> {
         Ok(())
     }
 
-    fn note(&mut self, remarks: &Remarks) {
+    fn note(&mut self, remarks: &Remarks, is_listed: bool) {
         let mut notes = remarks.caveats.clone();
         for volatile in &remarks.volatile {
-            notes.push(format!("{volatile} gives new values at every run: the ones shown are examples."));
+            notes.push(match volatile.as_str() {
+                // Rows that are given get them in their order, from where the history itself has left the sequence.
+                NUMBERS_OF_SEQUENCE if is_listed && !self.catalog.partial => continue,
+                NUMBERS_OF_SEQUENCE if !self.catalog.partial => {
+                    "Rows get numbers of a sequence in the order in which the server finds them: which row gets which is an example."
+                        .to_owned()
+                }
+                NUMBERS_OF_SEQUENCE => {
+                    "Numbers of a sequence go on from where it stands at the time of the run: the ones shown are examples."
+                        .to_owned()
+                }
+                other => format!("{other} gives new values at every run: the ones shown are examples."),
+            });
         }
         for note in notes {
             if !self.report.notes.contains(&note) {
@@ -368,7 +381,7 @@ impl<'a> Run<'a, '_> {
     /// As [`Run::stage_query`], with what the plan reads loaded and its remarks noted.
     pub(super) fn stage_plan(&mut self, remarks: &Remarks, steps: &[Step], sql: &str) -> Ran<(String, u64)> {
         self.load(remarks)?;
-        self.note(remarks);
+        self.note(remarks, false);
         self.stage_query(steps, sql)
     }
 

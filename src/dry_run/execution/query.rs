@@ -35,7 +35,7 @@ impl Run<'_, '_> {
         self.compute(&plan.remarks)?;
         let writes = self.stage_with(&super::flattened(&plan.writes))?;
         self.load(&plan.remarks)?;
-        self.note(&plan.remarks);
+        self.note(&plan.remarks, false);
         // The one place where an order is part of the answer.
         self.store.engine.run("SET preserve_insertion_order = true")?;
         // After an error the engine takes no statement before the roll-back, which resets this as well.
@@ -58,8 +58,9 @@ impl Run<'_, '_> {
     /// The rows of a query as values, at most so many, and their number; with none wanted all are made and counted.
     pub(in crate::dry_run) fn answer(&mut self, plan: &SelectPlan, most: usize) -> Ran<Answer> {
         self.compute(&plan.remarks)?;
+        let writes = self.stage_with(&super::flattened(&plan.writes))?;
         self.load(&plan.remarks)?;
-        self.note(&plan.remarks);
+        self.note(&plan.remarks, false);
         let made = self.run_steps(&plan.steps)?;
         self.temporary.extend(made);
         let list: Vec<String> =
@@ -91,6 +92,7 @@ impl Run<'_, '_> {
             rows.clear();
         }
         self.store.take_numbers(&plan.remarks.numbers, total);
+        self.apply_with(writes)?;
         let columns = plan.outputs.iter().map(|o| (o.name.clone(), o.ty.clone())).collect();
         Ok(Answer { columns, rows, total })
     }

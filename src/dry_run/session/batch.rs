@@ -11,9 +11,9 @@ use anyhow::Result;
 use pg_query::NodeEnum;
 use pg_query::protobuf::{InsertStmt, Node, SelectStmt};
 
+use super::Session;
 use super::run::described;
 use super::transaction::Block;
-use super::{Sent, Session};
 use crate::catalog::{ConstraintKind, Oid};
 use crate::dry_run::engine::{Halt, Ran};
 use crate::dry_run::report::{StatementReport, Verdict};
@@ -142,7 +142,7 @@ impl Session<'_> {
                 self.ended += 1;
             }
         }
-        self.note_sent(Sent { statement: all, reports: place..self.reports.len(), unsupported: false, numbers })?;
+        self.note_sent(all, place..self.reports.len(), false, numbers)?;
         Ok(Batched::Done)
     }
 

@@ -201,6 +201,7 @@ fn placeless(index: usize) -> Statement {
         sql: String::new(),
         comments: Vec::new(),
         node: NodeEnum::SelectStmt(Box::<SelectStmt>::default()),
+        fault: None,
     }
 }
 

@@ -10,7 +10,9 @@ mod binding;
 mod body;
 mod calls;
 pub(super) mod claims;
+mod configuration;
 mod held;
+mod moments;
 mod outcome;
 mod partitions;
 mod pending;
@@ -84,6 +86,10 @@ pub struct Session<'s> {
     /// The schema in the snapshot.
     pub(super) base: Catalog,
     pub(super) settings: Settings,
+    /// The server's zone, where it isn't UTC.
+    server_zone: Option<String>,
+    /// The time of the first transaction.
+    started: String,
     options: Options,
     /// Reports so far, in order.
     reports: Vec<StatementReport>,
@@ -157,6 +163,12 @@ struct Sent {
     unsupported: bool,
     /// Where the sequences stood before it: numbers that a failed statement took are gone.
     numbers: Vec<(Oid, Option<Numbers>)>,
+    /// It stood in a transaction block.
+    in_block: bool,
+    /// It was the last one of its transaction.
+    ends: bool,
+    /// Transactions that had ended before it.
+    moment: usize,
 }
 
 impl<'s> Session<'s> {
@@ -181,18 +193,20 @@ impl<'s> Session<'s> {
             Source::Synthetic { .. } | Source::Empty => "UTC",
         };
         engine.set_zone(zone)?;
-        engine.set_now(manifest.captured_at.trim_end_matches('Z').replace('T', " ").as_str())?;
+        let started = manifest.captured_at.trim_end_matches('Z').replace('T', " ");
+        engine.set_now(&started)?;
         let store = Store::new(engine, snapshot, base.clone(), &outlook.join("\n"));
         let (time_zone, collation) = match &manifest.source {
             Source::Postgres(server) => (Some(server.time_zone.clone()), server.collation.clone()),
             Source::Synthetic { .. } | Source::Empty => (None, None),
         };
+        let server_zone = time_zone.and_then(configuration::other_than_utc);
         let held = Held::of(manifest, &base);
         let settings = Settings {
             calls: 0,
             trigger_depth: 0,
-            now: manifest.captured_at.trim_end_matches('Z').replace('T', " "),
-            time_zone: time_zone.filter(|zone| !["UTC", "Etc/UTC", "GMT"].contains(&zone.as_str())),
+            now: started.clone(),
+            time_zone: server_zone.clone(),
             variables: Variables::default(),
             collation: collation.filter(|name| !["C", "POSIX", "C.UTF-8", "C.utf8"].contains(&name.as_str())),
         };
@@ -201,6 +215,8 @@ impl<'s> Session<'s> {
             catalog: base.clone(),
             base,
             settings,
+            server_zone,
+            started,
             options,
             reports: Vec::new(),
             first_rows: BTreeMap::new(),

@@ -1,4 +1,4 @@
-//! Sequences in queries: `nextval`, `setval` and their kin, evaluated in the server's order.
+//! Sequences in queries: `nextval`, `setval` and their kin, and `set_config`, evaluated in the server's order.
 //!
 //! Input: a SELECT or an INSERT of given rows that calls them. Output: the same statement with numbers in their place, and the sequences
 //! as it leaves them; or, over the rows of a query, its result. Invariants: calls are evaluated from left to right, row by row;
@@ -19,7 +19,7 @@ use crate::dry_run::engine::Ran;
 use crate::dry_run::report::StatementReport;
 
 /// Functions that read or change a sequence.
-const FUNCTIONS: [&str; 4] = ["nextval", "setval", "currval", "lastval"];
+const FUNCTIONS: [&str; 5] = ["nextval", "setval", "currval", "lastval", "set_config"];
 /// Rows whose calls are evaluated one by one.
 const MANY_ROWS: usize = 10_000;
 
@@ -37,6 +37,7 @@ impl Session<'_> {
         if !plain || !select.target_list.iter().any(calls) {
             return Ok(None);
         }
+        self.expect_settings_apart(select)?;
         let mut settled = select.clone();
         for target in &mut settled.target_list {
             let Some(NodeEnum::ResTarget(target)) = &mut target.node else { continue };
@@ -175,6 +176,28 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// What reads a setting beside what sets one depends on the order in which both are evaluated.
+    fn expect_settings_apart(&self, select: &SelectStmt) -> Ran<()> {
+        let is_set = |node: &Node| call(node).is_some_and(|(name, _)| name == "set_config");
+        let values = || {
+            select.target_list.iter().filter_map(|target| match &target.node {
+                Some(NodeEnum::ResTarget(target)) => target.val.as_deref(),
+                _ => None,
+            })
+        };
+        if !values().any(is_set) {
+            return Ok(());
+        }
+        let mut reads = false;
+        for value in values().filter(|value| !is_set(value)) {
+            tree::walk(value, &mut |node| reads |= !matches!(node, NodeEnum::AConst(_)));
+        }
+        match reads {
+            true => Err(Problem::unsupported("set_config() beside other expressions").into()),
+            false => Ok(()),
+        }
+    }
+
     fn rows_of(&mut self, query: &NodeEnum, report: &mut StatementReport) -> Ran<Vec<Map<String, Value>>> {
         let (plan, _) = self.select_plans(query)?;
         self.depend_on(plan.remarks.reads.keys().copied(), None, report);
@@ -188,6 +211,9 @@ impl Session<'_> {
 
     /// Carries one call out; like the server, it gives NULL for NULL.
     fn call_sequence(&mut self, function: &str, arguments: &[Value]) -> Ran<Value> {
+        if function == "set_config" {
+            return self.configure(arguments);
+        }
         if arguments.iter().any(Value::is_null) {
             return Ok(Value::Null);
         }
@@ -296,16 +322,16 @@ fn query_of(target_list: Vec<Node>) -> NodeEnum {
     }))
 }
 
-/// `5::bigint`
+/// `5::bigint`, `'UTC'::text`
 fn constant(value: &Value) -> Node {
-    let inner = match value.as_i64() {
-        Some(number) => {
-            AConst { isnull: false, location: -1, val: Some(Val::Fval(Float { fval: number.to_string() })) }
-        }
-        None => AConst { isnull: true, location: -1, val: None },
+    let (ty, inner) = match (value.as_i64(), value.as_str()) {
+        (Some(number), _) => ("int8", Some(Val::Fval(Float { fval: number.to_string() }))),
+        (None, Some(text)) => ("text", Some(Val::Sval(pg_query::protobuf::String { sval: text.to_owned() }))),
+        (None, None) => ("int8", None),
     };
+    let inner = AConst { isnull: inner.is_none(), location: -1, val: inner };
     let type_name = TypeName {
-        names: vec![tree::name("pg_catalog"), tree::name("int8")],
+        names: vec![tree::name("pg_catalog"), tree::name(ty)],
         typemod: -1,
         location: -1,
         ..TypeName::default()

@@ -9,12 +9,12 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{ExplainStmt, ViewStmt};
 
 use super::Session;
-use crate::catalog::ddl::{TransactionState, sets_path, table_query};
+use crate::catalog::ddl::{TransactionState, table_query};
 use crate::catalog::{Applied, Catalog, Effect, Oid, Problem, Type};
 use crate::dry_run::engine::{Halt, Ran};
 use crate::dry_run::execution::{self, Run, Selected, Walk};
 use crate::dry_run::report::{StatementReport, Verdict};
-use crate::migration::Statement;
+use crate::migration::{Fault, Statement};
 use crate::translate::{SelectPlan, Tie, Translator, WritePlan};
 
 /// A statement's plan for both ways that ties may go; the second only where there are any.
@@ -33,7 +33,16 @@ fn is_listed(insert: &pg_query::protobuf::InsertStmt) -> bool {
 impl Session<'_> {
     /// Runs a statement other than BEGIN and its kin, all or nothing.
     pub(super) fn execute(&mut self, statement: &Statement, report: &mut StatementReport) -> Ran<Verdict> {
+        match &statement.fault {
+            Some(Fault::Syntax { message, at }) => {
+                let at = i32::try_from(*at).unwrap_or(-1);
+                return Err(Problem::rejected("42601", message.clone()).at(at).into());
+            }
+            Some(Fault::Foreign(what)) => return Err(Problem::unsupported(what.clone()).into()),
+            None => {}
+        }
         self.expect_held(statement)?;
+        self.follow_zone()?;
         if let NodeEnum::ExplainStmt(explain) = &statement.node {
             return self.explain(explain, statement, report);
         }
@@ -85,6 +94,7 @@ impl Session<'_> {
 
     /// Runs a statement that is no body; functions that it calls for each row are run as they are needed.
     pub(super) fn execute_plain(&mut self, statement: &Statement, report: &mut StatementReport) -> Ran<Verdict> {
+        self.follow_zone()?;
         self.with_calls(report, |session, report| session.execute_once(statement, report))
     }
 
@@ -209,7 +219,7 @@ impl Session<'_> {
 
     fn dispatch(&mut self, statement: &Statement, report: &mut StatementReport, before: &Catalog) -> Ran<Verdict> {
         match &statement.node {
-            NodeEnum::SelectStmt(select) if select.into_clause.is_none() && !sets_path(select) => {
+            NodeEnum::SelectStmt(select) if select.into_clause.is_none() => {
                 if let Some(rows) = self.select_over_rows(select, report)? {
                     report.rows_affected = Some(rows.len() as u64);
                     report.rows = rows;
@@ -291,6 +301,9 @@ impl Session<'_> {
     fn define(&mut self, node: &NodeEnum, before: &Catalog) -> Ran<Applied> {
         self.check_body(node)?;
         self.expect_using_casts(node)?;
+        if let NodeEnum::VariableSetStmt(set) = node {
+            self.expect_zone(set)?;
+        }
         let state = TransactionState { in_block: self.in_block() || self.bodies > 0 };
         if let NodeEnum::ViewStmt(view) = node {
             let columns = self.view_columns(view)?;
@@ -421,7 +434,7 @@ impl Session<'_> {
     }
 
     /// Triggers on what a WITH query writes, or on the table behind a view, aren't run.
-    fn expect_no_triggers(&self, writes: &[&WritePlan]) -> Ran<()> {
+    pub(super) fn expect_no_triggers(&self, writes: &[&WritePlan]) -> Ran<()> {
         let written: Vec<Oid> = writes.iter().map(|plan| execution::table_of(plan)).collect();
         match self.catalog.triggers.iter().find(|trigger| trigger.enabled && written.contains(&trigger.table)) {
             Some(trigger) => {
@@ -488,6 +501,7 @@ pub(super) fn kind(statement: &Statement) -> String {
         NodeEnum::UpdateStmt(_) => Some("UPDATE"),
         NodeEnum::DeleteStmt(_) => Some("DELETE"),
         NodeEnum::DoStmt(_) => Some("DO"),
+        NodeEnum::RawStmt(_) => words.first().map(String::as_str),
         NodeEnum::TransactionStmt(_) => words.first().map(|word| word.trim_end_matches(';')),
         _ => None,
     };

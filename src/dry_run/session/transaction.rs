@@ -9,13 +9,16 @@ use clap::ValueEnum;
 use pg_query::NodeEnum;
 use pg_query::protobuf::TransactionStmtKind;
 
+use std::collections::BTreeSet;
+use std::ops::Range;
+
 use anyhow::Result;
 
 use super::points::Point;
 use super::{Sent, Session, broken};
 use crate::catalog::{Numbers, Oid, Problem};
 use crate::dry_run::engine::{Halt, Ran};
-use crate::dry_run::report::{ErrorReport, StatementReport, Verdict};
+use crate::dry_run::report::{ErrorReport, StatementReport, UnsupportedReport, Verdict};
 use crate::dry_run::schema::Provenance;
 use crate::migration::Statement;
 
@@ -98,11 +101,7 @@ impl Session<'_> {
             },
             TransactionStmtKind::TransStmtCommit => match self.block {
                 Block::Explicit => {
-                    if let Err(halt) = self.check_deferred(report) {
-                        self.abort_or_break()?;
-                        return Err(halt);
-                    }
-                    self.commit()?;
+                    self.commit_checked(report)?;
                 }
                 Block::Failed => {
                     report.notes.push("The transaction has failed: COMMIT rolls it back.".to_owned());
@@ -110,11 +109,7 @@ impl Session<'_> {
                 }
                 Block::None | Block::Implicit => {
                     report.notes.push("WARNING: there is no transaction in progress".to_owned());
-                    if let Err(halt) = self.check_deferred(report) {
-                        self.abort_or_break()?;
-                        return Err(halt);
-                    }
-                    self.commit()?;
+                    self.commit_checked(report)?;
                 }
             },
             TransactionStmtKind::TransStmtRollback => {
@@ -158,12 +153,20 @@ impl Session<'_> {
             return Ok(());
         }
         let unsupported = self.reports[report].verdict == Verdict::Unsupported;
-        self.note_sent(Sent { statement: statement.clone(), reports: report..report + 1, unsupported, numbers })
+        let statement = statement.clone();
+        self.note_sent(statement, report..report + 1, unsupported, numbers)
     }
 
     /// Takes note of what ran; outside a transaction, it is committed.
-    pub(super) fn note_sent(&mut self, sent: Sent) -> Result<()> {
-        self.open.push(sent);
+    pub(super) fn note_sent(
+        &mut self,
+        statement: Statement,
+        reports: Range<usize>,
+        unsupported: bool,
+        numbers: Vec<(Oid, Option<Numbers>)>,
+    ) -> Result<()> {
+        let (in_block, moment) = (self.in_block(), self.ended);
+        self.open.push(Sent { statement, reports, unsupported, numbers, in_block, ends: false, moment });
         if self.block == Block::None {
             self.commit()?;
         }
@@ -256,16 +259,54 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// COMMIT, where what was deferred holds. Where that can't be told, what was written stays and is marked.
+    fn commit_checked(&mut self, report: &mut StatementReport) -> Ran<()> {
+        let constraints: Vec<Oid> = self.deferred.keys().copied().collect();
+        let Err(halt) = self.check_deferred(report) else {
+            return Ok(self.commit()?);
+        };
+        if super::statement::is_unsupported(&halt) {
+            self.mark_written(&constraints, report.index);
+            self.commit()?;
+        } else {
+            self.abort_or_break()?;
+        }
+        Err(halt)
+    }
+
+    /// Marks the tables of some constraints, and those that the transaction under way has written: whether it stays isn't known.
+    fn mark_written(&mut self, constraints: &[Oid], statement: usize) {
+        let constrained = constraints.iter().filter_map(|oid| self.catalog.constraints.get(oid)).map(|c| c.table);
+        let reports = self.open.iter().flat_map(|sent| self.reports[sent.reports.clone()].iter());
+        let written: BTreeSet<&String> = reports.filter_map(|report| report.table.as_ref()).collect();
+        let named = self.catalog.tables.keys().copied();
+        let named = named.filter(|oid| self.table_name(*oid).is_some_and(|name| written.contains(&name)));
+        let tables: Vec<Oid> = constrained.chain(named).collect();
+        for table in tables {
+            self.unreliable.entry(table).or_insert(statement);
+        }
+    }
+
     /// The end of a file's transaction; what it finds is its last statement's error.
     fn commit_file(&mut self) -> Result<()> {
         let last = self.reports.len().checked_sub(1).filter(|_| !self.deferred.is_empty());
         let Some(last) = last else {
             return self.commit();
         };
+        let constraints: Vec<Oid> = self.deferred.keys().copied().collect();
         let mut report = std::mem::take(&mut self.reports[last]);
         let checked = self.check_deferred(&mut report);
         let error = match checked {
             Ok(()) => None,
+            Err(Halt::Problem(Problem::Unsupported(problem))) => {
+                report.verdict = Verdict::Unsupported;
+                report.notes.push("What can't be told is checked at the end of the file's transaction.".to_owned());
+                report.unsupported = Some(UnsupportedReport { what: problem.what, ..UnsupportedReport::default() });
+                let statement = report.index;
+                self.reports[last] = report;
+                self.mark_written(&constraints, statement);
+                return self.commit();
+            }
             Err(Halt::Violation(violation)) => Some(violation.error),
             Err(Halt::Problem(Problem::Rejected(error))) => Some(error),
             Err(halt) => return Err(broken(halt, "checking deferred constraints")),
@@ -293,9 +334,13 @@ impl Session<'_> {
         self.pending.clear();
         self.forget_savepoints();
         self.end_temporary()?;
+        if let Some(last) = self.open.last_mut() {
+            last.ends = true;
+        }
         self.committed.append(&mut self.open);
         self.unreliable_before = self.unreliable.clone();
         self.ended += 1;
+        self.set_moment(self.ended)?;
         self.catalog.commit_transaction();
         self.block = Block::None;
         Ok(())
@@ -320,6 +365,9 @@ impl Session<'_> {
                     reports: place..place,
                     unsupported: false,
                     numbers: Vec::new(),
+                    in_block: true,
+                    ends: false,
+                    moment: self.ended,
                 });
             }
         }
@@ -337,6 +385,7 @@ impl Session<'_> {
         self.pending.clear();
         let undone = std::mem::take(&mut self.open);
         self.ended += 1;
+        self.set_moment(self.ended)?;
         self.block = Block::None;
         for sent in &undone {
             self.reports[sent.reports.clone()].iter_mut().for_each(|report| report.rolled_back = true);
@@ -354,6 +403,8 @@ impl Session<'_> {
         self.replaying = true;
         let replayed = self.replay();
         self.replaying = false;
+        self.block = Block::None;
+        self.set_moment(self.ended)?;
         self.unreliable = self.unreliable_before.clone();
         self.deferred.clear();
         self.pending.clear();
@@ -365,19 +416,31 @@ impl Session<'_> {
 
     /// Runs the committed statements again; what couldn't be told the first time has done nothing.
     fn replay(&mut self) -> Result<()> {
-        for sent in self.committed.clone().into_iter().filter(|sent| !sent.unsupported) {
+        for sent in self.committed.clone() {
             crate::ui::check_interrupt()?;
+            if sent.unsupported {
+                if sent.ends {
+                    self.catalog.commit_transaction();
+                }
+                continue;
+            }
             for (oid, stood) in &sent.numbers {
                 if let Some(sequence) = self.catalog.sequences.get_mut(oid) {
                     sequence.numbers = *stood;
                 }
             }
             let mut report = StatementReport { index: sent.statement.index, ..StatementReport::default() };
+            // As it was sent the first time: what holds for a transaction ends with it.
+            self.block = if sent.in_block { Block::Explicit } else { Block::None };
+            self.set_moment(sent.moment)?;
             match self.execute(&sent.statement, &mut report) {
-                Ok(_) => self.catalog.commit_transaction(),
+                Ok(_) => {}
                 // It couldn't be told the first time either.
                 Err(halt) if super::statement::is_unsupported(&halt) => {}
                 Err(halt) => return Err(broken(halt, "restoring the state before the failed transaction")),
+            }
+            if sent.ends {
+                self.catalog.commit_transaction();
             }
         }
         Ok(())

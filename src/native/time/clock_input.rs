@@ -4,7 +4,7 @@
 //! save that it says which offset a named zone has. Left out: words that need the clock.
 
 use super::abbreviations::{Abbreviation, meaning};
-use super::input::{Said, clock, invalid, parse, range, refused};
+use super::input::{Said, clock, invalid, parse, range, refused, word};
 use super::moment::{DAY, HOUR, MINUTE, Moment, SECOND};
 use super::zone::{self, Zone};
 use crate::native::Failure;
@@ -18,10 +18,11 @@ pub(super) struct Read {
 /// Reads a literal of one of the two types.
 pub(super) fn read(text: &str, ty: &str) -> Result<Read, Failure> {
     let lower = text.trim().to_ascii_lowercase();
-    if lower == "allballs" {
+    let word = word(text);
+    if word == "allballs" {
         return Ok(Read { micros: 0, offset: Some(0) });
     }
-    if lower.trim_end_matches(['(', ')', ' ']) == "now" {
+    if word == "now" {
         return Err(refused(text));
     }
     if !lower.contains(|c: char| c.is_ascii_digit()) {

@@ -35,16 +35,21 @@ pub(super) fn range(text: &str) -> Failure {
     Failure::raised("22008", format!("date/time field value out of range: \"{text}\""))
 }
 
+/// A literal that is one word, as the server reads it: in lower case, without blanks and the punctuation that it passes over around a
+/// word (`now()`); a sign counts.
+pub(crate) fn word(text: &str) -> String {
+    let passed_over = |c: char| c.is_ascii_whitespace() || (c.is_ascii_punctuation() && c != '+' && c != '-');
+    text.trim_matches(passed_over).to_ascii_lowercase()
+}
+
 /// `infinity`, `-infinity` and `epoch`; words that need the clock are refused.
 fn special(text: &str, ty: &str) -> Result<Option<Moment>, Failure> {
-    let word = text.trim().to_ascii_lowercase();
+    let word = word(text);
     Ok(match word.as_str() {
         "infinity" | "+infinity" => Some(Moment::After),
         "-infinity" => Some(Moment::Before),
         "epoch" => Some(Moment::At(0)),
-        word if ["now", "today", "tomorrow", "yesterday"].contains(&word.trim_end_matches(['(', ')', ' '])) => {
-            return Err(refused(text));
-        }
+        "now" | "today" | "tomorrow" | "yesterday" => return Err(refused(text)),
         word if !word.contains(|c: char| c.is_ascii_digit()) => return Err(invalid(text, ty)),
         _ => None,
     })

@@ -19,6 +19,7 @@ mod zone;
 use super::{Arguments, Failure, Given, Native};
 pub(super) use bins::OF_LISTS;
 pub(super) use clock::zoned as zoned_clock;
+pub(crate) use input::word;
 pub(crate) use moment::clock_text;
 use moment::{Interval, Moment};
 
@@ -191,6 +192,21 @@ pub(crate) fn literal(text: &str, kind: &str, zone: &str) -> Result<String, Fail
         "timestamptz" => input::zoned(&[Some(text), Some(zone)])?.unwrap_or_default(),
         _ => interval::read(text)?.for_engine()?,
     })
+}
+
+/// A session's zone, as SET names it.
+///
+/// # Errors
+/// The server's, or a refusal of a zone that is a rule of its own.
+pub(crate) fn expect_zone(name: &str) -> Result<(), Failure> {
+    if zone::named(name).is_err() && !name.contains(|c: char| c.is_ascii_digit()) {
+        // Abbreviations aren't zones here, though some zones are named like them.
+        return match zone::spoken(name) {
+            Ok(_) | Err(Failure::Refused(_)) => Err(Failure::refused(format!("the time zone {name}"))),
+            Err(other) => Err(other),
+        };
+    }
+    zone::named(name).map(|_| ())
 }
 
 #[cfg(test)]

@@ -351,6 +351,13 @@ impl Reader<'_> {
             ("pg_get_function_identity_arguments", 1) if system::is_number(&args[0].ty) => {
                 Ok(Typed::new(system::of_function(&args[0].sql, true), Type::Text))
             }
+            ("pg_get_constraintdef" | "pg_get_indexdef", 1) if system::is_number(&args[0].ty) => {
+                Ok(Typed::new(system::definition_of_number(name, &args[0].sql, self.catalog()), Type::Text))
+            }
+            // Written for reading or not, the text of a constraint's table and columns is the same, its condition isn't.
+            ("pg_get_constraintdef", 2) if system::is_number(&args[0].ty) && args[1].sql == "false" => {
+                Ok(Typed::new(system::definition_of_number(name, &args[0].sql, self.catalog()), Type::Text))
+            }
             ("pg_trigger_depth", 0) => Ok(Typed::integer(self.settings().trigger_depth as i64)),
             // Nobody listens to a rehearsal.
             ("pg_notify", 2) => Ok(Typed::new("CAST('' AS VARCHAR)", Type::Void)),

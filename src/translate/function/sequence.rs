@@ -3,9 +3,9 @@
 //! Invariant: a number is the one the server would give, or the expression is refused. What sets a sequence, or takes from it more
 //! than once a row, needs an order of evaluation that a query hasn't got: the session carries that out. Left out: `setval`.
 
-use super::super::Taken;
 use super::super::reader::Reader;
 use super::super::typed::Typed;
+use super::super::{NUMBERS_OF_SEQUENCE, Taken};
 use crate::catalog::definition::qualified;
 use crate::catalog::{Outcome, Problem, Sequence, Type};
 
@@ -42,7 +42,7 @@ impl<'a> Reader<'a> {
 
     fn nextval(&mut self, sequence: &Typed) -> Outcome<Typed> {
         let sequence = self.named_sequence(sequence)?;
-        self.volatile("numbers of a sequence");
+        self.volatile(NUMBERS_OF_SEQUENCE);
         let Some(numbers) = sequence.numbers else { return Err(unknown_state(sequence)) };
         if self.remarks.numbers.insert(sequence.oid, Taken::EachRow).is_some() {
             return Err(Problem::unsupported(format!(

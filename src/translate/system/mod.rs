@@ -10,6 +10,7 @@ mod others;
 mod rules;
 mod schema;
 mod shown;
+mod written;
 
 use super::Output;
 use super::query::Query;
@@ -164,6 +165,28 @@ impl Reader<'_> {
         }
         query.sql = format!("SELECT {} FROM ({}) AS q", list.join(", "), query.sql);
         Ok(())
+    }
+}
+
+/// `pg_get_constraintdef(oid)`, `pg_get_indexdef(oid)`: the definition that a number stands for.
+pub(super) fn definition_of_number(function: &str, sql: &str, catalog: &Catalog) -> String {
+    let definitions: Vec<(u32, Option<String>)> = match function {
+        "pg_get_constraintdef" => {
+            catalog.constraints.values().map(|c| (c.oid, shown::constraint(catalog, c))).collect()
+        }
+        _ => catalog.indexes.values().map(|i| (i.oid, shown::index(catalog, i))).collect(),
+    };
+    let refused = quote_literal(&format!("NS|{function}() of what stands there"));
+    let whens: Vec<String> = definitions
+        .into_iter()
+        .map(|(oid, text)| {
+            let text = text.map_or_else(|| format!("error({refused})"), |text| quote_literal(&text));
+            format!("WHEN {} THEN {text}", number(oid))
+        })
+        .collect();
+    match whens.is_empty() {
+        true => "CAST(NULL AS VARCHAR)".to_owned(),
+        false => format!("CASE {sql} {} END", whens.join(" ")),
     }
 }
 

@@ -6,14 +6,41 @@
 use pg_query::NodeEnum;
 use pg_query::protobuf::{AConst, Node, SqlValueFunctionOp, a_const::Val};
 
+use super::written;
 use crate::catalog::definition::Style;
-use crate::catalog::{Catalog, Expression, Index, IndexTarget, Type, tree};
+use crate::catalog::{Catalog, Constraint, ConstraintKind, Expression, Index, IndexTarget, Oid, Type, tree};
 use crate::query::quote_literal;
 
-/// An index over plain columns.
+/// An index over plain columns, of all rows or of those under a condition that is known as the server writes it.
 pub(super) fn index(catalog: &Catalog, index: &Index) -> Option<String> {
     let is_plain = index.keys.iter().all(|key| matches!(key.target, IndexTarget::Column(_)));
-    (is_plain && index.predicate.is_none()).then(|| catalog.index_definition(index, Style::Canonical))
+    let Some(predicate) = index.predicate.as_ref().filter(|_| is_plain) else {
+        return is_plain.then(|| catalog.index_definition(index, Style::Canonical));
+    };
+    let table = catalog.tables.get(&index.table)?;
+    let condition = written::expression(&predicate.node, table, catalog)?;
+    let whole = Index { predicate: None, ..index.clone() };
+    Some(format!("{} WHERE {condition}", catalog.index_definition(&whole, Style::Canonical)))
+}
+
+/// A constraint; of a foreign key, the table that it refers to stands there by its name alone where the path leads to it.
+pub(super) fn constraint(catalog: &Catalog, constraint: &Constraint) -> Option<String> {
+    let is_found = |oid: &Oid| {
+        let table = catalog.tables.get(oid);
+        table.is_some_and(|table| table.schema == "public" && catalog.search_path.first() == Some(&table.schema))
+    };
+    match &constraint.kind {
+        ConstraintKind::PrimaryKey(_) | ConstraintKind::Unique(_) => {}
+        ConstraintKind::ForeignKey(key) if is_found(&key.parent) => {}
+        ConstraintKind::Check(check) => {
+            let table = catalog.tables.get(&constraint.table)?;
+            let condition = written::expression(&check.node, table, catalog)?;
+            let not_valid = if constraint.validated { "" } else { " NOT VALID" };
+            return Some(format!("CHECK ({condition}){not_valid}"));
+        }
+        _ => return None,
+    }
+    Some(catalog.constraint_definition(constraint, Style::Canonical))
 }
 
 /// A default.

@@ -12,7 +12,7 @@ use crate::translate::reader::Reader;
 use crate::translate::scope::Scope;
 use crate::translate::through::Behind;
 use crate::translate::typed::{Family, Typed, family, is_citext, physical};
-use crate::translate::{Taken, column_name, table_name};
+use crate::translate::{NUMBERS_OF_SEQUENCE, Taken, column_name, table_name};
 
 impl Reader<'_> {
     /// Assignments to a view's columns as assignments to its table's.
@@ -199,7 +199,7 @@ impl Reader<'_> {
     /// A column's default as a value of its physical type.
     pub(in crate::translate) fn default_value(&mut self, table: &Table, column: &Column) -> Outcome<String> {
         if column.identity.is_some() || column.default.as_ref().is_some_and(|d| is_nextval(&d.node)) {
-            self.volatile("numbers of a sequence");
+            self.volatile(NUMBERS_OF_SEQUENCE);
             let sequence = self.catalog().sequence_of(table.oid, column);
             let known = sequence.and_then(|oid| self.catalog().sequences.get(&oid));
             if let Some((sequence, numbers)) = known.and_then(|s| Some((s.oid, s.numbers?))) {

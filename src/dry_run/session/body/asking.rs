@@ -86,6 +86,7 @@ impl Session<'_> {
         most: usize,
         report: &mut StatementReport,
     ) -> Ran<Answer> {
+        self.follow_zone()?;
         let settled = match query {
             NodeEnum::SelectStmt(select) => self.settle_select(select, report)?,
             _ => None,
@@ -118,6 +119,49 @@ impl Session<'_> {
         });
         self.advance_sequences();
         answer
+    }
+
+    /// A query whose WITH writes.
+    pub(super) fn answer_writing(
+        &mut self,
+        query: &NodeEnum,
+        into: &[Type],
+        most: usize,
+        report: &mut StatementReport,
+    ) -> Ran<Answer> {
+        self.with_calls(report, |session, report| session.answer_writing_once(query, into, most, report))
+    }
+
+    fn answer_writing_once(
+        &mut self,
+        query: &NodeEnum,
+        into: &[Type],
+        most: usize,
+        report: &mut StatementReport,
+    ) -> Ran<Answer> {
+        self.follow_zone()?;
+        self.expect_told(query)?;
+        let plan = self.translator(Tie::Least).select_or_write_into(query, into)?;
+        if !plan.remarks.choices.is_empty() {
+            return Err(Problem::unsupported("a choice between equal rows beside what a WITH query writes").into());
+        }
+        let writes = execution::flattened(&plan.writes);
+        self.expect_no_triggers(&writes)?;
+        let written = writes.iter().map(|write| execution::table_of(write));
+        let read = writes.iter().flat_map(|write| execution::remarks(write).reads.keys().copied());
+        self.expect_reliable(written.chain(read).chain(plan.remarks.reads.keys().copied()))?;
+        self.store.begin()?;
+        let done = self.on_rows(report, |run| {
+            let answer = run.answer(&plan, most)?;
+            run.verify_touched()?;
+            Ok(answer)
+        });
+        match &done {
+            Ok(_) => self.store.commit()?,
+            Err(_) => self.store.roll_back()?,
+        }
+        self.advance_sequences();
+        done
     }
 
     /// A write whose RETURNING is wanted.

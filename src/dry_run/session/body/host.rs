@@ -16,6 +16,58 @@ use crate::plpgsql::run::{Answer, Command, Done, Host};
 use crate::plpgsql::tree::Level;
 use crate::translate::Variables;
 
+/// Does a WITH of the query write?
+fn writes(query: &NodeEnum) -> bool {
+    let NodeEnum::SelectStmt(select) = query else { return false };
+    select.with_clause.iter().flat_map(|with| &with.ctes).any(|cte| match &cte.node {
+        Some(NodeEnum::CommonTableExpr(cte)) => matches!(
+            cte.ctequery.as_deref().and_then(|query| query.node.as_ref()),
+            Some(NodeEnum::InsertStmt(_) | NodeEnum::UpdateStmt(_) | NodeEnum::DeleteStmt(_))
+        ),
+        _ => false,
+    })
+}
+
+impl Bodied<'_, '_> {
+    fn query_that_writes(
+        &mut self,
+        query: &NodeEnum,
+        variables: &Variables,
+        into: &[Type],
+        most: usize,
+    ) -> Ran<Answer> {
+        self.expect_no_reader()?;
+        let kind = "SELECT".to_owned();
+        let mut report = StatementReport { index: self.report.index, kind, ..StatementReport::default() };
+        self.session.settings.variables.clone_from(variables);
+        let answer = self.session.answer_writing(query, into, most, &mut report);
+        self.session.settings.variables = Variables::default();
+        let answer = answer?;
+        self.sums.add(&report);
+        self.keep_notes(report.notes);
+        Ok(answer)
+    }
+
+    /// A function that is run for each row of a statement may not write.
+    fn expect_no_reader(&self) -> Ran<()> {
+        match &self.reader {
+            Some(function) => {
+                Err(Problem::unsupported(format!("the function {function}(), which writes, called for each row,"))
+                    .into())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn keep_notes(&mut self, notes: Vec<String>) {
+        for note in notes {
+            if !self.report.notes.contains(&note) {
+                self.report.notes.push(note);
+            }
+        }
+    }
+}
+
 impl Host for Bodied<'_, '_> {
     type Halt = Halt;
     type Point = Point;
@@ -25,6 +77,9 @@ impl Host for Bodied<'_, '_> {
     }
 
     fn query(&mut self, query: &NodeEnum, variables: &Variables, into: &[Type], most: usize) -> Ran<Answer> {
+        if writes(query) {
+            return self.query_that_writes(query, variables, into, most);
+        }
         self.session.settings.variables.clone_from(variables);
         let answer = self.session.answer(query, into, most, self.report);
         self.session.settings.variables = Variables::default();
@@ -32,11 +87,7 @@ impl Host for Bodied<'_, '_> {
     }
 
     fn command(&mut self, command: &Command<'_>, variables: &Variables) -> Ran<Done> {
-        if let Some(function) = &self.reader {
-            return Err(
-                Problem::unsupported(format!("the function {function}(), which writes, called for each row,")).into()
-            );
-        }
+        self.expect_no_reader()?;
         let inner = Statement {
             node: command.node.clone(),
             sql: command.text.to_owned(),
@@ -56,11 +107,7 @@ impl Host for Bodied<'_, '_> {
         self.session.settings.variables = Variables::default();
         let (rows, returned) = done?;
         self.sums.add(&report);
-        for note in report.notes {
-            if !self.report.notes.contains(&note) {
-                self.report.notes.push(note);
-            }
-        }
+        self.keep_notes(report.notes);
         for lock in report.locks {
             if !self.report.locks.contains(&lock) {
                 self.report.locks.push(lock);
