@@ -212,7 +212,8 @@ fn parse_part(sql: &str, start: usize, found: &mut Vec<Parsed>) -> std::result::
     Ok(())
 }
 
-/// psql commands that change nothing a rehearsal would see: they print, or stop at an error as a rehearsal does anyway.
+/// psql commands that change nothing a rehearsal would see: they print, or stop at an error as a rehearsal does anyway, or are what
+/// `pg_dump` puts around a dump so that psql runs no other command in it.
 fn is_harmless(command: &str) -> bool {
     let mut words = command.split_whitespace();
     match words.next() {
@@ -493,6 +494,7 @@ mod tests {
         check_error("SELECT 1;\n\\i other.sql\n", "m.sql:2:1: \\i is a command of psql");
         check_error("SELECT 1 \\gset\n", "m.sql:1:10: \\gset is a command of psql");
         check_error("\\set ON_ERROR_STOP off\n", "m.sql:1:1: \\set is a command of psql");
+        check("\\restrict aB1\nSELECT 1;\n\\unrestrict aB1\n", &["2:1-2 SELECT 1 | "]);
         check("\\set ON_ERROR_STOP on\n\\echo it's\nSELECT 1;", &["3:1-3 SELECT 1 | "]);
     }
 }

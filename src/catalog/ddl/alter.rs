@@ -12,7 +12,7 @@ use super::dependencies::Object;
 use super::tables::named;
 use super::{Change, is_cascade, object_type};
 use crate::catalog::lookup::schema_of;
-use crate::catalog::{AttNum, Effect, Oid, Outcome, Problem, RelationKind};
+use crate::catalog::{AttNum, Effect, Oid, Outcome, Problem, RelationKind, Type};
 
 /// The order of the server's passes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -257,7 +257,8 @@ impl Change {
 
     fn set_default(&mut self, table: Oid, command: &AlterTableCmd) -> Outcome<()> {
         let attnum = self.attnum(table, &command.name)?;
-        let default = default_expression(command.def.as_deref())?;
+        let ty = self.catalog.tables[&table].by_attnum(attnum).map_or(Type::Unknown, |column| column.ty.clone());
+        let default = default_expression(command.def.as_deref(), &ty, &self.catalog)?;
         let owner = self.catalog.tables.get_mut(&table).expect("its column was found");
         let relation = owner.name.clone();
         let column = owner.column_mut(attnum).expect("it was found by name");
@@ -330,7 +331,10 @@ impl Change {
         } else if column.default.is_some() {
             "already has a default value"
         } else {
-            let name = self.catalog.choose_relation_name(&schema, &relation, Some(&command.name), "seq", false);
+            let name = match self.sequence_named(&given.options, &schema)? {
+                Some(name) => name,
+                None => self.catalog.choose_relation_name(&schema, &relation, Some(&command.name), "seq", false),
+            };
             let oid = self.catalog.new_oid();
             let numbers = crate::catalog::Numbers::of_type(&ty);
             let numbers = Some(super::sequences::read_options(&given.options, numbers, &ty, true)?);

@@ -9,7 +9,7 @@ use pg_query::protobuf::{self, ColumnDef, ConstrType, Node};
 
 use super::Change;
 use crate::catalog::lookup::quoted;
-use crate::catalog::{Column, Expression, Identity, Numbers, Outcome, Problem, Sequence, Type, tree};
+use crate::catalog::{Catalog, Column, Expression, Identity, Numbers, Outcome, Problem, Sequence, Type, tree};
 
 /// Column names that every table has already.
 const SYSTEM_COLUMNS: &[&str] = &["cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"];
@@ -87,7 +87,8 @@ impl Change {
                 if draft.column.default.is_some() {
                     return Err(twice("default values"));
                 }
-                draft.column.default = default_expression(constraint.raw_expr.as_deref())?;
+                let ty = draft.column.ty.clone();
+                draft.column.default = default_expression(constraint.raw_expr.as_deref(), &ty, &self.catalog)?;
             }
             ConstrType::ConstrIdentity => {
                 if draft.column.identity.is_some() {
@@ -123,6 +124,21 @@ impl Change {
         Ok(())
     }
 
+    /// SEQUENCE NAME among the options of an identity column, as a dump gives it.
+    pub(super) fn sequence_named(&self, options: &[Node], schema: &str) -> Outcome<Option<String>> {
+        let given = options.iter().find_map(|node| match &node.node {
+            Some(NodeEnum::DefElem(option)) if option.defname == "sequence_name" => option.arg.as_deref(),
+            _ => None,
+        });
+        let Some(given) = given else { return Ok(None) };
+        let (own, name) = super::qualified_list(given)?;
+        if own.is_some_and(|own| own != schema) {
+            return Err(Problem::unsupported("an identity column's sequence in another schema"));
+        }
+        self.catalog.expect_free_relation(schema, &name)?;
+        Ok(Some(name))
+    }
+
     /// Makes the sequence of a serial or identity column; returns its name. The table may not exist yet.
     pub(super) fn create_column_sequence(
         &mut self,
@@ -135,7 +151,10 @@ impl Change {
         }
         let ty = &draft.column.ty;
         let numbers = super::sequences::read_options(&draft.sequence_options, Numbers::of_type(ty), ty, true)?;
-        let name = self.catalog.choose_relation_name(schema, table, Some(&draft.column.name), "seq", false);
+        let name = match self.sequence_named(&draft.sequence_options, schema)? {
+            Some(name) => name,
+            None => self.catalog.choose_relation_name(schema, table, Some(&draft.column.name), "seq", false),
+        };
         let oid = self.catalog.new_oid();
         if draft.column.identity.is_none() {
             draft.column.default = Some(nextval(schema, &name));
@@ -154,18 +173,35 @@ fn with_last(draft: &mut ColumnDraft, change: impl FnOnce(&mut protobuf::Constra
     }
 }
 
-/// `DEFAULT NULL` isn't kept, as on the server.
-pub(super) fn default_expression(node: Option<&Node>) -> Outcome<Option<Expression>> {
+/// `DEFAULT NULL` isn't kept, as on the server, unless it is converted: to a length, or from another type.
+pub(super) fn default_expression(node: Option<&Node>, ty: &Type, catalog: &Catalog) -> Outcome<Option<Expression>> {
     match node {
-        Some(node) if !is_null(node) => Expression::new(node).map(Some),
+        Some(node) if has_length(ty) || !is_null(node, ty, catalog) => Expression::new(node).map(Some),
         _ => Ok(None),
     }
 }
 
-fn is_null(node: &Node) -> bool {
+/// NULL itself, or NULL of the column's own type.
+fn is_null(node: &Node, ty: &Type, catalog: &Catalog) -> bool {
     match &node.node {
         Some(NodeEnum::AConst(constant)) => constant.isnull,
-        Some(NodeEnum::TypeCast(cast)) => cast.arg.as_deref().is_some_and(is_null),
+        Some(NodeEnum::TypeCast(cast)) => {
+            let named = cast.type_name.as_ref().map(|name| Type::from_name(name, catalog));
+            cast.arg.as_deref().is_some_and(|arg| is_null(arg, ty, catalog))
+                && named.is_some_and(|named| named.is_ok_and(|named| named == *ty))
+        }
+        _ => false,
+    }
+}
+
+/// A value of the type is cut or rounded to what the type says, by a function.
+fn has_length(ty: &Type) -> bool {
+    match ty {
+        // A domain's values are judged as they become its own.
+        Type::Varchar(Some(_)) | Type::Char(_) | Type::Numeric(Some(_)) | Type::Domain(..) => true,
+        Type::Timestamp(Some(_)) | Type::Timestamptz(Some(_)) | Type::Time(Some(_)) => true,
+        Type::Opaque(name) => name.ends_with(')') && ["bit", "bit varying"].iter().any(|own| name.starts_with(own)),
+        Type::Array(element) => has_length(element),
         _ => false,
     }
 }
