@@ -142,6 +142,10 @@ impl Session<'_> {
                 self.ended += 1;
             }
         }
+        if self.block == Block::None {
+            // The last of their transactions ends as any does.
+            self.ended -= 1;
+        }
         self.note_sent(all, place..self.reports.len(), false, numbers)?;
         Ok(Batched::Done)
     }
