@@ -40,10 +40,7 @@ pub fn on_server(client: &mut Client) -> Vec<String> {
 /// The schema as the catalog has it.
 pub fn in_catalog(catalog: &Catalog) -> Vec<String> {
     let mut lines = Vec::new();
-    // The schemas that the server is asked about.
-    let asked = |schema: &str| ["public", "app"].contains(&schema);
-    let of_asked = |table: &rehearsal::catalog::Oid| asked(&catalog.tables[table].schema);
-    for table in catalog.tables.values().filter(|table| asked(&table.schema)) {
+    for table in catalog.tables.values() {
         for column in &table.columns {
             let mut line = format!("column {}.{} {}", table.name, column.name, column.ty.name(catalog));
             for (said, holds) in [
@@ -57,7 +54,7 @@ pub fn in_catalog(catalog: &Catalog) -> Vec<String> {
             lines.push(line);
         }
     }
-    for constraint in catalog.constraints.values().filter(|constraint| of_asked(&constraint.table)) {
+    for constraint in catalog.constraints.values() {
         let letter = match constraint.kind {
             ConstraintKind::PrimaryKey(_) => 'p',
             ConstraintKind::Unique(_) => 'u',
@@ -71,7 +68,7 @@ pub fn in_catalog(catalog: &Catalog) -> Vec<String> {
             constraint.name, catalog.tables[&constraint.table].name
         ));
     }
-    for index in catalog.indexes.values().filter(|index| of_asked(&index.table)) {
+    for index in catalog.indexes.values() {
         let unique = if index.unique { " unique" } else { "" };
         lines.push(format!(
             "index {} on {}{unique} {}",
@@ -81,10 +78,8 @@ pub fn in_catalog(catalog: &Catalog) -> Vec<String> {
         ));
     }
     lines.extend(catalog.enums.values().map(|ty| format!("enum {} {}", ty.name, ty.labels.join(","))));
-    lines.extend(
-        catalog.sequences.values().filter(|s| asked(&s.schema)).map(|sequence| format!("sequence {}", sequence.name)),
-    );
-    lines.extend(catalog.views.values().filter(|view| asked(&view.schema)).map(|view| format!("view {}", view.name)));
+    lines.extend(catalog.sequences.values().map(|sequence| format!("sequence {}", sequence.name)));
+    lines.extend(catalog.views.values().map(|view| format!("view {}", view.name)));
     lines.sort();
     lines
 }
