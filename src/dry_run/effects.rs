@@ -5,7 +5,7 @@
 use super::engine::Ran;
 use super::execution::Run;
 use super::store::{column, columns_in, columns_of};
-use crate::catalog::{Catalog, Effect, Expression, Oid, Problem, Type};
+use crate::catalog::{Catalog, Column, Effect, Expression, Oid, Problem, Type};
 use crate::query::quote_literal;
 use crate::translate::{Taken, Tie, Translator, column_name, table_name};
 
@@ -87,11 +87,7 @@ impl Run<'_, '_> {
         let translator = Translator { catalog: &then, settings: self.settings, tie: Tie::Least };
         let value = translator.default(table, attnum)?;
         self.store.engine.run(&format!("SELECT {value}"))?;
-        if value.to_uppercase().contains(" OVER ") || value.contains("SELECT ") {
-            self.store.add_column(table, attnum, &added.ty, None)?;
-            return self.store.replace_column(table, attnum, &added.ty, &value);
-        }
-        self.store.add_column(table, attnum, &added.ty, Some(&value))
+        self.add_with(table, &added, &value)
     }
 
     fn add_column(&mut self, table: Oid, attnum: u16) -> Ran<()> {
@@ -124,12 +120,17 @@ impl Run<'_, '_> {
             }
             self.store.take_numbers(&[(sequence, Taken::EachRow)].into(), rows);
         }
+        self.add_with(table, &added, &value)
+    }
+
+    /// Adds a column whose rows hold a default's value.
+    fn add_with(&mut self, table: Oid, added: &Column, value: &str) -> Ran<()> {
         // Numbers of a sequence are a window over all rows, which no column default can be; nor can a query.
         if value.to_uppercase().contains(" OVER ") || value.contains("SELECT ") {
-            self.store.add_column(table, attnum, &added.ty, None)?;
-            return self.store.replace_column(table, attnum, &added.ty, &value);
+            self.store.add_column(table, added.attnum, &added.ty, None)?;
+            return self.store.replace_column(table, added.attnum, &added.ty, value);
         }
-        self.store.add_column(table, attnum, &added.ty, Some(&value))
+        self.store.add_column(table, added.attnum, &added.ty, Some(value))
     }
 
     fn convert(
