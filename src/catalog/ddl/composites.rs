@@ -116,7 +116,7 @@ impl Change {
     }
 
     /// Stored values of the type would be others.
-    fn expect_unheld(&self, oid: Oid) -> Outcome<()> {
+    pub(super) fn expect_unheld(&self, oid: Oid) -> Outcome<()> {
         let holds = |ty: &Type| ty.uses_composite(oid);
         let in_tables = self.catalog.tables.values().any(|t| t.columns.iter().any(|column| holds(&column.ty)));
         let in_types = self.catalog.composites.values().any(|c| c.attributes.iter().any(|(_, ty)| holds(ty)));

@@ -11,7 +11,7 @@ use pg_query::protobuf::{
 
 use super::{Change, object_type, qualified_list};
 use crate::catalog::lookup::schema_of;
-use crate::catalog::{LOCAL, Oid, Outcome, Policy, Problem, RelationKind, Trigger, pg, tree};
+use crate::catalog::{LOCAL, Oid, Outcome, Problem, RelationKind, Trigger, pg, tree};
 
 impl Change {
     /// Records a statement; returns its command tag.
@@ -20,10 +20,8 @@ impl Change {
             NodeEnum::CreateFunctionStmt(statement) => return self.create_function(statement),
             NodeEnum::CreateTrigStmt(statement) => self.create_trigger(node, statement)?,
             NodeEnum::CreatePolicyStmt(statement) => self.create_policy(statement)?,
-            NodeEnum::AlterPolicyStmt(statement) => {
-                self.touch(statement.table.as_ref())?;
-                "ALTER POLICY"
-            }
+            NodeEnum::AlterPolicyStmt(statement) => self.alter_policy(statement)?,
+            NodeEnum::CreatePlangStmt(statement) => self.create_language(statement)?,
             NodeEnum::CreateExtensionStmt(statement) => self.create_extension(statement)?,
             NodeEnum::AlterExtensionStmt(_) => "ALTER EXTENSION",
             NodeEnum::CreateSchemaStmt(statement) => self.create_schema(statement)?,
@@ -140,19 +138,6 @@ impl Change {
         let statement = std::sync::Arc::new(statement.clone());
         self.catalog.triggers.push(Trigger { table, name: name.clone(), sql, statement, enabled: true });
         Ok("CREATE TRIGGER")
-    }
-
-    fn create_policy(&mut self, statement: &protobuf::CreatePolicyStmt) -> Outcome<&'static str> {
-        let table = self.touch(statement.table.as_ref())?;
-        let (name, command) = (statement.policy_name.clone(), statement.cmd_name.clone());
-        let policy = Policy { table, name, command, permissive: statement.permissive };
-        if self.catalog.policies.iter().any(|old| (old.table, &old.name) == (table, &policy.name)) {
-            let relation = statement.table.as_ref().map_or("", |relation| &relation.relname);
-            let message = format!("policy \"{}\" for table \"{relation}\" already exists", policy.name);
-            return Err(Problem::rejected("42710", message));
-        }
-        self.catalog.policies.push(policy);
-        Ok("CREATE POLICY")
     }
 
     fn create_extension(&mut self, statement: &protobuf::CreateExtensionStmt) -> Outcome<&'static str> {

@@ -234,6 +234,10 @@ impl Change {
             self.note(format!("relation \"{}\" already exists, skipping", relation.relname));
             return Ok(tag.to_owned());
         }
+        let is_row = |ty: &Type| matches!(ty, Type::Composite(oid) if self.catalog.tables.contains_key(oid));
+        if columns.iter().any(|(_, ty)| is_row(ty)) {
+            return Err(Problem::unsupported("a column of the type of a table's rows"));
+        }
         let given = tree::strings(&into.col_names);
         if given.len() > columns.len() {
             return Err(Problem::rejected("42601", "too many column names were specified"));

@@ -8,7 +8,7 @@ use pg_query::NodeEnum;
 use super::Session;
 use crate::catalog::{Catalog, Column, ConstraintKind, Expression, IndexTarget, Oid, Problem, Type};
 use crate::dry_run::engine::Ran;
-use crate::translate::{Purpose, Tie};
+use crate::translate::{Purpose, Settings, Tie, Translator};
 
 impl Session<'_> {
     /// What USING gives must fit the new type: the server asks that before it looks at defaults and keys.
@@ -78,7 +78,9 @@ impl Session<'_> {
         }
         for constraint in self.catalog.constraints.values().filter(|c| !before.constraints.contains_key(&c.oid)) {
             if let ConstraintKind::Check(check) = &constraint.kind {
-                self.refuse_rejected(self.translator(Tie::Least).bind(constraint.table, &check.node, Purpose::Check))?;
+                let settings = self.trusting();
+                let translator = Translator { catalog: &self.catalog, settings: &settings, tie: Tie::Least };
+                self.refuse_rejected(translator.bind(constraint.table, &check.node, Purpose::Check))?;
             }
         }
         for index in self.catalog.indexes.values().filter(|index| !before.indexes.contains_key(&index.oid)) {
@@ -125,6 +127,8 @@ impl Session<'_> {
             return self.refuse_rejected(translator.bind(table, &generated.node, Purpose::Generated(column)));
         }
         if column.default.is_some() {
+            let settings = self.trusting();
+            let translator = Translator { catalog: &self.catalog, settings: &settings, tie: Tie::Least };
             let read = translator.default(table, column.attnum);
             // A notation of times that isn't read here may be none of the server's either.
             if let (Err(problem @ Problem::Unsupported(_)), Type::Date | Type::Timestamp(_) | Type::Timestamptz(_)) =
@@ -135,6 +139,11 @@ impl Session<'_> {
             return self.refuse_rejected(read);
         }
         Ok(())
+    }
+
+    /// A default and a CHECK are only read when they are made: what they call is looked into when it is called.
+    fn trusting(&self) -> Settings {
+        Settings { trusts_functions: true, ..self.settings.clone() }
     }
 
     /// What can't be read is left to those who need it.

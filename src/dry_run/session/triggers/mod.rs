@@ -2,9 +2,10 @@
 //!
 //! Input: an INSERT, UPDATE or DELETE. Output: the same with its triggers run in the server's order: BEFORE on the rows as they are
 //! staged, the write, its constraints, AFTER on the rows that were written. Invariants: triggers of one kind run by name; a trigger
-//! whose function isn't within reach makes the whole statement one that can't be told. Left out: triggers that are deferred, those that
-//! stand for the write itself, and those before referential actions.
+//! whose function isn't within reach makes the whole statement one that can't be told. Left out: triggers that stand for the write
+//! itself, and those before referential actions.
 
+mod deferred;
 mod rows;
 mod simple;
 mod stages;
@@ -25,6 +26,7 @@ use crate::dry_run::report::{StatementReport, Verdict};
 use crate::migration::Statement;
 use crate::plpgsql::run::{Answer, is_interpreted};
 use crate::translate::{Named, Value, Variable};
+pub(super) use deferred::Waiting;
 use rows::Work;
 pub(super) use turn::Returning;
 
@@ -67,9 +69,6 @@ impl Fired {
         if self.statement.timing & INSTEAD != 0 {
             return Err(refused("which stands for the write itself"));
         }
-        if self.statement.initdeferred {
-            return Err(refused("which is deferred"));
-        }
         let known = self.function.clone().or_else(|| self.function_of_extension());
         let mut function = known.ok_or_else(|| refused("whose function isn't known"))?;
         if let Some(definition) = &mut function.definition
@@ -104,6 +103,7 @@ impl Fired {
                 is_strict: false,
                 is_volatile: true,
                 is_immutable: false,
+                search_path: None,
                 body: Some(format!("BEGIN NEW.{column} := now(); RETURN NEW; END")),
                 query: None,
             })),
