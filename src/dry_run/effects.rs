@@ -5,6 +5,7 @@
 use super::engine::Ran;
 use super::execution::Run;
 use super::store::{column, columns_in, columns_of};
+use crate::catalog::partition::{Bound, Partition};
 use crate::catalog::{Catalog, Column, Effect, Expression, Oid, Problem, Type};
 use crate::query::quote_literal;
 use crate::translate::{Taken, Tie, Translator, column_name, table_name};
@@ -79,7 +80,27 @@ impl Run<'_, '_> {
             let message = format!("partition constraint of relation \"{shown}\" is violated by some row");
             return Err(Problem::rejected("23514", message).into());
         }
+        self.expect_default_without(table, &partition)?;
         self.move_rows(table, partition.parent, None)
+    }
+
+    /// The default partition has no row that is the new one's.
+    fn expect_default_without(&mut self, table: Oid, partition: &Partition) -> Ran<()> {
+        let mut others = self.catalog.partitions_of(partition.parent);
+        let default = others.find(|(oid, other)| *oid != table && other.bound == Bound::Default).map(|(oid, _)| oid);
+        let condition = self.catalog.bound_condition(partition.parent, &partition.bound);
+        let (Some(default), Some(condition)) = (default, condition) else { return Ok(()) };
+        let condition = Expression::parse(&condition).map_err(|_| Problem::unsupported("a bound of this form"))?;
+        let parent = partition.parent;
+        let (sql, _) = self.translator().table_expression(parent, &condition.node, Some(&Type::Bool))?;
+        self.store.ensure(parent, columns_in(&sql))?;
+        if self.store.engine.count(&format!("SELECT count(*) FROM {} WHERE {sql}", table_name(parent)))? == 0 {
+            return Ok(());
+        }
+        let shown = self.catalog.tables.get(&default).map_or("", |table| table.name.as_str());
+        let message =
+            format!("updated partition constraint for default partition \"{shown}\" would be violated by some row");
+        Err(Problem::rejected("23514", message).into())
     }
 
     /// Rows go from one table to another with the same columns.

@@ -137,13 +137,13 @@ fn list(text: &str) -> Result<Vec<Option<String>>, Failure> {
     array_elements(text).map_err(|_| Failure::refused("an array of keys or values of this form"))
 }
 
-/// `hstore(keys, values)`, each an array's text; no values are all NULL.
+/// `hstore(keys, values)`, each an array's text; no text at all are NULLs.
 fn of_arrays(arguments: &Arguments<'_>) -> Given<String> {
-    let [Some(keys), values] = arguments else { return Ok(None) };
+    let [Some(keys), Some(values)] = arguments else { return Ok(None) };
     let keys = list(keys)?;
-    let values = match values {
-        Some(values) => list(values)?,
-        None => vec![None; keys.len()],
+    let values = match *values {
+        "" => vec![None; keys.len()],
+        values => list(values)?,
     };
     if keys.len() != values.len() {
         return Err(Failure::raised("2202E", "arrays must have same bounds"));
@@ -156,10 +156,11 @@ fn of_arrays(arguments: &Arguments<'_>) -> Given<String> {
     Ok(Some(written(&pairs)))
 }
 
+/// `hstore(key, value)`; a key alone has NULL.
 fn of_pair(arguments: &Arguments<'_>) -> Given<String> {
-    let [Some(key), value] = arguments else { return Ok(None) };
+    let (Some(Some(key)), value) = (arguments.first(), arguments.get(1)) else { return Ok(None) };
     let mut pairs = Pairs::new();
-    put(&mut pairs, key, value.map(str::to_owned));
+    put(&mut pairs, key, value.copied().flatten().map(str::to_owned));
     Ok(Some(written(&pairs)))
 }
 

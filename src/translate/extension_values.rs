@@ -1,4 +1,4 @@
-//! Values of the extensions `ltree` and `hstore`: their operators and functions.
+//! Values of the extensions `ltree` and `hstore`: their operators and functions; whether composite values are equal.
 //!
 //! Input: typed operands and arguments. Output: calls of native functions. Invariants: a path is compared as its text, byte by byte; a text
 //! beside such a value is read as one. Left out: patterns of paths, arrays of them, the order of `hstore` values.
@@ -46,6 +46,15 @@ impl Reader<'_> {
 
     /// An operator of such values; nothing where none takes part, or it isn't known here.
     pub(super) fn extension_operator(&mut self, name: &str, left: &Typed, right: &Typed) -> Outcome<Option<Typed>> {
+        if let (Type::Composite(one), Type::Composite(other)) = (&left.ty, &right.ty)
+            && one == other
+            && self.is_told_by_text(&left.ty)
+        {
+            // A NULL in a field is like any other.
+            let sign = if name == "=" { "=" } else { "<>" };
+            let is_equality = ["=", "<>", "!="].contains(&name);
+            return Ok(is_equality.then(|| Typed::new(format!("({} {sign} {})", left.sql, right.sql), Type::Bool)));
+        }
         if is(&left.ty, "ltree") || is(&right.ty, "ltree") {
             let (Some(l), Some(r)) = (self.read_as(left, "ltree")?, self.read_as(right, "ltree")?) else {
                 return Ok(None);
@@ -128,11 +137,14 @@ impl Reader<'_> {
                     let side = convert(side.clone(), &list, Context::Implicit, None, self.catalog())?;
                     texts.push(convert(side, &Type::Text, Context::Explicit, None, self.catalog())?.sql);
                 }
-                Ok(Some(Typed::new(format!("pg_hstore_of({})", texts.join(", ")), of("hstore"))))
+                Ok(Some(Typed::new(format!("pg_hstore_of({}, coalesce({}, ''))", texts[0], texts[1]), of("hstore"))))
             }
             ("hstore", [key, value]) => {
                 let (Some(key), Some(value)) = (self.as_text(key)?, self.as_text(value)?) else { return Ok(None) };
-                Ok(Some(Typed::new(format!("pg_hstore_pair({key}, {value})"), of("hstore"))))
+                let sql = format!(
+                    "CASE WHEN {value} IS NULL THEN pg_hstore_pair({key}) ELSE pg_hstore_pair({key}, {value}) END"
+                );
+                Ok(Some(Typed::new(sql, of("hstore"))))
             }
             ("akeys" | "avals", [pairs]) => {
                 let Some(pairs) = self.read_as(pairs, "hstore")? else { return Ok(None) };

@@ -359,6 +359,7 @@ impl Change {
             }
             Object::View(oid) => {
                 catalog.views.remove(&oid);
+                catalog.triggers.retain(|trigger| trigger.table != oid);
             }
             Object::Column(table, attnum) => self.delete_column(table, attnum),
             Object::Default(table, attnum) => {

@@ -227,14 +227,14 @@ impl Change {
             let Some((relation, name)) = name_behind_table(node) else {
                 return Err(Problem::unsupported(format!("{tag} of this form")));
             };
-            let Some(table) = self.catalog.table(relation.0.as_deref(), &relation.1).map(|table| table.oid) else {
+            let Some((_, table)) = self.catalog.find_relation(relation.0.as_deref(), &relation.1) else {
                 if statement.missing_ok {
                     self.note(format!("relation \"{}\" does not exist, skipping", relation.1));
                     continue;
                 }
                 return Err(self.catalog.missing_named(relation.0.as_deref(), &relation.1));
             };
-            self.table = Some(table);
+            self.table = Some(table).filter(|table| self.catalog.tables.contains_key(table));
             let before = self.catalog.triggers.len() + self.catalog.policies.len();
             if what == "trigger" {
                 self.catalog.triggers.retain(|trigger| (trigger.table, &trigger.name) != (table, &name));

@@ -124,6 +124,7 @@ impl Change {
     fn create_trigger(&mut self, node: &NodeEnum, statement: &CreateTrigStmt) -> Outcome<&'static str> {
         let table = self.touch(statement.relation.as_ref())?;
         let name = &statement.trigname.clone();
+        self.expect_timing(statement, table)?;
         self.expect_trigger_function(statement)?;
         let is = |trigger: &Trigger| trigger.table == table && trigger.name == *name;
         if self.catalog.triggers.iter().any(is) {
@@ -138,6 +139,25 @@ impl Change {
         let statement = std::sync::Arc::new(statement.clone());
         self.catalog.triggers.push(Trigger { table, name: name.clone(), sql, statement, enabled: true });
         Ok("CREATE TRIGGER")
+    }
+
+    /// A table's triggers come before or after a row, a view's in its place.
+    fn expect_timing(&self, statement: &CreateTrigStmt, relation: Oid) -> Outcome<()> {
+        const INSTEAD: i32 = 64;
+        let stands = statement.timing & INSTEAD != 0;
+        let refused = |name: &str, what: &str, detail: &str| {
+            Err(Problem::rejected("42809", format!("\"{name}\" is {what}")).detail(detail.to_owned()))
+        };
+        match (self.catalog.tables.get(&relation), self.catalog.views.get(&relation)) {
+            (Some(table), _) if stands => refused(&table.name, "a table", "Tables cannot have INSTEAD OF triggers."),
+            (_, Some(view)) if !stands && statement.row => {
+                refused(&view.name, "a view", "Views cannot have row-level BEFORE or AFTER triggers.")
+            }
+            (_, Some(_)) if stands && !statement.row => {
+                Err(Problem::rejected("0A000", "INSTEAD OF triggers must be FOR EACH ROW"))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn create_extension(&mut self, statement: &protobuf::CreateExtensionStmt) -> Outcome<&'static str> {

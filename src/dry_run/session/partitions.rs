@@ -23,7 +23,7 @@ impl Session<'_> {
             return Ok(());
         };
         let name = create.relation.as_ref().map_or("", |relation| relation.relname.as_str());
-        self.expect_bound_of(of, spec, name)
+        self.expect_bound_of(of, spec, name, true)
     }
 
     /// The same for a table that is to become a partition.
@@ -40,10 +40,11 @@ impl Session<'_> {
         if is_extra || child.oid == parent.oid || self.catalog.partitions.contains_key(&child.oid) {
             return Ok(());
         }
-        self.expect_bound_of(of, spec, &relation.relname)
+        // Rows of a default partition are looked at behind those of the table itself.
+        self.expect_bound_of(of, spec, &relation.relname, false)
     }
 
-    fn expect_bound_of(&mut self, of: &RangeVar, spec: &PartitionBoundSpec, name: &str) -> Ran<()> {
+    fn expect_bound_of(&mut self, of: &RangeVar, spec: &PartitionBoundSpec, name: &str, of_default: bool) -> Ran<()> {
         let Some(parent) = self.catalog.table(schema_of(of), &of.relname).cloned() else { return Ok(()) };
         let Some(partitioning) = self.catalog.partitioned.get(&parent.oid).cloned() else { return Ok(()) };
         let Some(column) = partitioning.key.first().and_then(|attnum| parent.by_attnum(*attnum)) else { return Ok(()) };
@@ -67,7 +68,8 @@ impl Session<'_> {
                 let message = format!("partition \"{name}\" would overlap partition \"{shown}\"");
                 return Err(Problem::rejected("42P17", message).into());
             }
-            if *other == Bound::Default
+            if of_default
+                && *other == Bound::Default
                 && let Some(condition) = self.catalog.bound_condition(parent.oid, &bound)
             {
                 let table = format!("{}.{}", quote_identifier(&parent.schema), quote_identifier(&parent.name));

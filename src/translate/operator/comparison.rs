@@ -22,6 +22,12 @@ impl Reader<'_> {
         left: Typed,
         right: Typed,
     ) -> Outcome<(Typed, Typed)> {
+        if let (Type::Composite(one), Type::Composite(other)) = (&left.ty, &right.ty)
+            && one == other
+            && self.is_told_by_text(&left.ty)
+        {
+            return Ok((left, right));
+        }
         let (left, right) = self.without_case(left, right)?;
         let (left, right, _) = self.operands(name, left, right)?;
         let (a, b) = (base(&left.ty), base(&right.ty));

@@ -48,6 +48,12 @@ impl Session<'_> {
         returning: Option<&Returning<'_>>,
         report: &mut StatementReport,
     ) -> Ran<(Verdict, Option<Answer>)> {
+        if let Some(view) = super::instead::view_written(&statement.node, &self.catalog).cloned() {
+            if returning.is_some() {
+                return Err(Problem::unsupported("RETURNING of a view that a trigger stands for").into());
+            }
+            return Ok((self.write_instead(statement, &view, report)?, None));
+        }
         let (plan, other) = self.write_plans(&statement.node)?;
         let table = execution::table_of(&plan);
         self.expect_calls_apart(table)?;
