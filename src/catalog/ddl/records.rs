@@ -299,11 +299,24 @@ impl Change {
         if object_type(statement.objtype) == ObjectType::ObjectTable {
             for node in &statement.objects {
                 if let Some(NodeEnum::RangeVar(relation)) = &node.node {
-                    self.touch(Some(relation))?;
+                    let table = self.touch(Some(relation))?;
+                    self.expect_granted_columns(statement, table)?;
                 }
             }
         }
         Ok(if statement.is_grant { "GRANT" } else { "REVOKE" })
+    }
+
+    /// `GRANT SELECT (a, b)`: the columns are the table's.
+    fn expect_granted_columns(&self, statement: &protobuf::GrantStmt, table: Oid) -> Outcome<()> {
+        let Some(table) = self.catalog.tables.get(&table) else { return Ok(()) };
+        for node in &statement.privileges {
+            let Some(NodeEnum::AccessPriv(privilege)) = &node.node else { continue };
+            for column in tree::strings(&privilege.cols) {
+                self.catalog.expect_column(table, &column)?;
+            }
+        }
+        Ok(())
     }
 
     /// 42704, where the server has no such parameter; of a newer one that isn't known.

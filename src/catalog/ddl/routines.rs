@@ -85,6 +85,7 @@ impl Change {
                 return Err(Problem::rejected("42P13", "cannot change return type of existing function")
                     .hint(format!("Use DROP FUNCTION {} first.", self.catalog.described(&new))));
             }
+            expect_same_names(&self.catalog.functions[old], &new)?;
             new.oid = self.catalog.functions.remove(old).oid;
         }
         self.catalog.functions.push(new);
@@ -387,6 +388,22 @@ const HANDLERS: &[&str] = &[
     "cstring",
     "opaque",
 ];
+
+/// Another definition of a function keeps the names of its parameters, and which of them may be left out.
+fn expect_same_names(old: &Function, new: &Function) -> Outcome<()> {
+    let (Some(before), Some(now)) = (&old.definition, &new.definition) else { return Ok(()) };
+    for (before, now) in before.inputs().zip(now.inputs()) {
+        if !before.name.is_empty() && before.name != now.name {
+            let message = format!("cannot change name of input parameter \"{}\"", before.name);
+            return Err(Problem::rejected("42P13", message).hint(format!("Use DROP FUNCTION {} first.", new.name)));
+        }
+    }
+    let optional = |definition: &Definition| definition.inputs().filter(|p| p.default.is_some()).count();
+    match optional(now) < optional(before) {
+        true => Err(Problem::rejected("42P13", "cannot remove parameter defaults from existing function")),
+        false => Ok(()),
+    }
+}
 
 /// What only the server calls is written in none of the languages that a migration's functions are.
 fn expect_value(statement: &CreateFunctionStmt, language: &str) -> Outcome<()> {

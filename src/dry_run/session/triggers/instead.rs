@@ -150,6 +150,22 @@ fn asked_by_delete(delete: &DeleteStmt, view: &View) -> Outcome<Asked> {
     Ok(Asked { query: NodeEnum::SelectStmt(Box::new(select)), old: true, new: Vec::new() })
 }
 
+/// Is what the query gives at a place a literal, read as the column's type wherever it goes?
+fn has_literal(query: &NodeEnum, at: usize) -> bool {
+    let NodeEnum::SelectStmt(select) = query else { return false };
+    let is_literal =
+        |node: Option<&Node>| matches!(node.and_then(|node| node.node.as_ref()), Some(NodeEnum::AConst(_)));
+    let of_rows = select.values_lists.iter().any(|row| match &row.node {
+        Some(NodeEnum::List(row)) => is_literal(row.items.get(at)),
+        _ => false,
+    });
+    let of_target = match select.target_list.get(at).and_then(|node| node.node.as_ref()) {
+        Some(NodeEnum::ResTarget(target)) => is_literal(target.val.as_deref()),
+        _ => false,
+    };
+    of_rows || of_target
+}
+
 impl Session<'_> {
     /// Carries out a write of a view by its triggers.
     pub(super) fn write_instead(
@@ -195,9 +211,9 @@ impl Session<'_> {
             return Err(refused("this form of UPDATE"));
         }
         let mut types: Vec<Type> = view.types.iter().take(olds).cloned().collect();
-        for (output, place) in plan.outputs.iter().skip(olds).zip(new) {
+        for (at, (output, place)) in plan.outputs.iter().skip(olds).zip(new).enumerate() {
             let ty = &view.types[*place];
-            if output.ty != Type::Unknown && !output.ty.assigns_to(ty) {
+            if output.ty != Type::Unknown && !output.ty.assigns_to(ty) && !has_literal(&asked.query, olds + at) {
                 let message = format!(
                     "column \"{}\" is of type {} but expression is of type {}",
                     view.columns[*place],
