@@ -1,7 +1,7 @@
 -- Parameters that SET knows, and those that `pg_settings` doesn't list: name, kind of value, who may change it when; of numbers the unit
 -- and the least and greatest value, of words the words.
 SELECT concat_ws(E'\t', lower(name), vartype, context, coalesce(unit, ''), coalesce(min_val, ''), coalesce(max_val, ''),
-    array_to_string(enumvals, '|'))
+    coalesce(array_to_string(enumvals, '|'), ''))
 FROM (
     SELECT name, vartype, context, unit, min_val, max_val, enumvals FROM pg_settings
     UNION ALL
