@@ -97,7 +97,12 @@ fn asked_by_insert(insert: &InsertStmt, view: &View) -> Outcome<Asked> {
         if !column.indirection.is_empty() {
             return Err(refused("INSERT into a part"));
         }
-        new.push(place_of(view, &column.name)?);
+        let place = place_of(view, &column.name)?;
+        if new.contains(&place) {
+            let message = format!("column \"{}\" specified more than once", column.name);
+            return Err(Problem::rejected("42701", message));
+        }
+        new.push(place);
     }
     if insert.cols.is_empty() {
         new = (0..view.columns.len()).collect();
@@ -118,7 +123,12 @@ fn asked_by_update(update: &UpdateStmt, view: &View) -> Outcome<Asked> {
         if is_open || !set.indirection.is_empty() {
             return Err(refused("this form of UPDATE"));
         }
-        new.push(place_of(view, &set.name)?);
+        let place = place_of(view, &set.name)?;
+        if new.contains(&place) {
+            let message = format!("multiple assignments to same column \"{}\"", set.name);
+            return Err(Problem::rejected("42601", message));
+        }
+        new.push(place);
         list.push(target(value.clone()));
     }
     let mut from = vec![Node { node: Some(NodeEnum::RangeVar(relation.clone())) }];
