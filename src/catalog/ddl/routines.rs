@@ -77,6 +77,13 @@ impl Change {
                 return Err(Problem::rejected("42723", message));
             }
             let (before, now) = (self.catalog.functions[old].definition.clone(), new.definition.clone());
+            if let (Some(before), Some(now)) = (&before, &now)
+                && before.is_procedure != now.is_procedure
+            {
+                let kind = if before.is_procedure { "procedure" } else { "function" };
+                return Err(Problem::rejected("42809", "cannot change routine kind")
+                    .detail(format!("\"{}\" is a {kind}.", new.name)));
+            }
             if let (Some(before), Some(now)) = (before, now)
                 && (before.is_set != now.is_set || before.row_of != now.row_of || before.gives != now.gives)
                 && !now.is_procedure
@@ -84,10 +91,29 @@ impl Change {
                 return Err(Problem::rejected("42P13", "cannot change return type of existing function")
                     .hint(format!("Use DROP FUNCTION {} first.", self.catalog.described(&new))));
             }
+            self.expect_same_face(&self.catalog.functions[old], &new)?;
             new.oid = self.catalog.functions.remove(old).oid;
         }
         self.catalog.functions.push(new);
         Ok(if statement.is_procedure { "CREATE PROCEDURE" } else { "CREATE FUNCTION" }.to_owned())
+    }
+
+    /// What calls a function knows it by the names of its parameters and their defaults: none may be lost.
+    fn expect_same_face(&self, old: &Function, new: &Function) -> Outcome<()> {
+        let (Some(before), Some(now)) = (&old.definition, &new.definition) else { return Ok(()) };
+        let word = if now.is_procedure { "PROCEDURE" } else { "FUNCTION" };
+        let hint = || format!("Use DROP {word} {} first.", self.catalog.described(new));
+        let mut pairs = before.inputs().zip(now.inputs());
+        if let Some((was, _)) = pairs.find(|(was, is)| !was.name.is_empty() && was.name != is.name) {
+            let message = format!("cannot change name of input parameter \"{}\"", was.name);
+            return Err(Problem::rejected("42P13", message).hint(hint()));
+        }
+        let defaults = |definition: &Definition| definition.inputs().filter(|p| p.default.is_some()).count();
+        if defaults(now) < defaults(before) {
+            let message = "cannot remove parameter defaults from existing function";
+            return Err(Problem::rejected("42P13", message).hint(hint()));
+        }
+        Ok(())
     }
 
     /// ALTER FUNCTION: what a function is said to be; what it is run with is recorded.
