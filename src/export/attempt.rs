@@ -91,7 +91,7 @@ pub fn attempt(
         None => {}
     }
     let mut crew = Crew::new(session, stop);
-    let most = prepared.parts.iter().map(|parts| parts.statements.len()).max().unwrap_or(1);
+    let most = prepared.parts.iter().map(|parts| parts.pieces.len()).max().unwrap_or(1);
     let alone = crew.grow(options.jobs.min(most), &shared, target, &lockable)?;
     notes.extend(alone.map(|reason| format!("Fewer connections read than asked for: {reason}.")));
     let mut journal = match &shared {

@@ -18,6 +18,7 @@ use super::connection::Session;
 use super::copy::{ColumnFacts, Decoder};
 use super::guard::{Lost, Stop};
 use super::mask::{Masker, Tally};
+use super::parts::Piece;
 use super::resume;
 use super::target::Target;
 use crate::query;
@@ -67,10 +68,8 @@ impl Shared {
 
 /// A relation to read.
 pub struct Relation<'a> {
-    /// `COPY … TO STDOUT` statements: its parts, in row order.
-    pub statements: &'a [String],
-    /// Counts its rows.
-    pub count: &'a str,
+    /// In row order.
+    pub pieces: &'a [Piece],
     /// Its columns' types.
     pub types: &'a [PgType],
     /// What is masked before anything is encoded.
@@ -91,6 +90,8 @@ pub struct Read {
 struct Done {
     index: usize,
     part: EncodedPart,
+    /// As the server counts them.
+    rows: u64,
     columns: Vec<ColumnFacts>,
 }
 
@@ -144,42 +145,40 @@ impl<'a> Crew<'a> {
         Ok(None)
     }
 
-    /// Reads the parts of a relation into its file. The first connection counts the rows before it joins in.
+    /// Reads the parts of a relation into its file.
     ///
     /// # Errors
     /// When reading, decoding or writing fails: the first failure, where one causes others.
     pub fn read(&self, relation: &Relation<'_>, file: &mut GroupedWriter, bar: &ProgressBar) -> Result<Read> {
-        let total = relation.statements.len();
+        let total = relation.pieces.len();
         let readers = if relation.alone { 1 } else { self.sessions.len().min(total) };
         // For each reader a part under way, and a finished one that waits for its turn.
         let places = 2 * readers;
         let (tickets, queue) = sync_channel(places);
         let (finished, arrivals) = sync_channel(places);
-        let (queue, counted) = (Mutex::new(queue), AtomicU64::new(0));
+        let queue = Mutex::new(queue);
         let encoders = file.encoders();
-        let written = std::thread::scope(|scope| {
+        std::thread::scope(|scope| {
             for (number, session) in self.sessions.iter().take(readers).enumerate() {
                 // The first connection holds the snapshot: where it is lost, all is.
                 let rejoin = self.rejoin.filter(|_| number > 0);
                 let encoders = encoders.clone();
                 let reader = Reader { session, relation, encoders, queue: &queue, bar, rejoin, stop: &self.stop };
-                let (finished, counted) = (finished.clone(), &counted);
+                let finished = finished.clone();
                 scope.spawn(move || {
-                    let count = if number == 0 { reader.count(counted) } else { Ok(()) };
-                    if let Err(error) = count.and_then(|()| reader.work(&finished)) {
+                    if let Err(error) = reader.work(&finished) {
                         // Nobody listens where another failure came first.
                         let _ = finished.send(Err(error));
                     }
                 });
             }
             drop(finished);
-            let written = write_in_order(total, tickets, &arrivals, file);
-            if written.is_err() {
+            let read = write_in_order(total, tickets, &arrivals, file, bar);
+            if read.is_err() {
                 self.stop.set();
             }
-            written
-        });
-        Ok(Read { columns: written?, counted: counted.into_inner() })
+            read
+        })
     }
 }
 
@@ -204,9 +203,11 @@ fn write_in_order(
     tickets: SyncSender<usize>,
     arrivals: &Receiver<Result<Done>>,
     file: &mut GroupedWriter,
-) -> Result<Vec<ColumnFacts>> {
+    bar: &ProgressBar,
+) -> Result<Read> {
     let mut early = BTreeMap::new();
-    let mut columns: Option<Vec<ColumnFacts>> = None;
+    let mut read = Read { counted: 0, columns: Vec::new() };
+    let mut arrived = 0;
     let mut remaining = 0..total;
     let mut places = 0..total;
     // The channel holds as many as there are places, so this never waits.
@@ -215,8 +216,12 @@ fn write_in_order(
     }
     while remaining.start < total {
         let done: Done = arrivals.recv().map_err(|_| anyhow!("a thread that reads has panicked"))??;
-        let seen = columns.get_or_insert_with(|| vec![ColumnFacts::default(); done.columns.len()]);
-        for (all, own) in seen.iter_mut().zip(done.columns) {
+        read.counted += done.rows;
+        arrived += 1;
+        // The parts that are here tell better than the planner how many rows are still to come.
+        bar.set_length(read.counted * total as u64 / arrived);
+        read.columns.resize(done.columns.len(), ColumnFacts::default());
+        for (all, own) in read.columns.iter_mut().zip(done.columns) {
             *all = all.joined(own);
         }
         early.insert(done.index, done.part);
@@ -228,7 +233,7 @@ fn write_in_order(
             }
         }
     }
-    Ok(columns.unwrap_or_default())
+    Ok(read)
 }
 
 /// One connection at work on a relation.
@@ -243,32 +248,24 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn count(&self, counted: &AtomicU64) -> Result<()> {
-        let rows = self.session.number(self.relation.count)?;
-        counted.store(rows, Ordering::SeqCst);
-        self.bar.set_length(rows);
-        Ok(())
-    }
-
     /// Reads parts until there are no more.
     fn work(&self, finished: &SyncSender<Result<Done>>) -> Result<()> {
         let mut fresh: Option<Session> = None;
         loop {
             let ticket = self.queue.lock().map_err(|_| anyhow!("a thread that reads has panicked"))?.recv();
             let Ok(index) = ticket else { return Ok(()) };
-            let (part, columns) = self.part_again(&mut fresh, &self.relation.statements[index])?;
-            if finished.send(Ok(Done { index, part, columns })).is_err() {
+            if finished.send(Ok(self.part_again(&mut fresh, index)?)).is_err() {
                 return Ok(());
             }
         }
     }
 
     /// Reads a part; where the connection is lost, from its beginning over a new one: the snapshot is the first connection's.
-    fn part_again(&self, fresh: &mut Option<Session>, sql: &str) -> Result<(EncodedPart, Vec<ColumnFacts>)> {
+    fn part_again(&self, fresh: &mut Option<Session>, index: usize) -> Result<Done> {
         let mut tries = 0;
         loop {
             let seen = AtomicU64::new(0);
-            let error = match self.part(fresh.as_ref().unwrap_or(self.session), sql, &seen) {
+            let error = match self.part(fresh.as_ref().unwrap_or(self.session), index, &seen) {
                 Ok(part) => return Ok(part),
                 Err(error) => error,
             };
@@ -285,12 +282,13 @@ impl Reader<'_> {
     }
 
     /// Decodes on this thread and encodes on another. `seen` counts the rows.
-    fn part(&self, session: &Session, sql: &str, seen: &AtomicU64) -> Result<(EncodedPart, Vec<ColumnFacts>)> {
+    fn part(&self, session: &Session, index: usize, seen: &AtomicU64) -> Result<Done> {
+        let piece = &self.relation.pieces[index];
         let mut decoder = Decoder::new(self.encoders.schema(), self.relation.types);
         let (sender, receiver): (SyncSender<RecordBatch>, Receiver<RecordBatch>) = sync_channel(BATCHES_IN_FLIGHT);
         let mut encoder = self.encoders.encoder()?;
         let mask = self.relation.mask;
-        let part = std::thread::scope(|scope| {
+        let (part, rows) = std::thread::scope(|scope| {
             let encoding = scope.spawn(move || -> Result<(EncodedPart, Option<Tally>)> {
                 let mut tally = mask.map(Masker::tally);
                 for batch in receiver {
@@ -302,17 +300,18 @@ impl Reader<'_> {
                 }
                 Ok((encoder.finish()?, tally))
             });
-            let read = self.decode(session, sql, &mut decoder, &sender, seen);
+            let read = self.decode(session, &piece.copy, &mut decoder, &sender, seen);
             drop(sender);
+            let counted = read.and_then(|()| session.number(&piece.count));
             // A failure to encode is the one reported: it is why reading stops.
             let (part, tally) = encoding.join().map_err(|_| anyhow!("the thread that encodes has panicked"))??;
-            read?;
+            let counted = counted?;
             if let (Some(mask), Some(tally)) = (mask, tally) {
                 mask.count(&tally);
             }
-            anyhow::Ok(part)
+            anyhow::Ok((part, counted))
         })?;
-        Ok((part, decoder.facts()))
+        Ok(Done { index, part, rows, columns: decoder.facts() })
     }
 
     fn decode(

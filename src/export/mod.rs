@@ -4,7 +4,7 @@
 //! order: [`target`] reads the connection string, [`tls`] and [`connection`] open the session, [`catalog`] finds and describes
 //! the tables, [`physical`] and [`storage`] what only the server knows about their disk, [`wanted`], [`selection`] and [`mask`] what
 //! of them is wanted, [`since`] what is new, [`parts`] cuts them, [`crew`] reads the parts over several connections within the limits
-//! of [`guard`], [`copy`], [`values`] and [`numeric`] decode rows; what no type holds makes [`fallback`] begin again;
+//! of [`guard`], [`copy`], [`values`], [`texts`], [`nulls`] and [`numeric`] decode rows; what no type holds makes [`fallback`] begin again;
 //! [`resume`] spares tables that an interrupted try has finished; [`report`] says what came of it.
 //!
 //! Invariants:
@@ -13,7 +13,8 @@
 //!   SHARE, as any SELECT does) before it is taken: no migration can change their shape in between, and none has to wait for more
 //!   than the COPY.
 //! - All settings are local to that transaction: behind a pooler, nothing stays with the server's connection.
-//! - The rows written are as many as `count(*)` says in the same snapshot; else there is no export.
+//! - The rows written are as many as `count(*)` says of each part in the same snapshot, and the parts leave no page out; else there
+//!   is no export.
 //! - On any failure, and on Ctrl-C, nothing is left behind, but for finished tables that `--resume` keeps in a hidden folder; what a
 //!   killed process left is removed by the next export.
 //! - No plain value of a masked column is encoded, and so none reaches a file or its statistics.
@@ -28,7 +29,8 @@ pub mod definitions;
 pub mod fallback;
 pub mod guard;
 pub mod mask;
-pub mod numeric;
+pub mod nulls;
+mod numeric;
 pub mod parts;
 pub mod physical;
 pub mod report;

@@ -21,11 +21,20 @@ const UNCOUNTED_PAGES: f64 = 4096.0;
 /// Pages of a part at least.
 const LEAST_PAGES: f64 = 64.0;
 
+/// A piece of a relation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piece {
+    /// The `COPY … TO STDOUT` statement.
+    pub copy: String,
+    /// Counts its rows, over pages that the copy has just brought into the server's memory.
+    pub count: String,
+}
+
 /// How a relation is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parts {
-    /// `COPY … TO STDOUT` statements, in row order.
-    pub statements: Vec<String>,
+    /// In row order.
+    pub pieces: Vec<Piece>,
     /// Why it is one part, where a larger relation could have been several.
     pub whole_because: Option<String>,
     /// Rows as the planner estimates them; 0 where nobody knows.
@@ -67,7 +76,7 @@ pub fn split(session: &Session, described: &Described, predicate: Option<&Predic
     let calls = predicate.is_some_and(|predicate| predicate.calls);
     let predicate = predicate.map(Predicate::condition);
     let mut parts = cut(&extents, &columns.join(", "), &described.qualified, predicate.as_deref(), version);
-    if calls && parts.statements.len() > 1 {
+    if calls && parts.pieces.len() > 1 {
         let reason = "its --where calls functions, whose answers may differ between connections (now() does)";
         parts.whole_because = Some(reason.to_owned());
     }
@@ -75,22 +84,25 @@ pub fn split(session: &Session, described: &Described, predicate: Option<&Predic
 }
 
 fn cut(extents: &[Extent], columns: &str, qualified: &str, predicate: Option<&str>, version: i32) -> Parts {
-    let copy = |from: &str, range: &str| {
+    let piece = |from: &str, range: &str| {
         let conditions: Vec<&str> = [range].into_iter().filter(|range| !range.is_empty()).chain(predicate).collect();
         let conditions = match conditions.as_slice() {
             [] => String::new(),
             conditions => format!(" WHERE {}", conditions.join(" AND ")),
         };
-        format!("COPY (SELECT {columns} FROM {from}{conditions}) TO STDOUT (FORMAT binary)")
+        Piece {
+            copy: format!("COPY (SELECT {columns} FROM {from}{conditions}) TO STDOUT (FORMAT binary)"),
+            count: format!("SELECT count(*) FROM {from}{conditions}"),
+        }
     };
     let estimated_rows = extents.iter().map(|extent| extent.tuples.max(0.0) as u64).sum();
     if let Some(reason) = indivisible(extents) {
-        return Parts { statements: vec![copy(qualified, "")], whole_because: Some(reason), estimated_rows };
+        return Parts { pieces: vec![piece(qualified, "")], whole_because: Some(reason), estimated_rows };
     }
     // Before, each range would read the whole table to find its rows.
     let ranges = version >= RANGES_SINCE;
     let mut whole_because = None;
-    let mut statements = Vec::new();
+    let mut pieces = Vec::new();
     for extent in extents.iter().filter(|extent| extent.kind != "p") {
         let only = format!("ONLY {}.{}", quote_identifier(&extent.schema), quote_identifier(&extent.name));
         let mut step = extent.pages_of_a_part();
@@ -102,16 +114,16 @@ fn cut(extents: &[Extent], columns: &str, qualified: &str, predicate: Option<&st
         while first == 0 || first < extent.pages {
             let last = first + step >= extent.pages;
             let until = if last { String::new() } else { format!(" AND ctid < '({},0)'", first + step) };
-            statements.push(match (first, last) {
-                (0, true) => copy(&only, ""),
-                _ => copy(&only, &format!("ctid >= '({first},0)'{until}")),
+            pieces.push(match (first, last) {
+                (0, true) => piece(&only, ""),
+                _ => piece(&only, &format!("ctid >= '({first},0)'{until}")),
             });
             first += step;
         }
     }
     // Its partitions may still be read side by side.
-    let whole_because = whole_because.filter(|_| statements.len() == 1);
-    Parts { statements, whole_because, estimated_rows }
+    let whole_because = whole_because.filter(|_| pieces.len() == 1);
+    Parts { pieces, whole_because, estimated_rows }
 }
 
 /// Why a relation has to be read as a whole.
@@ -146,6 +158,10 @@ mod tests {
         Extent { schema, name, kind: kind.to_owned(), pages, tuples, stored_bytes, ranges: true }
     }
 
+    fn copies(parts: &Parts) -> Vec<&str> {
+        parts.pieces.iter().map(|piece| piece.copy.as_str()).collect()
+    }
+
     #[test]
     fn pages_follow_rows_and_bytes() {
         fn check(pages: u64, tuples: f64, stored_bytes: u64, expected: u64) {
@@ -165,16 +181,18 @@ mod tests {
         let table = "COPY (SELECT a FROM ONLY \"public\".\"t2500\"";
         let end = ") TO STDOUT (FORMAT binary)";
         assert_eq!(
-            parts.statements,
+            copies(&parts),
             [
                 format!("{table} WHERE ctid >= '(0,0)' AND ctid < '(1000,0)'{end}"),
                 format!("{table} WHERE ctid >= '(1000,0)' AND ctid < '(2000,0)'{end}"),
                 format!("{table} WHERE ctid >= '(2000,0)'{end}"),
             ]
         );
+        let count = "SELECT count(*) FROM ONLY \"public\".\"t2500\" WHERE ctid >= '(0,0)' AND ctid < '(1000,0)'";
+        assert_eq!(parts.pieces[0].count, count);
         let recent = Some("(\na > 1\n)");
         let parts = cut(&[extent("r", 2500, 307_200.0, 2500 * 8192)], "a", "public.t", recent, 150_000);
-        assert_eq!(parts.statements[2], format!("{table} WHERE ctid >= '(2000,0)' AND (\na > 1\n){end}"));
+        assert_eq!(copies(&parts)[2], format!("{table} WHERE ctid >= '(2000,0)' AND (\na > 1\n){end}"));
         let parts = cut(
             &[extent("p", 0, -1.0, 0), extent("r", 10, 5.0, 81920), extent("r", 0, -1.0, 0)],
             "a",
@@ -182,14 +200,14 @@ mod tests {
             None,
             150_000,
         );
-        assert_eq!(parts.statements.len(), 2, "{parts:?}");
+        assert_eq!(parts.pieces.len(), 2, "{parts:?}");
     }
 
     #[test]
     fn what_has_no_ranges_is_read_whole() {
         fn check(extents: &[Extent], version: i32, expected: &str) {
             let parts = cut(extents, "a", "public.t", None, version);
-            assert_eq!(parts.statements, ["COPY (SELECT a FROM public.t) TO STDOUT (FORMAT binary)"]);
+            assert_eq!(copies(&parts), ["COPY (SELECT a FROM public.t) TO STDOUT (FORMAT binary)"]);
             assert!(parts.whole_because.as_deref().is_some_and(|reason| reason.contains(expected)), "{parts:?}");
         }
         check(&[extent("v", 0, -1.0, 0)], 150_000, "view");
@@ -199,10 +217,10 @@ mod tests {
         check(&[extent("p", 0, -1.0, 0), guarded], 150_000, "by itself");
         // An old server reads a table whole; that is worth a word where it could have been cut, and partitions stand apart.
         let old = cut(std::slice::from_ref(&large), "a", "public.t", None, 130_000);
-        assert_eq!(old.statements, ["COPY (SELECT a FROM ONLY \"public\".\"t9000\") TO STDOUT (FORMAT binary)"]);
+        assert_eq!(copies(&old), ["COPY (SELECT a FROM ONLY \"public\".\"t9000\") TO STDOUT (FORMAT binary)"]);
         assert!(old.whole_because.is_some_and(|reason| reason.contains("older than PostgreSQL 14")));
         assert_eq!(cut(&[extent("r", 1, 5.0, 8192)], "a", "t", None, 130_000).whole_because, None);
         let old = cut(&[extent("p", 0, -1.0, 0), large.clone(), large], "a", "t", None, 130_000);
-        assert_eq!((old.statements.len(), old.whole_because), (2, None));
+        assert_eq!((old.pieces.len(), old.whole_because), (2, None));
     }
 }

@@ -1,7 +1,7 @@
 //! One table: how do its rows come into the snapshot's file, and what is said of them?
 //!
 //! Input: a described table and its parts. Output: its Parquet file and its entry in the manifest. Invariant: the rows written are as
-//! many as `count(*)` says in the same snapshot of the server. Left out: which connections read ([`super::crew`]).
+//! many as `count(*)` says of its parts in the same snapshot of the server. Left out: which connections read ([`super::crew`]).
 
 use anyhow::{Result, bail};
 
@@ -32,17 +32,14 @@ pub fn export(
     file: &str,
     ui: &Ui,
 ) -> Result<Table> {
-    let Described { mut table, types, qualified, storage, .. } = described;
+    let Described { mut table, types, storage, .. } = described;
     let all_types: Vec<PgType> = types.iter().chain(storage.iter().map(|beside| &beside.ty)).cloned().collect();
     let all_columns: Vec<Column> =
         table.columns.iter().cloned().chain(storage.iter().map(storage::Beside::column)).collect();
     let predicate = wanted.predicates[index].as_ref();
-    let condition = predicate.map_or_else(String::new, |predicate| format!(" WHERE {}", predicate.condition()));
-    let count = format!("SELECT count(*) FROM {qualified}{condition}");
     let mask = wanted.masker(index, &types);
     let relation = Relation {
-        statements: &parts.statements,
-        count: &count,
+        pieces: &parts.pieces,
         types: &all_types,
         mask: mask.as_ref(),
         alone: predicate.is_some_and(|predicate| predicate.calls),
@@ -53,7 +50,7 @@ pub fn export(
     let read = crew.read(&relation, &mut writer, &bar);
     bar.finish_and_clear();
     let read = read?;
-    let (data_file, tally) = writer.finish()?;
+    let (data_file, content) = writer.finish(&snapshot.staged_file(file))?;
     if data_file.rows != read.counted {
         bail!("the server counts {} rows and sends {}", read.counted, data_file.rows);
     }
@@ -74,7 +71,7 @@ pub fn export(
     wanted.mark(index, &mut table);
     table.storage_columns = storage.into_iter().map(|beside| beside.entry).collect();
     table.rows = data_file.rows;
-    table.content = Some(tally.certify(&[snapshot.staged_file(file)])?);
+    table.content = Some(content);
     table.files = vec![data_file];
     Ok(table)
 }

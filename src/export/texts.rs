@@ -4,21 +4,23 @@
 //! each text, because none begins or ends within a character; the first that isn't is named by its index.
 
 use anyhow::{Error, Result, anyhow};
-use arrow::array::{NullBufferBuilder, StringArray};
+use arrow::array::StringArray;
 use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 
+use super::nulls::Nulls;
 use super::values::taken;
 
 /// A growing array of texts.
 pub struct Texts {
     bytes: Vec<u8>,
-    ends: Vec<i32>,
-    nulls: NullBufferBuilder,
+    /// Where each text ends, behind a zero: where the first begins.
+    offsets: Vec<i32>,
+    nulls: Nulls,
 }
 
 impl Default for Texts {
     fn default() -> Texts {
-        Texts { bytes: Vec::new(), ends: Vec::new(), nulls: NullBufferBuilder::new(0) }
+        Texts { bytes: Vec::new(), offsets: vec![0], nulls: Nulls::default() }
     }
 }
 
@@ -26,8 +28,8 @@ impl Texts {
     /// Appends NULL.
     #[inline]
     pub fn append_null(&mut self) {
-        self.ends.push(self.ends.last().copied().unwrap_or(0));
-        self.nulls.append_null();
+        self.offsets.push(self.offsets.last().copied().unwrap_or(0));
+        self.nulls.append(true);
     }
 
     /// Appends a text, unchecked until [`Texts::finish`].
@@ -38,8 +40,8 @@ impl Texts {
     pub fn append(&mut self, text: &[u8]) -> Result<()> {
         self.bytes.extend_from_slice(text);
         let end = i32::try_from(self.bytes.len()).map_err(|_| anyhow!("the texts of one batch are too long"))?;
-        self.ends.push(end);
-        self.nulls.append_non_null();
+        self.offsets.push(end);
+        self.nulls.append(false);
         Ok(())
     }
 
@@ -49,7 +51,8 @@ impl Texts {
     /// When a text isn't UTF-8: its index, and why.
     pub fn finish(&mut self) -> Result<StringArray, (usize, Error)> {
         let bytes = Buffer::from_vec(taken(&mut self.bytes));
-        let offsets: ScalarBuffer<i32> = std::iter::once(0).chain(taken(&mut self.ends)).collect();
+        let offsets = ScalarBuffer::from(taken(&mut self.offsets));
+        self.offsets.push(0);
         // Arrow checks the whole buffer, and that no text begins or ends within a character.
         StringArray::try_new(OffsetBuffer::new(offsets.clone()), bytes.clone(), self.nulls.finish())
             .map_err(|error| first_bad(&bytes, &offsets[1..]).unwrap_or((0, Error::new(error))))

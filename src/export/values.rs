@@ -12,7 +12,7 @@ use std::sync::Arc;
 use anyhow::{Error, Result, anyhow, bail};
 use arrow::array::{
     ArrayRef, ArrowPrimitiveType, BinaryBuilder, BooleanBuilder, FixedSizeBinaryArray, Int32Array, Int64Array,
-    ListArray, NullBufferBuilder, PrimitiveArray, StringBuilder, StructArray,
+    ListArray, PrimitiveArray, StringBuilder, StructArray,
 };
 use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{
@@ -22,6 +22,7 @@ use arrow::datatypes::{
 use arrow::error::ArrowError;
 
 use super::fallback::Unheld;
+use super::nulls::Nulls;
 use super::numeric::{self, Numeric};
 use super::texts::Texts;
 use crate::snapshot::manifest::NumericExtent;
@@ -128,15 +129,15 @@ pub fn for_type(ty: &PgType) -> Box<dyn Values> {
         PgType::Enum { .. } | PgType::Opaque(_) => Box::new(Texts::default()),
         PgType::Jsonb => Box::new(Documents(Texts::default())),
         PgType::Bytea => Box::new(Binaries(BinaryBuilder::new())),
-        PgType::Uuid => Box::new(Uuids { bytes: vec![], nulls: NullBufferBuilder::new(0) }),
+        PgType::Uuid => Box::new(Uuids { bytes: vec![], nulls: Nulls::default() }),
         PgType::Interval => {
-            Box::new(Intervals { months: vec![], days: vec![], microseconds: vec![], nulls: NullBufferBuilder::new(0) })
+            Box::new(Intervals { months: vec![], days: vec![], microseconds: vec![], nulls: Nulls::default() })
         }
         PgType::Array(element) => Box::new(Lists {
             field: Arc::new(element.arrow_field("element", true)),
             elements: for_type(element),
             ends: vec![],
-            nulls: NullBufferBuilder::new(0),
+            nulls: Nulls::default(),
         }),
     }
 }
@@ -150,7 +151,7 @@ pub(super) fn taken<T>(values: &mut Vec<T>) -> Vec<T> {
 /// Numbers of fixed width, or what is one for Arrow.
 struct Numbers<T: ArrowPrimitiveType, F> {
     values: Vec<T::Native>,
-    nulls: NullBufferBuilder,
+    nulls: Nulls,
     data_type: DataType,
     read: F,
 }
@@ -161,20 +162,20 @@ where
     F: Fn(&[u8]) -> Result<T::Native> + 'static,
 {
     let data_type = ty.arrow_field("", true).data_type().clone();
-    Box::new(Numbers::<T, F> { values: vec![], nulls: NullBufferBuilder::new(0), data_type, read })
+    Box::new(Numbers::<T, F> { values: vec![], nulls: Nulls::default(), data_type, read })
 }
 
 impl<T: ArrowPrimitiveType, F: Fn(&[u8]) -> Result<T::Native>> Values for Numbers<T, F> {
     #[inline]
     fn append_null(&mut self) {
         self.values.push(T::Native::default());
-        self.nulls.append_null();
+        self.nulls.append(true);
     }
 
     #[inline]
     fn append(&mut self, bytes: &[u8]) -> Result<()> {
         self.values.push((self.read)(bytes)?);
-        self.nulls.append_non_null();
+        self.nulls.append(false);
         Ok(())
     }
 
@@ -299,20 +300,20 @@ const UUID_BYTES: usize = 16;
 
 struct Uuids {
     bytes: Vec<u8>,
-    nulls: NullBufferBuilder,
+    nulls: Nulls,
 }
 
 impl Values for Uuids {
     #[inline]
     fn append_null(&mut self) {
         self.bytes.extend_from_slice(&[0; UUID_BYTES]);
-        self.nulls.append_null();
+        self.nulls.append(true);
     }
 
     #[inline]
     fn append(&mut self, bytes: &[u8]) -> Result<()> {
         self.bytes.extend_from_slice(&fixed::<UUID_BYTES>(bytes)?);
-        self.nulls.append_non_null();
+        self.nulls.append(false);
         Ok(())
     }
 
@@ -328,7 +329,7 @@ struct Intervals {
     months: Vec<i32>,
     days: Vec<i32>,
     microseconds: Vec<i64>,
-    nulls: NullBufferBuilder,
+    nulls: Nulls,
 }
 
 impl Intervals {
@@ -342,12 +343,12 @@ impl Intervals {
 impl Values for Intervals {
     fn append_null(&mut self) {
         self.push((0, 0, 0));
-        self.nulls.append_null();
+        self.nulls.append(true);
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<()> {
         self.push(interval(bytes)?);
-        self.nulls.append_non_null();
+        self.nulls.append(false);
         Ok(())
     }
 
@@ -370,20 +371,20 @@ struct Lists {
     elements: Box<dyn Values>,
     /// Where each array ends.
     ends: Vec<i32>,
-    nulls: NullBufferBuilder,
+    nulls: Nulls,
 }
 
 impl Values for Lists {
     fn append_null(&mut self) {
         self.ends.push(self.ends.last().copied().unwrap_or(0));
-        self.nulls.append_null();
+        self.nulls.append(true);
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<()> {
         let count = append_elements(&mut *self.elements, bytes)?;
         let end = self.ends.last().copied().unwrap_or(0).checked_add(count);
         self.ends.push(end.ok_or_else(|| anyhow!("the arrays of one batch have too many elements"))?);
-        self.nulls.append_non_null();
+        self.nulls.append(false);
         Ok(())
     }
 

@@ -306,7 +306,7 @@ fn bytes<'a>(range: &mut Range<Vec<u8>>, values: impl Iterator<Item = &'a [u8]>)
 }
 
 /// The first eight bytes as a number that sorts as they do.
-fn head(value: &[u8]) -> u64 {
+pub(super) fn head(value: &[u8]) -> u64 {
     match value.first_chunk::<8>() {
         Some(head) => u64::from_be_bytes(*head),
         None => value.iter().rev().fold(0, |head, byte| head >> 8 | u64::from(*byte) << 56),

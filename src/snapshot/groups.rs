@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -15,7 +16,7 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::SchemaDescPtr;
 use sha2::{Digest, Sha256};
 
-use super::certificate::{Plan, Tally};
+use super::certificate::{Content, Plan, Tally};
 use super::chunk::{ChunkEncoder, Codec, EncodedChunk};
 use super::manifest::{DataFile, hex};
 use super::writer::{ROW_GROUP_BYTES, ROW_GROUP_ROWS, ZSTD_LEVEL};
@@ -32,11 +33,10 @@ impl HashedFile {
         HashedFile { file: BufWriter::with_capacity(1 << 20, file), hasher: Sha256::new(), size_bytes: 0 }
     }
 
-    /// Syncs the file; its hash (SHA-256, hexadecimal) and length in bytes.
-    pub(super) fn finish(self) -> Result<(String, u64)> {
+    /// The file, which isn't synced yet, its hash (SHA-256, hexadecimal) and length in bytes.
+    pub(super) fn finish(self) -> Result<(File, String, u64)> {
         let file = self.file.into_inner().map_err(|error| error.into_error())?;
-        file.sync_all()?;
-        Ok((hex(&self.hasher.finalize()), self.size_bytes))
+        Ok((file, hex(&self.hasher.finalize()), self.size_bytes))
     }
 }
 
@@ -100,14 +100,19 @@ impl GroupedWriter {
         append().with_context(|| format!("writing {}", self.shown))
     }
 
-    /// Writes the footer, syncs the file and returns its manifest entry with what its rows hold.
+    /// Writes the footer, syncs the file, which is the one at `there`, and returns its manifest entry with the certificate of its
+    /// rows.
     ///
     /// # Errors
     /// When writing fails.
-    pub fn finish(self) -> Result<(DataFile, Tally)> {
-        let finish = || -> Result<(String, u64)> { self.writer.into_inner()?.finish() };
-        let (sha256, size_bytes) = finish().with_context(|| format!("writing {}", self.shown))?;
-        Ok((DataFile { path: self.path, rows: self.rows, size_bytes, sha256 }, self.tally))
+    pub fn finish(self, there: &Path) -> Result<(DataFile, Content)> {
+        let finish = || self.writer.into_inner()?.finish();
+        let (file, sha256, size_bytes) = finish().with_context(|| format!("writing {}", self.shown))?;
+        let tally = self.tally;
+        // The disk is waited for meanwhile.
+        let (synced, content) = rayon::join(|| file.sync_all(), || tally.certify(&[there.to_owned()]));
+        synced.with_context(|| format!("writing {}", self.shown))?;
+        Ok((DataFile { path: self.path, rows: self.rows, size_bytes, sha256 }, content?))
     }
 }
 
@@ -286,7 +291,7 @@ mod tests {
             half.iter().for_each(|batch| encoder.write(batch).expect("of this schema"));
             file.append(encoder.finish().expect("encoded")).expect("written");
         }
-        file.finish().expect("finished");
+        file.finish(&there).expect("finished");
         let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(there).expect("there")).expect("Parquet");
         let read: Vec<RecordBatch> = reader.build().expect("a reader").map(|batch| batch.expect("rows")).collect();
         concat_batches(&read[0].schema(), &read).expect("one schema")

@@ -193,7 +193,11 @@ impl TableWriter {
     /// # Errors
     /// When writing fails.
     pub fn finish(self) -> Result<DataFile> {
-        let finish = || -> Result<(String, u64)> { self.writer.into_inner()?.finish() };
+        let finish = || -> Result<(String, u64)> {
+            let (file, sha256, size_bytes) = self.writer.into_inner()?.finish()?;
+            file.sync_all()?;
+            Ok((sha256, size_bytes))
+        };
         let (sha256, size_bytes) = finish().with_context(|| format!("writing {}", self.shown))?;
         Ok(DataFile { path: self.path, rows: self.rows, size_bytes, sha256 })
     }

@@ -5,6 +5,10 @@ use hashbrown::HashTable;
 
 /// Bytes of a dictionary at most: a reader holds all of it.
 const MOST_BYTES: usize = 4 << 20;
+/// Places for values that came lately.
+const RECENT: usize = 256;
+/// Values after which it is clear that nothing comes twice, where nothing does.
+pub const PROBE: usize = 2048;
 
 /// The distinct values of a chunk so far.
 pub struct Dictionary {
@@ -16,6 +20,8 @@ pub struct Dictionary {
     ends: Vec<u32>,
     hashes: Vec<u64>,
     table: HashTable<u32>,
+    /// Indices of values that came lately, each in the place of its hash: a log says the same again and again.
+    recent: Vec<u32>,
     indices: Vec<u32>,
     /// What the rows' values would be as a plain page.
     plain_bytes: usize,
@@ -30,6 +36,7 @@ impl Dictionary {
             ends: Vec::new(),
             hashes: Vec::new(),
             table: HashTable::new(),
+            recent: vec![0; RECENT],
             indices: Vec::new(),
             plain_bytes: 0,
         }
@@ -39,15 +46,15 @@ impl Dictionary {
     #[inline]
     pub fn push(&mut self, value: &[u8], hash: u64) {
         self.plain_bytes += self.prefix + value.len();
-        // In a log the next row often says the same.
-        let last = self.indices.last().copied().filter(|last| self.hashes[*last as usize] == hash);
-        let index = match last {
-            Some(last) if same(self.value(last), value) => last,
-            _ => {
-                let found = self.table.find(hash, |index| same(self.value(*index), value)).copied();
-                found.unwrap_or_else(|| self.add(value, hash))
-            }
-        };
+        let place = hash as usize % RECENT;
+        let recent = self.recent[place];
+        if self.hashes.get(recent as usize) == Some(&hash) && same(self.value(recent), value) {
+            self.indices.push(recent);
+            return;
+        }
+        let found = self.table.find(hash, |index| same(self.value(*index), value)).copied();
+        let index = found.unwrap_or_else(|| self.add(value, hash));
+        self.recent[place] = index;
         self.indices.push(index);
     }
 
@@ -63,6 +70,7 @@ impl Dictionary {
         index
     }
 
+    #[inline]
     fn value(&self, index: u32) -> &[u8] {
         let index = index as usize;
         let begin = if index == 0 { 0 } else { self.ends[index - 1] as usize };
@@ -79,6 +87,17 @@ impl Dictionary {
         self.ends.len()
     }
 
+    /// Has nothing been pushed?
+    pub fn is_new(&self) -> bool {
+        self.indices.is_empty()
+    }
+
+    /// Hardly a value has come twice among [`PROBE`]: of so many different ones that a dictionary would not pay either after all
+    /// rows of a batch.
+    pub fn is_hopeless(&self) -> bool {
+        self.indices.len() >= PROBE && self.ends.len() * 64 > self.indices.len() * 63
+    }
+
     /// Is a chunk with this dictionary clearly smaller than one without?
     pub fn pays(&self) -> bool {
         let index_bytes = self.indices.len() * usize::from(self.width()) / 8;
@@ -92,8 +111,8 @@ impl Dictionary {
     }
 
     /// The values as a plain page has them.
-    pub fn page(&self) -> &[u8] {
-        &self.page
+    pub fn into_page(self) -> Vec<u8> {
+        self.page
     }
 
     /// The rows' indices.
@@ -101,9 +120,9 @@ impl Dictionary {
         &self.indices
     }
 
-    /// The rows' values without a dictionary.
-    pub fn into_plain(self) -> Vec<u8> {
-        let mut plain = Vec::with_capacity(self.plain_bytes);
+    /// The rows' values without a dictionary, with room for so many bytes.
+    pub fn into_plain(self, room: usize) -> Vec<u8> {
+        let mut plain = Vec::with_capacity(self.plain_bytes.max(room));
         for index in &self.indices {
             let begin = if *index == 0 { 0 } else { self.ends[*index as usize - 1] as usize };
             plain.extend_from_slice(&self.page[begin..self.ends[*index as usize] as usize]);

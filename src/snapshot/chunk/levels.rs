@@ -2,35 +2,48 @@
 //!
 //! Source: the format's nested encoding (Dremel). A flat column has definition levels only, where it may be NULL; a list has both.
 
+use arrow::array::BooleanBufferBuilder;
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 
 use super::hybrid;
 
 /// The levels of the page at hand.
-pub struct Levels {
-    greatest_definition: u8,
-    greatest_repetition: u8,
-    definitions: Vec<u8>,
-    repetitions: Vec<u8>,
+pub enum Levels {
+    /// A flat column without NULLs has none.
+    None,
+    /// A flat column: which rows have a value.
+    Flat(BooleanBufferBuilder),
+    /// A list.
+    Nested {
+        /// The greatest definition level.
+        value: u8,
+        /// Of each entry.
+        definitions: Vec<u8>,
+        /// Does the entry go on with the row before?
+        repetitions: BooleanBufferBuilder,
+    },
 }
 
 impl Levels {
     /// For a column with these greatest levels.
     pub fn new(definition: i16, repetition: i16) -> Levels {
-        Levels {
-            greatest_definition: definition as u8,
-            greatest_repetition: repetition as u8,
-            definitions: Vec::new(),
-            repetitions: Vec::new(),
+        match (definition, repetition) {
+            (0, _) => Levels::None,
+            (_, 0) => Levels::Flat(BooleanBufferBuilder::new(0)),
+            _ => Levels::Nested {
+                value: definition as u8,
+                definitions: Vec::new(),
+                repetitions: BooleanBufferBuilder::new(0),
+            },
         }
     }
 
     /// Adds so many rows of a flat column; returns how many have no value.
     pub fn flat(&mut self, rows: usize, nulls: Option<&NullBuffer>) -> usize {
-        if self.greatest_definition > 0 {
+        if let Levels::Flat(present) = self {
             match nulls {
-                Some(nulls) => self.definitions.extend(nulls.iter().map(u8::from)),
-                None => self.definitions.resize(self.definitions.len() + rows, 1),
+                Some(nulls) => present.append_buffer(nulls.inner()),
+                None => present.append_n(rows, true),
             }
         }
         nulls.map_or(0, NullBuffer::null_count)
@@ -43,44 +56,54 @@ impl Levels {
         nulls: Option<&NullBuffer>,
         elements: Option<&NullBuffer>,
     ) -> (usize, usize) {
+        let Levels::Nested { value, definitions, repetitions } = self else { return (0, 0) };
         // NULL where it may be one, then empty, then an element that is NULL, then one that isn't.
-        let (value, before) = (self.greatest_definition, self.definitions.len());
+        let (value, before) = (*value, definitions.len());
         let mut values = 0;
         for (row, bounds) in offsets.windows(2).enumerate() {
             let (begin, end) = (bounds[0] as usize, bounds[1] as usize);
-            if begin == end || nulls.is_some_and(|nulls| nulls.is_null(row)) {
-                let is_null = nulls.is_some_and(|nulls| nulls.is_null(row));
-                self.definitions.push(if is_null { 0 } else { value - 2 });
-                self.repetitions.push(0);
+            let is_null = nulls.is_some_and(|nulls| nulls.is_null(row));
+            if begin == end || is_null {
+                definitions.push(if is_null { 0 } else { value - 2 });
+                repetitions.append(false);
                 continue;
             }
-            for element in begin..end {
-                let valid = elements.is_none_or(|elements| elements.is_valid(element));
-                self.definitions.push(if valid { value } else { value - 1 });
-                self.repetitions.push(u8::from(element > begin));
-                values += usize::from(valid);
+            repetitions.append(false);
+            repetitions.append_n(end - begin - 1, true);
+            match elements {
+                None => definitions.resize(definitions.len() + end - begin, value),
+                Some(elements) => definitions
+                    .extend((begin..end).map(|element| if elements.is_valid(element) { value } else { value - 1 })),
             }
+            values += elements.map_or(end - begin, |elements| (begin..end).filter(|e| elements.is_valid(*e)).count());
         }
-        let entries = self.definitions.len() - before;
+        let entries = definitions.len() - before;
         (entries, entries - values)
     }
 
-    /// Appends the levels as a data page of version 1 has them, each with its length; what follows belongs to the next page.
-    pub fn flush(&mut self, out: &mut Vec<u8>) {
-        let kinds =
-            [(self.greatest_repetition, &mut self.repetitions), (self.greatest_definition, &mut self.definitions)];
-        for (greatest, levels) in kinds {
-            if greatest == 0 {
-                continue;
+    /// The levels as a data page of version 1 has them, each with its length; what follows belongs to the next page.
+    pub fn take(&mut self) -> Vec<u8> {
+        let mut out = Vec::new();
+        match self {
+            Levels::None => {}
+            Levels::Flat(present) => with_length(&mut out, |out| hybrid::encode_bits(&present.finish(), out)),
+            Levels::Nested { value, definitions, repetitions } => {
+                with_length(&mut out, |out| hybrid::encode_bits(&repetitions.finish(), out));
+                with_length(&mut out, |out| hybrid::encode(definitions, bits(u64::from(*value)), out));
+                definitions.clear();
             }
-            let at = out.len();
-            out.extend_from_slice(&[0; 4]);
-            hybrid::encode(levels, bits(u64::from(greatest)), out);
-            let length = (out.len() - at - 4) as u32;
-            out[at..at + 4].copy_from_slice(&length.to_le_bytes());
-            levels.clear();
         }
+        out
     }
+}
+
+/// Appends what `write` appends, with its length before it.
+fn with_length(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    let at = out.len();
+    out.extend_from_slice(&[0; 4]);
+    write(out);
+    let length = (out.len() - at - 4) as u32;
+    out[at..at + 4].copy_from_slice(&length.to_le_bytes());
 }
 
 /// Bits that a number needs.

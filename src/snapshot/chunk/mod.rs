@@ -28,6 +28,7 @@ use parquet::file::statistics::Statistics;
 use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
 use zstd::bulk::Compressor;
+use zstd::zstd_safe::compress_bound;
 
 use super::digest::{self, Hashes};
 use dictionary::Dictionary;
@@ -37,6 +38,8 @@ use levels::Levels;
 const PAGE_BYTES: usize = 1 << 20;
 /// Longest text that is written as least or greatest value of a chunk.
 const STATISTIC_BYTES: usize = 64;
+/// Room for a page: the batch that ends it passes the limit.
+const PAGE_ROOM: usize = PAGE_BYTES * 3 / 2;
 /// More than the headers of a chunk's pages take, as a rule.
 const PAGE_HEADER_BYTES: usize = 256;
 
@@ -44,6 +47,8 @@ const PAGE_HEADER_BYTES: usize = 256;
 pub struct Codec {
     compressor: Compressor<'static>,
     level: i32,
+    /// As large as the largest page needed.
+    out: Vec<u8>,
 }
 
 impl Codec {
@@ -52,11 +57,15 @@ impl Codec {
     /// # Errors
     /// When zstd has no such level.
     pub fn new(level: i32) -> Result<Codec> {
-        Ok(Codec { compressor: Compressor::new(level)?, level })
+        Ok(Codec { compressor: Compressor::new(level)?, level, out: Vec::new() })
     }
 
-    fn compress(&mut self, bytes: &[u8]) -> Result<Vec<u8>> {
-        self.compressor.compress(bytes).context("compressing a page")
+    /// Valid until the next call.
+    fn compress(&mut self, bytes: &[u8]) -> Result<&[u8]> {
+        self.out.clear();
+        self.out.reserve(compress_bound(bytes.len()));
+        self.compressor.compress_to_buffer(bytes, &mut self.out).context("compressing a page")?;
+        Ok(&self.out)
     }
 }
 
@@ -216,11 +225,30 @@ impl ChunkEncoder {
     }
 
     fn each<V: AsRef<[u8]>>(&mut self, hashes: &[u64], nulls: Option<&NullBuffer>, value: impl Fn(usize) -> V) {
+        match nulls.filter(|nulls| nulls.null_count() > 0) {
+            None => self.rows(0..hashes.len(), hashes, value),
+            Some(nulls) => self.rows(nulls.valid_indices(), hashes, value),
+        }
+    }
+
+    fn rows<V: AsRef<[u8]>>(
+        &mut self,
+        mut rows: impl Iterator<Item = usize>,
+        hashes: &[u64],
+        value: impl Fn(usize) -> V,
+    ) {
+        if let Values::Distinct(dictionary) = &mut self.values
+            && dictionary.is_new()
+        {
+            rows.by_ref().take(dictionary::PROBE).for_each(|row| dictionary.push(value(row).as_ref(), hashes[row]));
+            if dictionary.is_hopeless() {
+                self.give_up_dictionary();
+            }
+        }
         let (kind, extremes) = (self.kind, &mut self.extremes);
-        let valid = (0..hashes.len()).filter(|row| nulls.is_none_or(|nulls| nulls.is_valid(*row)));
         match &mut self.values {
-            Values::Distinct(dictionary) => valid.for_each(|row| dictionary.push(value(row).as_ref(), hashes[row])),
-            Values::Plain(plain) => valid.for_each(|row| {
+            Values::Distinct(dictionary) => rows.for_each(|row| dictionary.push(value(row).as_ref(), hashes[row])),
+            Values::Plain(plain) => rows.for_each(|row| {
                 let value = value(row);
                 let value = value.as_ref();
                 extremes.widen(kind, value);
@@ -232,44 +260,53 @@ impl ChunkEncoder {
         }
     }
 
-    /// Gives up a dictionary that doesn't pay, and ends a page that is whole.
-    fn settle(&mut self, codec: &mut Codec) -> Result<()> {
-        if let Values::Distinct(dictionary) = &mut self.values
-            && !dictionary.pays()
-        {
+    /// Writes the values as they are from now on.
+    fn give_up_dictionary(&mut self) {
+        if let Values::Distinct(dictionary) = &mut self.values {
             dictionary.values().for_each(|value| self.extremes.widen(self.kind, value));
             let dictionary = std::mem::replace(dictionary, Dictionary::new(0));
-            self.values = Values::Plain(dictionary.into_plain());
+            self.values = Values::Plain(dictionary.into_plain(PAGE_ROOM));
+        }
+    }
+
+    /// Gives up a dictionary that doesn't pay, and ends a page that is whole.
+    fn settle(&mut self, codec: &mut Codec) -> Result<()> {
+        if matches!(&self.values, Values::Distinct(dictionary) if !dictionary.pays()) {
+            self.give_up_dictionary();
         }
         match &mut self.values {
             Values::Plain(plain) if plain.len() >= PAGE_BYTES => {
                 let plain = std::mem::take(plain);
-                self.page(&plain, Encoding::PLAIN, codec)
+                self.values = Values::Plain(self.page(plain, codec)?);
+                Ok(())
             }
             _ => Ok(()),
         }
     }
 
-    /// Ends a data page with these values.
-    fn page(&mut self, values: &[u8], encoding: Encoding, codec: &mut Codec) -> Result<()> {
-        let page = self.with_levels(values);
+    /// Ends a data page with these values; returns memory for the next one's.
+    fn page(&mut self, values: Vec<u8>, codec: &mut Codec) -> Result<Vec<u8>> {
+        let mut page = self.with_levels(values);
         let uncompressed = page.len();
-        let buf = match self.shrinks {
-            Some(false) => page,
-            _ => {
-                let compressed = codec.compress(&page)?;
-                let shrinks = *self.shrinks.get_or_insert(shrinks(compressed.len(), page.len()));
-                if shrinks { compressed } else { page }
+        if self.shrinks != Some(false) {
+            let compressed = codec.compress(&page)?;
+            if *self.shrinks.get_or_insert(shrinks(compressed.len(), uncompressed)) {
+                self.keep(compressed.to_vec(), uncompressed, Encoding::PLAIN)?;
+                page.clear();
+                return Ok(page);
             }
-        };
-        self.keep(buf, uncompressed, encoding)
+        }
+        self.keep(page, uncompressed, Encoding::PLAIN)?;
+        Ok(Vec::with_capacity(PAGE_ROOM))
     }
 
-    fn with_levels(&mut self, values: &[u8]) -> Vec<u8> {
-        let mut page = Vec::with_capacity(values.len() + self.page_entries / 4);
-        self.levels.flush(&mut page);
-        page.extend_from_slice(values);
-        page
+    /// Puts the page's levels before its values.
+    fn with_levels(&mut self, mut values: Vec<u8>) -> Vec<u8> {
+        let levels = self.levels.take();
+        if !levels.is_empty() {
+            values.splice(0..0, levels);
+        }
+        values
     }
 
     fn keep(&mut self, buf: Vec<u8>, uncompressed: usize, encoding: Encoding) -> Result<()> {
@@ -287,19 +324,19 @@ impl ChunkEncoder {
     }
 
     /// Ends the chunk's one data page, of indices, and returns the page of the values they stand for.
-    fn distinct(&mut self, dictionary: &Dictionary, codec: &mut Codec) -> Result<CompressedPage> {
+    fn distinct(&mut self, dictionary: Dictionary, codec: &mut Codec) -> Result<CompressedPage> {
         let mut indices = vec![dictionary.width()];
         hybrid::encode(dictionary.indices(), dictionary.width(), &mut indices);
-        let (mut indices, mut values) = (self.with_levels(&indices), dictionary.page().to_vec());
+        let num_values = u32::try_from(dictionary.len())?;
+        let (mut indices, mut values) = (self.with_levels(indices), dictionary.into_page());
         let uncompressed = (indices.len(), values.len());
-        let small = (codec.compress(&indices)?, codec.compress(&values)?);
+        let small = (codec.compress(&indices)?.to_vec(), codec.compress(&values)?.to_vec());
         // A chunk's pages are all compressed, or none is.
         self.shrinks = Some(shrinks(small.0.len() + small.1.len(), indices.len() + values.len()));
         if self.shrinks == Some(true) {
             (indices, values) = small;
         }
         self.keep(indices, uncompressed.0, Encoding::RLE_DICTIONARY)?;
-        let num_values = u32::try_from(dictionary.len())?;
         let page = Page::DictionaryPage { buf: values.into(), num_values, encoding: Encoding::PLAIN, is_sorted: false };
         Ok(CompressedPage::new(page, uncompressed.1))
     }
@@ -315,11 +352,12 @@ impl ChunkEncoder {
         match values {
             Values::Distinct(dictionary) if dictionary.len() > 0 => {
                 dictionary.values().for_each(|value| self.extremes.widen(self.kind, value));
-                first = Some(self.distinct(&dictionary, codec)?);
+                first = Some(self.distinct(dictionary, codec)?);
                 encodings.push(Encoding::RLE_DICTIONARY);
             }
-            Values::Distinct(_) => self.page(&[], Encoding::PLAIN, codec)?,
-            Values::Plain(plain) if self.page_entries > 0 => self.page(&plain, Encoding::PLAIN, codec)?,
+            // NULLs alone.
+            Values::Distinct(_) => drop(self.page(Vec::new(), codec)?),
+            Values::Plain(plain) if self.page_entries > 0 => drop(self.page(plain, codec)?),
             Values::Plain(_) => {}
         }
         let mut sink = TrackedWrite::new(Vec::with_capacity(self.pages_bytes + PAGE_HEADER_BYTES));
@@ -402,21 +440,26 @@ impl Sizes {
     }
 }
 
-/// Least and greatest value.
+/// Least and greatest value, each with its head.
 #[derive(Default)]
-struct Extremes(Option<(Vec<u8>, Vec<u8>)>);
+struct Extremes(Option<[(u64, Vec<u8>); 2]>);
 
 impl Extremes {
+    #[inline]
     fn widen(&mut self, kind: Kind, value: &[u8]) {
-        match &mut self.0 {
-            None => self.0 = Some((value.to_vec(), value.to_vec())),
-            Some((least, greatest)) => {
-                if kind.less(value, least) {
-                    value.clone_into(least);
-                } else if kind.less(greatest, value) {
-                    value.clone_into(greatest);
-                }
-            }
+        let head = kind.head(value);
+        let Some([least, greatest]) = &mut self.0 else {
+            self.0 = Some([(head, value.to_vec()), (head, value.to_vec())]);
+            return;
+        };
+        // Most values are told from both by their heads.
+        if head < least.0 || head == least.0 && value < least.1.as_slice() {
+            least.0 = head;
+            value.clone_into(&mut least.1);
+        }
+        if head > greatest.0 || head == greatest.0 && value > greatest.1.as_slice() {
+            greatest.0 = head;
+            value.clone_into(&mut greatest.1);
         }
     }
 
@@ -424,7 +467,7 @@ impl Extremes {
     fn statistics(self, kind: Kind, nulls: u64) -> Statistics {
         let short = |value: &Vec<u8>| value.len() <= STATISTIC_BYTES;
         let (least, greatest) = match self.0 {
-            Some((least, greatest)) => (Some(least).filter(short), Some(greatest).filter(short)),
+            Some([(_, least), (_, greatest)]) => (Some(least).filter(short), Some(greatest).filter(short)),
             None => (None, None),
         };
         let nulls = Some(nulls);
@@ -443,11 +486,15 @@ impl Extremes {
 }
 
 impl Kind {
-    fn less(self, a: &[u8], b: &[u8]) -> bool {
+    /// A number that sorts as the value does, whose bytes decide only between values with equal heads.
+    #[inline]
+    fn head(self, value: &[u8]) -> u64 {
+        // The sign's bit, turned over: negative numbers come first.
+        let signed = |number: i64| number as u64 ^ 1 << 63;
         match self {
-            Kind::Bytes | Kind::Fixed => a < b,
-            Kind::Int32 => int32(a) < int32(b),
-            Kind::Int64 => int64(a) < int64(b),
+            Kind::Bytes | Kind::Fixed => super::extremes::head(value),
+            Kind::Int32 => signed(i64::from(int32(value))),
+            Kind::Int64 => signed(int64(value)),
         }
     }
 }
