@@ -75,6 +75,8 @@ impl Change {
             NodeEnum::NotifyStmt(_) => "NOTIFY",
             NodeEnum::ListenStmt(_) => "LISTEN",
             NodeEnum::UnlistenStmt(_) => "UNLISTEN",
+            // There is none to close: DECLARE is refused.
+            NodeEnum::ClosePortalStmt(statement) if statement.portalname.is_empty() => "CLOSE CURSOR ALL",
             NodeEnum::DropRoleStmt(statement) => self.drop_roles(statement),
             NodeEnum::ReassignOwnedStmt(_) => "REASSIGN OWNED",
             NodeEnum::AlterSystemStmt(_) => {

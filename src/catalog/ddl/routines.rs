@@ -78,6 +78,13 @@ impl Change {
                 return Err(Problem::rejected("42723", message));
             }
             let (before, now) = (self.catalog.functions[old].definition.clone(), new.definition.clone());
+            if let (Some(before), Some(now)) = (&before, &now)
+                && before.is_procedure != now.is_procedure
+            {
+                let kind = if before.is_procedure { "procedure" } else { "function" };
+                return Err(Problem::rejected("42809", "cannot change routine kind")
+                    .detail(format!("\"{}\" is a {kind}.", new.name)));
+            }
             if let (Some(before), Some(now)) = (before, now)
                 && (before.is_set != now.is_set || before.row_of != now.row_of || before.gives != now.gives)
                 && !now.is_procedure
@@ -85,11 +92,29 @@ impl Change {
                 return Err(Problem::rejected("42P13", "cannot change return type of existing function")
                     .hint(format!("Use DROP FUNCTION {} first.", self.catalog.described(&new))));
             }
-            expect_same_names(&self.catalog.functions[old], &new)?;
+            self.expect_same_face(&self.catalog.functions[old], &new)?;
             new.oid = self.catalog.functions.remove(old).oid;
         }
         self.catalog.functions.push(new);
         Ok(if statement.is_procedure { "CREATE PROCEDURE" } else { "CREATE FUNCTION" }.to_owned())
+    }
+
+    /// What calls a function knows it by the names of its parameters and their defaults: none may be lost.
+    fn expect_same_face(&self, old: &Function, new: &Function) -> Outcome<()> {
+        let (Some(before), Some(now)) = (&old.definition, &new.definition) else { return Ok(()) };
+        let word = if now.is_procedure { "PROCEDURE" } else { "FUNCTION" };
+        let hint = || format!("Use DROP {word} {} first.", self.catalog.described(new));
+        let mut pairs = before.inputs().zip(now.inputs());
+        if let Some((was, _)) = pairs.find(|(was, is)| !was.name.is_empty() && was.name != is.name) {
+            let message = format!("cannot change name of input parameter \"{}\"", was.name);
+            return Err(Problem::rejected("42P13", message).hint(hint()));
+        }
+        let defaults = |definition: &Definition| definition.inputs().filter(|p| p.default.is_some()).count();
+        if defaults(now) < defaults(before) {
+            let message = "cannot remove parameter defaults from existing function";
+            return Err(Problem::rejected("42P13", message).hint(hint()));
+        }
+        Ok(())
     }
 
     /// ALTER FUNCTION: what a function is said to be; what it is run with is recorded.
@@ -388,22 +413,6 @@ const HANDLERS: &[&str] = &[
     "cstring",
     "opaque",
 ];
-
-/// Another definition of a function keeps the names of its parameters, and which of them may be left out.
-fn expect_same_names(old: &Function, new: &Function) -> Outcome<()> {
-    let (Some(before), Some(now)) = (&old.definition, &new.definition) else { return Ok(()) };
-    for (before, now) in before.inputs().zip(now.inputs()) {
-        if !before.name.is_empty() && before.name != now.name {
-            let message = format!("cannot change name of input parameter \"{}\"", before.name);
-            return Err(Problem::rejected("42P13", message).hint(format!("Use DROP FUNCTION {} first.", new.name)));
-        }
-    }
-    let optional = |definition: &Definition| definition.inputs().filter(|p| p.default.is_some()).count();
-    match optional(now) < optional(before) {
-        true => Err(Problem::rejected("42P13", "cannot remove parameter defaults from existing function")),
-        false => Ok(()),
-    }
-}
 
 /// What only the server calls is written in none of the languages that a migration's functions are.
 fn expect_value(statement: &CreateFunctionStmt, language: &str) -> Outcome<()> {
