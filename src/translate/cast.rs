@@ -105,6 +105,8 @@ fn between(value: &Typed, to: &Type, catalog: &Catalog) -> Outcome<String> {
             return name.ok_or_else(|| Problem::unsupported("the number of an object as a value"));
         }
         (true, false) => return Err(Problem::unsupported("the number of an object as a value")),
+        // No object has this number, on no server.
+        (false, true) if value.constant == Some(Constant::Integer(0)) => return Ok("'0'".to_owned()),
         _ => {}
     }
     if let (Some(_), Some(_)) = (number_rank(from), number_rank(to)) {

@@ -119,7 +119,7 @@ impl<'a> Beside<'a> {
         let masked = |(name, value): (&String, &Value)| {
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             let new = new_value(&text, NOW).or_else(|| new_value(&text, &self.today));
-            (name.clone(), new.map_or_else(|| value.clone(), |word| Value::String(word.to_owned())))
+            (name.clone(), new.map_or_else(|| value.clone(), Value::String))
         };
         rows.iter().map(|row| row.iter().map(masked).collect()).collect()
     }
@@ -174,14 +174,41 @@ impl<'a> Beside<'a> {
 fn without_new(rows: &[Vec<(String, Option<String>)>], today: &str) -> Vec<Vec<(String, Option<String>)>> {
     let masked = |(name, value): &(String, Option<String>)| {
         let new = value.as_deref().and_then(|text| new_value(text, today));
-        (name.clone(), new.map_or_else(|| value.clone(), |word| Some(word.to_owned())))
+        (name.clone(), new.or_else(|| value.clone()))
     };
     rows.iter().map(|row| row.iter().map(masked).collect()).collect()
 }
 
-/// What stands for a moment of the run's day, or for a random identifier.
-fn new_value(text: &str, today: &str) -> Option<&'static str> {
+/// What stands for a moment of the run's day, or for a random identifier, also inside a document.
+fn new_value(text: &str, today: &str) -> Option<String> {
+    if !text.starts_with(['{', '[']) {
+        return new_word(text, today).map(str::to_owned);
+    }
+    let mut document: Value = serde_json::from_str(text).ok()?;
+    replace_new(&mut document, today).then(|| document.to_string())
+}
+
+/// Replaces the texts of a document that are new at every run; were there any?
+fn replace_new(document: &mut Value, today: &str) -> bool {
+    match document {
+        Value::String(text) => match new_word(text, today) {
+            Some(word) => {
+                word.clone_into(text);
+                true
+            }
+            None => false,
+        },
+        Value::Array(items) => items.iter_mut().fold(false, |any, item| replace_new(item, today) | any),
+        Value::Object(fields) => fields.values_mut().fold(false, |any, field| replace_new(field, today) | any),
+        _ => false,
+    }
+}
+
+fn new_word(text: &str, today: &str) -> Option<&'static str> {
     let is_random = text.len() == 36 && text.as_bytes()[14] == b'4' && text.matches('-').count() == 4;
+    if text.len() == 60 && text.starts_with("$2a$") {
+        return Some("a password under a new salt");
+    }
     match text.starts_with(today) || is_second_of(text, today) {
         true => Some("the time of the run"),
         false => is_random.then_some("a random identifier"),

@@ -237,7 +237,10 @@ impl Run<'_> {
     /// Gives empty tables some rows. What a constraint forbids is forbidden on both sides.
     fn fill(&mut self) {
         let tables: Vec<Table> = self.beside.session.catalog().tables.values().cloned().collect();
-        for table in tables.iter().filter(|table| table.schema == "public" && table.materialized.is_none()) {
+        // A migration tool's own book would hold what the tool is about to write.
+        let is_book = |table: &Table| table.name.contains("migration") || table.name.contains("version");
+        let is_plain = |table: &&Table| table.schema == "public" && table.materialized.is_none() && !is_book(table);
+        for table in tables.iter().filter(is_plain) {
             if self.filled.get(&table.name) == Some(&table.columns.len()) {
                 continue;
             }
@@ -258,6 +261,9 @@ impl Run<'_> {
         let names: Vec<String> = columns.iter().map(|c| format!("\"{}\"", c.name)).collect();
         let values: Option<Vec<String>> = columns.iter().map(|c| value(catalog, c, row)).collect();
         let Some(values) = values else { return };
+        if values.is_empty() {
+            return;
+        }
         let sql = format!("INSERT INTO \"{}\" ({}) VALUES ({})", table.name, names.join(", "), values.join(", "));
         let migration = Migration::from_text("rows.sql", &sql).expect("an INSERT");
         if let Fate::Different(what) = self.beside.run(&migration, &migration.statements[0]) {

@@ -8,6 +8,7 @@ mod list;
 mod operator;
 mod record;
 mod subquery;
+mod whole;
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{self, MinMaxOp, Node, NullTestType, a_const::Val};
@@ -92,8 +93,11 @@ impl Reader<'_> {
                     None => {}
                 }
                 let value = self.expression(required(&test.arg)?, site)?;
-                if matches!(value.ty, Type::Record | Type::Composite(_)) {
+                if value.ty == Type::Record {
                     return Err(Problem::unsupported("a NULL test of a row"));
+                }
+                if let Type::Composite(oid) = value.ty {
+                    return self.null_test_of_composite(&value.sql, oid, word);
                 }
                 Ok(Typed::new(format!("({} {word})", value.sql), Type::Bool))
             }

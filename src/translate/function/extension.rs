@@ -1,8 +1,8 @@
 //! Functions of the extensions `pgcrypto` and `uuid-ossp`.
 //!
 //! Input: a call whose name only an extension has. Output: DuckDB SQL, or nothing where the function isn't known here. Invariants: hashes
-//! and named identifiers are the server's, bit by bit; what is drawn at random is noted as new at every call. Left out: keyed hashes,
-//! passwords, encryption.
+//! and named identifiers are the server's, bit by bit; what is drawn at random is noted as new at every call, and so is a password
+//! under a salt that is. Left out: keyed hashes, passwords under a salt that is given, encryption.
 
 use super::super::cast::{Context, convert};
 use crate::catalog::{Outcome, Problem, Type};
@@ -27,8 +27,14 @@ impl Reader<'_> {
         if let Some((_, text)) = NAMESPACES.iter().find(|(known, _)| *known == name && args.is_empty()) {
             return Ok(Some(Typed::new(format!("CAST('{text}' AS UUID)"), Type::Uuid)));
         }
+        if let Some(value) = self.function_of_values(name, args)? {
+            return Ok(Some(value));
+        }
         match (name, args) {
             ("digest", [data, algorithm]) => self.digest(data, algorithm),
+            ("gen_salt", [algorithm]) => Ok(self.salt(algorithm, None)),
+            ("gen_salt", [algorithm, rounds]) => Ok(self.salt(algorithm, Some(rounds))),
+            ("crypt", [password, salt]) => self.crypted(password, salt),
             ("gen_random_bytes", [length]) => self.random_bytes(length),
             ("uuid_generate_v1" | "uuid_generate_v1mc", []) => {
                 self.is_mutable = true;
@@ -68,6 +74,33 @@ impl Reader<'_> {
         Ok(Some(Typed::new(sql, Type::Bytea)))
     }
 
+    /// A salt: how it begins says how the password is to be hashed, the rest is drawn.
+    fn salt(&mut self, algorithm: &Typed, rounds: Option<&Typed>) -> Option<Typed> {
+        use crate::translate::typed::Constant::Integer;
+        let (start, drawn) = match (algorithm.text()?, rounds.map(|rounds| &rounds.constant)) {
+            ("bf", None) => ("$2a$06$".to_owned(), 22),
+            ("bf", Some(Some(Integer(rounds @ 4..=31)))) => (format!("$2a${rounds:02}$"), 22),
+            ("md5", None) => ("$1$".to_owned(), 8),
+            _ => return None,
+        };
+        self.is_mutable = true;
+        self.volatile("gen_salt()");
+        Some(Typed::new(format!("concat('{start}', {})", characters(drawn)), Type::Text))
+    }
+
+    /// A password hashed under a new salt, of which only the beginning and the length are known.
+    fn crypted(&mut self, password: &Typed, salt: &Typed) -> Outcome<Option<Typed>> {
+        let Some(start) = salt.sql.strip_prefix("concat(") else { return Ok(None) };
+        let is_drawn = [8, 22].iter().any(|count| start.ends_with(&format!("', {})", characters(*count))));
+        if !is_drawn || !matches!(family(&password.ty), Family::Text | Family::Unknown) {
+            return Ok(None);
+        }
+        let hashed = if start.starts_with("'$1$") { format!("'$' || {}", characters(22)) } else { characters(31) };
+        let password = convert(password.clone(), &Type::Text, Context::Implicit, None, self.catalog())?;
+        let sql = format!("CASE WHEN {} IS NULL THEN NULL ELSE {} || {hashed} END", password.sql, salt.sql);
+        Ok(Some(Typed::new(sql, Type::Text)))
+    }
+
     fn random_bytes(&mut self, length: &Typed) -> Outcome<Option<Typed>> {
         let Some(crate::translate::typed::Constant::Integer(length)) = length.constant else { return Ok(None) };
         if !(1..=MOST_BYTES).contains(&length) {
@@ -95,4 +128,9 @@ impl Reader<'_> {
         );
         Ok(Some(Typed::new(format!("CAST({digits} AS UUID)"), Type::Uuid)))
     }
+}
+
+/// As many characters, drawn at random.
+fn characters(count: usize) -> String {
+    format!("left(replace(CAST(uuid() AS VARCHAR), '-', ''), {count})")
 }

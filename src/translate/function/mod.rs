@@ -344,6 +344,7 @@ impl Reader<'_> {
                 | "pg_sleep",
                 1 | 2,
             ) => Ok(Typed::new("CAST('' AS VARCHAR)", Type::Void)),
+            ("pg_advisory_unlock_all", 0) => Ok(Typed::new("CAST('' AS VARCHAR)", Type::Void)),
             ("pg_try_advisory_lock" | "pg_try_advisory_xact_lock", 1 | 2) => {
                 self.volatile("the lock that is asked for");
                 Ok(Typed::new("true", Type::Bool))

@@ -35,6 +35,9 @@ impl Reader<'_> {
         if is_citext(&left.ty) && name.contains('~') {
             return Err(self.no_operator(name, &left.ty, &right.ty));
         }
+        if let Some(value) = self.extension_operator(name, &left, &right)? {
+            return Ok(value);
+        }
         if COMPARISONS.contains(&name) {
             return self.compare(name, left, right);
         }

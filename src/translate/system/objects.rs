@@ -1,7 +1,7 @@
 //! Relations of `pg_catalog`.
 
 use super::{Rows, UNTOLD, number, oid, schema_number, shown, text, told, truth};
-use crate::catalog::{Action, AttNum, Catalog, ConstraintKind, Identity, IndexTarget, Timing, Type};
+use crate::catalog::{Action, AttNum, Catalog, ConstraintKind, Identity, IndexTarget, Oid, Timing, Type};
 
 /// Columns that every table has beside its own.
 const SYSTEM_COLUMNS: &[(&str, i32)] =
@@ -132,9 +132,9 @@ fn action(action: Action) -> &'static str {
 /// The number of a column's type.
 fn type_of(ty: &Type, catalog: &Catalog) -> String {
     match ty {
-        Type::Enum(oid) => number(*oid),
+        Type::Enum(oid) | Type::Composite(oid) => number(*oid),
         Type::Array(element) => match element.as_ref() {
-            Type::Enum(oid) => text(&format!("array of {oid}")),
+            Type::Enum(oid) | Type::Composite(oid) => text(&format!("array of {oid}")),
             _ => text(&format!("type {}", ty.base_name(catalog))),
         },
         other => text(&format!("type {}", other.base_name(catalog))),
@@ -248,8 +248,30 @@ fn constraints(catalog: &Catalog) -> Rows {
     Rows { columns, rows: rows.collect() }
 }
 
+/// Columns of a view or attributes of a type, which only have names, numbers and types.
+fn plain_attributes<'c>(
+    of: Oid,
+    named: impl Iterator<Item = (&'c String, Option<&'c Type>)>,
+    catalog: &Catalog,
+) -> Vec<Vec<String>> {
+    let row = |(at, (name, ty)): (usize, (&String, Option<&Type>))| {
+        vec![
+            number(of),
+            text(name),
+            (at + 1).to_string(),
+            truth(false),
+            truth(false),
+            truth(false),
+            ty.map_or_else(|| UNTOLD.to_owned(), |ty| type_of(ty, catalog)),
+            text(""),
+            text(""),
+        ]
+    };
+    named.enumerate().map(row).collect()
+}
+
 fn attributes(catalog: &Catalog) -> Rows {
-    let rows = catalog.tables.values().flat_map(|table| {
+    let of_tables = catalog.tables.values().flat_map(|table| {
         let own = table.columns.iter().map(|column| {
             let has_default = column.default.is_some() || column.generated.is_some();
             vec![
@@ -279,6 +301,17 @@ fn attributes(catalog: &Catalog) -> Rows {
         });
         own.chain(system)
     });
+    let of_views = catalog.views.values().flat_map(|view| {
+        plain_attributes(
+            view.oid,
+            view.columns.iter().enumerate().map(|(at, name)| (name, view.types.get(at))),
+            catalog,
+        )
+    });
+    let of_composites = catalog.composites.values().flat_map(|composite| {
+        plain_attributes(composite.oid, composite.attributes.iter().map(|(name, ty)| (name, Some(ty))), catalog)
+    });
+    let rows = of_tables.chain(of_views).chain(of_composites);
     let columns = vec![
         ("attrelid", oid()),
         ("attname", Type::Name),
@@ -295,25 +328,32 @@ fn attributes(catalog: &Catalog) -> Rows {
 
 fn types(catalog: &Catalog) -> Rows {
     let mut rows = Vec::new();
-    let mut add = |id: String, name: &str, schema: &str, kind: &str| {
-        rows.push(vec![id, text(name), schema_number(schema), text(kind)]);
+    let none = text("0");
+    let mut add = |id: String, name: &str, schema: &str, kind: &str, relation: &str| {
+        rows.push(vec![id, text(name), schema_number(schema), text(kind), relation.to_owned()]);
     };
     for ty in catalog.enums.values() {
-        add(number(ty.oid), &ty.name, &ty.schema, "e");
-        add(text(&format!("array of {}", ty.oid)), &format!("_{}", ty.name), &ty.schema, "b");
+        add(number(ty.oid), &ty.name, &ty.schema, "e", &none);
+        add(text(&format!("array of {}", ty.oid)), &format!("_{}", ty.name), &ty.schema, "b", &none);
     }
     let relations = catalog.tables.values().map(|t| (t.oid, &t.name, &t.schema));
     for (oid, name, schema) in relations.chain(catalog.views.values().map(|v| (v.oid, &v.name, &v.schema))) {
-        add(text(&format!("row of {oid}")), name, schema, "c");
-        add(text(&format!("rows of {oid}")), &format!("_{name}"), schema, "b");
+        add(text(&format!("row of {oid}")), name, schema, "c", &number(oid));
+        add(text(&format!("rows of {oid}")), &format!("_{name}"), schema, "b", &none);
     }
     for ty in catalog.composites.values() {
-        add(number(ty.oid), &ty.name, &ty.schema, "c");
-        add(text(&format!("array of {}", ty.oid)), &format!("_{}", ty.name), &ty.schema, "b");
+        add(number(ty.oid), &ty.name, &ty.schema, "c", &number(ty.oid));
+        add(text(&format!("array of {}", ty.oid)), &format!("_{}", ty.name), &ty.schema, "b", &none);
     }
     for (name, shown, kind) in crate::catalog::pg::tables().type_names() {
-        add(text(&format!("type {shown}")), name, "pg_catalog", kind);
+        add(text(&format!("type {shown}")), name, "pg_catalog", kind, &none);
     }
-    let columns = vec![("oid", oid()), ("typname", Type::Name), ("typnamespace", oid()), ("typtype", Type::Text)];
+    let columns = vec![
+        ("oid", oid()),
+        ("typname", Type::Name),
+        ("typnamespace", oid()),
+        ("typtype", Type::Text),
+        ("typrelid", oid()),
+    ];
     Rows { columns, rows }
 }

@@ -56,9 +56,10 @@ impl Reader<'_> {
                 })
                 .collect()
         };
+        let is_renamed = alias.is_some();
         let source = |name: &str, alias: &str, letter: &str| Source {
             name: name.to_owned(),
-            schema: None,
+            schema: (alias == "old" && !is_renamed).then(|| table.schema.clone()),
             columns: columns(alias, letter),
             row: None,
             table: None,

@@ -131,7 +131,7 @@ impl Session<'_> {
                 };
                 parse::body(text, &names, kind).err()
             }
-            "sql" => parse::statements(text).err().or_else(|| self.fault_of_query(node, function).err()),
+            "sql" => parse::statements(text).err().or_else(|| self.fault_of_sql(node, function).err()),
             _ => None,
         };
         match refused {

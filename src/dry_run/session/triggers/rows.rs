@@ -296,6 +296,9 @@ impl Session<'_> {
         if calls.is_empty() {
             return Ok(());
         }
+        if self.is_put_off(trigger) {
+            return self.put_off(trigger, function, calls, work, statement, report);
+        }
         let transitions = self.make_transitions(trigger, Some(work))?;
         self.run_function(&function, calls, statement, report)?;
         self.drop_transitions(transitions)
