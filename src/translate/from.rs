@@ -217,7 +217,7 @@ impl Reader<'_> {
         let name = words(&call.funcname).last().copied().unwrap_or_default().to_owned();
         let around = scope.clone();
         let site = Site::new(&around, "functions in FROM");
-        if self.is_own(&words(&call.funcname)) {
+        if self.means_own(call, site)? {
             let (mut query, is_value) = self.own_rows(call, site)?;
             if function.ordinality {
                 return Err(unsupported());

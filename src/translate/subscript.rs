@@ -22,7 +22,7 @@ impl Reader<'_> {
         if let (Some(NodeEnum::FuncCall(call)), [Node { node: Some(NodeEnum::String(field)) }]) =
             (&argument.node, indirection.indirection.as_slice())
         {
-            return match self.is_own(&words(&call.funcname)) {
+            return match self.means_own(call, site)? {
                 true => self.called_field(call, &field.sval, site),
                 false => self.row_field(call, &field.sval, site),
             };

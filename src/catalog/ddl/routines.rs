@@ -38,6 +38,15 @@ impl Definition {
 }
 
 impl Catalog {
+    /// May a call mean one of the server's functions, or a cast, though functions of the database have that name? `pg_catalog` is
+    /// searched first unless the search path names it.
+    pub fn may_mean_built_in(&self, schema: Option<&str>, name: &str) -> bool {
+        let tables = pg::tables();
+        schema.is_none()
+            && !self.search_path.iter().any(|schema| schema == "pg_catalog")
+            && (!tables.functions(name).is_empty() || tables.by_name(name).is_some())
+    }
+
     /// Functions of a name that the search path finds.
     pub fn functions_named<'c>(&'c self, schema: Option<&'c str>, name: &'c str) -> impl Iterator<Item = &'c Function> {
         self.functions.iter().filter(move |function| {

@@ -172,6 +172,10 @@ impl<H: Host> Interpreter<'_, H> {
             [schema, name] => (Some(schema.as_str()), name.as_str()),
             _ => return Ok(None),
         };
+        // The translator tells them apart.
+        if self.host.catalog().may_mean_built_in(schema, name) {
+            return Ok(None);
+        }
         let fits = |function: &&Function| match &function.definition {
             Some(definition) => {
                 let inputs: Vec<_> = definition.inputs().collect();

@@ -117,6 +117,9 @@ impl<H: Host> Interpreter<'_, H> {
             [schema, name] => (Some(schema.as_str()), name.as_str()),
             _ => return None,
         };
+        if self.host.catalog().may_mean_built_in(schema, name) {
+            return None;
+        }
         let mut found = self.host.catalog().functions_named(schema, name).filter(|f| super::is_interpreted(f));
         let (function, None) = (found.next()?, found.next()) else { return None };
         let definition = function.definition.as_ref()?;

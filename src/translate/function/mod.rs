@@ -66,7 +66,7 @@ impl Reader<'_> {
     fn call_here(&mut self, call: &FuncCall, site: Site<'_>) -> Outcome<Typed> {
         let path = words(&call.funcname);
         let name = path.last().copied().unwrap_or_default().to_owned();
-        if self.is_own(&path) {
+        if self.means_own(call, site)? {
             self.varying += 1;
             let constants = self.constants();
             let value = self.own_function(call, site);
@@ -228,7 +228,7 @@ impl Reader<'_> {
     }
 
     /// A function of the database's own goes by this name.
-    pub(in crate::translate) fn is_own(&self, path: &[&str]) -> bool {
+    fn is_own(&self, path: &[&str]) -> bool {
         let catalog = self.catalog();
         let (schema, name) = match path {
             [name] => (None, *name),

@@ -6,7 +6,9 @@
 use pg_query::NodeEnum;
 use pg_query::protobuf::{FuncCall, Node};
 
-use crate::catalog::{Definition, Function, Outcome, Problem, Type, overload};
+use crate::catalog::pg::resolution::{self, Called, Origin, Own};
+use crate::catalog::pg::{self, Id};
+use crate::catalog::{Definition, Function, Outcome, Parameter, Problem, Type, overload};
 use crate::translate::cast::{Context, convert};
 use crate::translate::expression::{Site, required, words};
 use crate::translate::reader::Reader;
@@ -46,7 +48,52 @@ fn by_place<'c>(call: &'c FuncCall, definition: &Definition) -> Option<Vec<Optio
     complete.then_some(given)
 }
 
+/// A function beside those of the server's; none where its types aren't theirs.
+fn as_rival(index: usize, function: &Function) -> Option<Own> {
+    let definition = function.definition.as_ref()?;
+    let inputs: Vec<&Parameter> = definition.inputs().collect();
+    let arguments = inputs.iter().map(|parameter| Id::of(&parameter.ty)).collect::<Option<Vec<Id>>>()?;
+    Some(Own {
+        index,
+        variadic: inputs.last().filter(|last| last.is_variadic).and_then(|last| Id::of(&last.ty)?.element()),
+        arguments,
+        defaults: inputs.iter().filter(|parameter| parameter.default.is_some()).count(),
+        names: inputs.iter().map(|parameter| parameter.name.clone()).collect(),
+        // Not asked for.
+        result: pg::tables().by_name("record")?,
+    })
+}
+
 impl Reader<'_> {
+    /// Does a call mean a function of the database's own? A bare name may mean one of the server's: those are found first, unless
+    /// the search path says otherwise, and the nearest to the arguments wins.
+    pub(in crate::translate) fn means_own(&mut self, call: &FuncCall, site: Site<'_>) -> Outcome<bool> {
+        let path = words(&call.funcname);
+        let ([name], true) = (path.as_slice(), self.is_own(&path)) else { return Ok(self.is_own(&path)) };
+        let catalog = self.catalog();
+        if !catalog.may_mean_built_in(None, name) {
+            return Ok(true);
+        }
+        let functions = catalog.functions_named(None, name).enumerate();
+        let Some(own) = functions.map(|(index, function)| as_rival(index, function)).collect::<Option<Vec<Own>>>()
+        else {
+            return Ok(true);
+        };
+        // What can't be read here is told where the call is.
+        let Ok(types) = self.types_of(call, site) else { return Ok(true) };
+        let Some(given) = types.iter().map(Id::of).collect::<Option<Vec<Id>>>() else { return Ok(true) };
+        let names = call.args.iter().filter_map(|node| match &node.node {
+            Some(NodeEnum::NamedArgExpr(named)) => Some(named.name.clone()),
+            _ => None,
+        });
+        let names: Vec<String> = names.collect();
+        Ok(match resolution::function(name, &given, &names, call.func_variadic, &own) {
+            Ok(Called::Function(chosen)) => matches!(chosen.origin, Origin::Own(_)),
+            Ok(Called::Cast(_)) => false,
+            Err(_) => true,
+        })
+    }
+
     /// The function that a call means.
     pub(super) fn chosen_function(&mut self, call: &FuncCall, site: Site<'_>) -> Outcome<Chosen> {
         let path = words(&call.funcname);
