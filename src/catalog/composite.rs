@@ -1,7 +1,7 @@
 //! Composite types: types of the user's that are a row of attributes.
 //!
-//! Input: a name. Output: the type. Invariant: its values are carried as the server's text of a row, `(1,"a b",)`. Left out: the types of
-//! tables' rows, which are refused where a value is to be one.
+//! Input: a name. Output: the type. Invariant: its values are carried as the server's text of a row, `(1,"a b",)`. Left out: columns of
+//! the type of a table's rows, which are refused.
 
 use super::lookup::quoted;
 use super::{Catalog, Oid, Type};
@@ -31,7 +31,9 @@ impl Catalog {
 
     /// A composite type as messages name it.
     pub fn composite_name(&self, oid: Oid) -> String {
-        let Some(composite) = self.composites.get(&oid) else { return oid.to_string() };
+        let Some(composite) = self.composites.get(&oid) else {
+            return self.tables.get(&oid).map_or_else(|| oid.to_string(), |table| quoted(&table.name));
+        };
         match self.composite(None, &composite.name).is_some_and(|found| found.oid == oid) {
             true => quoted(&composite.name),
             false => format!("{}.{}", quoted(&composite.schema), quoted(&composite.name)),

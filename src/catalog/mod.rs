@@ -100,6 +100,8 @@ pub struct Catalog {
     pub settings: Shared<BTreeMap<String, String>>,
     /// The search path, `public` by default.
     pub search_path: Vec<String>,
+    /// Languages that CREATE LANGUAGE made.
+    pub languages: BTreeSet<String>,
     /// Made from a snapshot, which lists no views, functions, triggers, policies and extensions: one that isn't here may exist.
     pub partial: bool,
     /// The server is newer than PostgreSQL 15, whose parameters are known.
@@ -143,6 +145,11 @@ impl Catalog {
             Timing::Deferrable => self.settings.contains_key(DEFERRED),
             Timing::Deferred => true,
         }
+    }
+
+    /// Has SET CONSTRAINTS … DEFERRED put off what may be?
+    pub(crate) fn defers(&self) -> bool {
+        self.settings.contains_key(DEFERRED)
     }
 
     /// SET CONSTRAINTS … DEFERRED.

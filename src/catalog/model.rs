@@ -328,6 +328,8 @@ pub struct Definition {
     pub is_volatile: bool,
     /// IMMUTABLE
     pub is_immutable: bool,
+    /// SET search_path: the schemas in which its body's names are looked for, whoever calls it.
+    pub search_path: Option<Vec<String>>,
     /// Its text; absent where it isn't given as one (BEGIN ATOMIC, C).
     pub body: Option<String>,
     /// The query that it is, where it does nothing else.
@@ -393,7 +395,7 @@ pub struct Rule {
 }
 
 /// A row security policy: recorded, never enforced.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
     /// Its table.
     pub table: Oid,
@@ -403,6 +405,12 @@ pub struct Policy {
     pub command: String,
     /// AS RESTRICTIVE takes rows away, AS PERMISSIVE gives them.
     pub permissive: bool,
+    /// USING
+    pub using: Option<Expression>,
+    /// WITH CHECK
+    pub check: Option<Expression>,
+    /// Tables and views that either reads, and of tables which columns.
+    pub reads: BTreeMap<Oid, BTreeSet<AttNum>>,
 }
 
 /// A publication.
@@ -428,6 +436,17 @@ pub enum Effect {
     DropTable(Oid),
     /// Rows for which the condition holds are gone: a partition's.
     DropRows(Oid, Expression),
+    /// The table has become a partition: its rows must be within its bound, and are kept with the partitioned table from here on.
+    AttachRows(Oid),
+    /// Rows for which the condition holds are another table's: those of a partition that has become a table of its own.
+    MoveRows {
+        /// The partitioned table.
+        from: Oid,
+        /// Its partition.
+        to: Oid,
+        /// Which rows.
+        condition: Expression,
+    },
     /// All rows are gone.
     Truncate(Oid),
     /// A new column: rows get its default, or NULL.

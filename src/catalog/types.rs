@@ -256,6 +256,15 @@ impl Type {
         }
     }
 
+    /// The user's own, or an array of one that is.
+    pub fn is_own(&self) -> bool {
+        match self {
+            Type::Enum(_) | Type::Domain(..) | Type::Composite(_) => true,
+            Type::Array(element) => element.is_own(),
+            _ => false,
+        }
+    }
+
     /// Has the enum as itself or as its element.
     pub fn uses_enum(&self, oid: Oid) -> bool {
         match self {

@@ -5,6 +5,7 @@
 use super::engine::Ran;
 use super::execution::Run;
 use super::store::{column, columns_in, columns_of};
+use crate::catalog::partition::{Bound, Partition};
 use crate::catalog::{Catalog, Column, Effect, Expression, Oid, Problem, Type};
 use crate::query::quote_literal;
 use crate::translate::{Taken, Tie, Translator, column_name, table_name};
@@ -17,6 +18,8 @@ impl Run<'_, '_> {
             Effect::Fill(table, query) => self.fill(*table, query),
             Effect::DropTable(table) => self.store.drop_table(*table),
             Effect::DropRows(table, condition) => self.drop_rows(*table, condition),
+            Effect::AttachRows(partition) => self.attach_rows(*partition),
+            Effect::MoveRows { from, to, condition } => self.move_rows(*from, *to, Some(condition)),
             Effect::Truncate(table) => {
                 let rows = self.store.row_count(*table)?;
                 self.store.create(self.catalog, *table)?;
@@ -57,6 +60,70 @@ impl Run<'_, '_> {
             }
         }
         Ok(())
+    }
+
+    /// The rows of a table that becomes a partition.
+    fn attach_rows(&mut self, table: Oid) -> Ran<()> {
+        let Some(partition) = self.catalog.partitions.get(&table).cloned() else { return Ok(()) };
+        let Some(condition) = self.catalog.partition_condition(&partition) else {
+            return match self.store.row_count(table)? {
+                0 => Ok(()),
+                _ => Err(Problem::unsupported("which partition rows go to by their hash").into()),
+            };
+        };
+        let (sql, _) = self.translator().table_expression(table, &condition.node, Some(&Type::Bool))?;
+        self.store.ensure(table, columns_in(&sql))?;
+        let name = table_name(table);
+        let outside = self.store.engine.count(&format!("SELECT count(*) FROM {name} WHERE ({sql}) IS NOT TRUE"))?;
+        if outside > 0 {
+            let shown = self.catalog.tables.get(&table).map_or("", |table| table.name.as_str());
+            let message = format!("partition constraint of relation \"{shown}\" is violated by some row");
+            return Err(Problem::rejected("23514", message).into());
+        }
+        self.expect_default_without(table, &partition)?;
+        self.move_rows(table, partition.parent, None)
+    }
+
+    /// The default partition has no row that is the new one's.
+    fn expect_default_without(&mut self, table: Oid, partition: &Partition) -> Ran<()> {
+        let mut others = self.catalog.partitions_of(partition.parent);
+        let default = others.find(|(oid, other)| *oid != table && other.bound == Bound::Default).map(|(oid, _)| oid);
+        let condition = self.catalog.bound_condition(partition.parent, &partition.bound);
+        let (Some(default), Some(condition)) = (default, condition) else { return Ok(()) };
+        let condition = Expression::parse(&condition).map_err(|_| Problem::unsupported("a bound of this form"))?;
+        let parent = partition.parent;
+        let (sql, _) = self.translator().table_expression(parent, &condition.node, Some(&Type::Bool))?;
+        self.store.ensure(parent, columns_in(&sql))?;
+        if self.store.engine.count(&format!("SELECT count(*) FROM {} WHERE {sql}", table_name(parent)))? == 0 {
+            return Ok(());
+        }
+        let shown = self.catalog.tables.get(&default).map_or("", |table| table.name.as_str());
+        let message =
+            format!("updated partition constraint for default partition \"{shown}\" would be violated by some row");
+        Err(Problem::rejected("23514", message).into())
+    }
+
+    /// Rows go from one table to another with the same columns.
+    fn move_rows(&mut self, from: Oid, to: Oid, condition: Option<&Expression>) -> Ran<()> {
+        self.store.ensure_all(self.catalog, from)?;
+        self.store.ensure_all(self.catalog, to)?;
+        let condition = match condition {
+            Some(condition) => self.translator().table_expression(from, &condition.node, Some(&Type::Bool))?.0,
+            None => "true".to_owned(),
+        };
+        let first = self.store.take_row_numbers(to, 0);
+        let columns: String = columns_of(self.catalog, to)
+            .iter()
+            .map(|c| format!(", {} AS n{}", column_name(c.attnum), c.attnum))
+            .collect();
+        let source = format!("FROM {} WHERE {condition}", table_name(from));
+        let (gone, _) = self.keep(&format!("SELECT _r {source}"))?;
+        let (moved, rows) = self.keep(&format!(
+            "SELECT CAST(row_number() OVER (ORDER BY _r) - 1 + {first} AS BIGINT) AS _r{columns} {source}"
+        ))?;
+        self.store.take_row_numbers(to, rows);
+        self.store.insert(self.catalog, to, &moved)?;
+        self.store.delete(from, &gone)
     }
 
     /// The rows of a partition that is dropped.

@@ -212,16 +212,22 @@ fn parse_part(sql: &str, start: usize, found: &mut Vec<Parsed>) -> std::result::
     Ok(())
 }
 
-/// psql commands that change nothing a rehearsal would see: they print, or stop at an error as a rehearsal does anyway, or are what
-/// `pg_dump` puts around a dump so that psql runs no other command in it.
+/// psql commands that change nothing a rehearsal would see: they print or say how to print, or stop at an error as a rehearsal does
+/// anyway, or are what `pg_dump` puts around a dump so that psql runs no other command in it.
 fn is_harmless(command: &str) -> bool {
     let mut words = command.split_whitespace();
     match words.next() {
-        Some("\\echo" | "\\qecho" | "\\timing" | "\\restrict" | "\\unrestrict") => true,
-        Some("\\set") => {
-            words.next() == Some("ON_ERROR_STOP")
-                && words.next().is_none_or(|value| ["on", "1", "true"].iter().any(|on| value.eq_ignore_ascii_case(on)))
+        Some("\\echo" | "\\qecho" | "\\warn" | "\\timing" | "\\pset" | "\\x" | "\\restrict" | "\\unrestrict") => true,
+        Some("\\encoding") => {
+            words.next().is_some_and(|name| ["utf8", "utf-8"].contains(&name.to_lowercase().as_str()))
         }
+        Some("\\set") => match words.next() {
+            Some("ON_ERROR_STOP") => {
+                words.next().is_none_or(|value| ["on", "1", "true"].iter().any(|on| value.eq_ignore_ascii_case(on)))
+            }
+            Some("VERBOSITY" | "QUIET" | "SHOW_CONTEXT" | "ECHO" | "ECHO_HIDDEN" | "HISTFILE" | "HISTSIZE") => true,
+            _ => false,
+        },
         _ => false,
     }
 }
@@ -243,7 +249,11 @@ fn refuse_foreign(name: &str, text: &str, pieces: &[Piece]) -> Result<()> {
                         "name the included files on the command line, in order"
                     }
                     "\\copy" => "rehearse on a snapshot that holds these rows already, or write them as INSERT",
-                    _ => "take the line out; only \\echo and \\set ON_ERROR_STOP on may stay",
+                    "\\c" | "\\connect" => "rehearse what is behind it by itself, on a snapshot of that database",
+                    _ => {
+                        "take the line out; only those that print (\\echo, \\timing, \\pset …), \\set ON_ERROR_STOP on, \
+                         \\encoding UTF8 and \\restrict may stay"
+                    }
                 };
                 return Err(fault::at(name, text, piece.start, &message, hint));
             }

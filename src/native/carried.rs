@@ -4,7 +4,7 @@
 //! values, and in their order. Invariant: a type that isn't here is carried without a look at it. Left out: what is computed with values.
 
 use super::time::zoned_clock;
-use super::{Arguments, Failure, Given, Native, bits, network, range};
+use super::{Arguments, Failure, Given, Native, bits, hstore, ltree, network, range};
 
 pub(super) const FUNCTIONS: &[(&str, Native)] =
     &[("pg_carried_in", Native::Text(read_row)), ("pg_carried_key", Native::Text(key_row))];
@@ -17,8 +17,10 @@ fn base(ty: &str) -> &str {
 /// Are values of the type read here?
 pub(crate) fn is_read(ty: &str) -> bool {
     let base = base(ty);
-    matches!(base, "time with time zone" | "bit" | "bit varying" | "inet" | "cidr" | "macaddr" | "\"char\"")
-        || range::is_range(base)
+    matches!(
+        base,
+        "time with time zone" | "bit" | "bit varying" | "inet" | "cidr" | "macaddr" | "\"char\"" | "ltree" | "hstore"
+    ) || range::is_range(base)
         || range::of_multirange(base).is_some()
 }
 
@@ -32,6 +34,8 @@ pub(crate) fn read(ty: &str, text: &str, zone: &str) -> Result<String, Failure> 
         "bit" | "bit varying" => bits::read(text, ty),
         "inet" | "cidr" => network::read(text, base(ty)),
         "macaddr" => network::read_hardware(text),
+        "ltree" => ltree::read(text),
+        "hstore" => hstore::read(text),
         "\"char\"" => match text.chars().next() {
             Some(c) if !c.is_ascii() || c == '\\' => Err(Failure::refused("a \"char\" that is no ASCII character")),
             first => Ok(first.map_or_else(String::new, String::from)),
@@ -46,7 +50,7 @@ fn key(ty: &str, text: &str) -> Result<String, Failure> {
     match base(ty) {
         "time with time zone" => zoned_clock::key(text),
         "inet" | "cidr" => network::key(text),
-        "bit" | "bit varying" | "macaddr" | "\"char\"" => Ok(text.to_owned()),
+        "bit" | "bit varying" | "macaddr" | "\"char\"" | "ltree" | "hstore" => Ok(text.to_owned()),
         many if range::of_multirange(many).is_some() => range::key_of_many(text, many),
         range => range::key(text, range),
     }

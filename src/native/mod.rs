@@ -10,8 +10,10 @@ mod array;
 mod bits;
 mod call;
 pub(crate) mod carried;
+mod hstore;
 mod json;
 mod lists;
+mod ltree;
 mod network;
 pub(crate) mod numeric;
 pub(crate) mod own_calls;
@@ -103,7 +105,9 @@ const FUNCTIONS: &[&[(&str, Native)]] = &[
     array::FUNCTIONS,
     bits::FUNCTIONS,
     carried::FUNCTIONS,
+    hstore::FUNCTIONS,
     json::FUNCTIONS,
+    ltree::FUNCTIONS,
     network::FUNCTIONS,
     numeric::FUNCTIONS,
     range::FUNCTIONS,

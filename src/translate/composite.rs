@@ -1,7 +1,7 @@
 //! Values of composite types: `ROW(1, 'x')::t`, `'(1,x)'::t`, `(v).a`.
 //!
 //! Input: fields or a value. Output: the server's text of the row, or a field of one. Invariant: a field is written and read in its own
-//! type's form. Left out: comparing such values, and rows of tables as values.
+//! type's form. Left out: the order of such values, and comparing those whose fields may be written in several ways.
 
 use pg_query::protobuf::Node;
 
@@ -15,9 +15,8 @@ use crate::native;
 use crate::query::quote_literal;
 
 /// Attributes of a type, by its number.
-fn attributes(oid: Oid, catalog: &Catalog) -> Outcome<&[(String, Type)]> {
-    let composite = catalog.composites.get(&oid);
-    composite.map(|c| c.attributes.as_slice()).ok_or_else(|| Problem::unsupported("a composite type that is gone"))
+fn attributes(oid: Oid, catalog: &Catalog) -> Outcome<Vec<(String, Type)>> {
+    catalog.row_columns(oid).ok_or_else(|| Problem::unsupported("a composite type that is gone"))
 }
 
 /// The text of a row out of its fields, each already of its attribute's type.
@@ -72,7 +71,7 @@ impl Reader<'_> {
                 .detail(format!("Input has too {many} columns.")));
         }
         let mut fields = Vec::new();
-        for (node, (_, ty)) in items.iter().zip(attributes) {
+        for (node, (_, ty)) in items.iter().zip(&attributes) {
             let value = self.as_composite(node, ty, site)?;
             fields.push(self.coerce(value, ty, Context::Explicit, None)?);
         }
@@ -99,12 +98,40 @@ impl Reader<'_> {
         Ok(Typed::new(field_at(&value.sql, place, &ty, self.catalog())?, ty))
     }
 
+    /// `v IS NULL`: all of its fields are; `IS NOT NULL`: none of them is.
+    pub(super) fn null_test_of_composite(&mut self, sql: &str, oid: Oid, word: &str) -> Outcome<Typed> {
+        let fields = attributes(oid, self.catalog())?.len();
+        let field = |place: usize| format!("pg_record_field({sql}, '{place}') {word}");
+        let fields: Vec<String> = (1..=fields).map(field).collect();
+        let held = if fields.is_empty() { "true".to_owned() } else { fields.join(" AND ") };
+        Ok(Typed::new(
+            match word {
+                "IS NULL" => format!("({sql} IS NULL OR ({held}))"),
+                _ => format!("({sql} IS NOT NULL AND {held})"),
+            },
+            Type::Bool,
+        ))
+    }
+
+    /// Are two values of the type the same where their texts are?
+    pub(super) fn is_told_by_text(&self, ty: &Type) -> bool {
+        match ty {
+            Type::Composite(oid) => {
+                attributes(*oid, self.catalog()).is_ok_and(|list| list.iter().all(|(_, ty)| self.is_told_by_text(ty)))
+            }
+            Type::Domain(_, base) => self.is_told_by_text(base),
+            Type::Bool | Type::Int2 | Type::Int4 | Type::Int8 | Type::Text | Type::Varchar(_) | Type::Name => true,
+            Type::Bytea | Type::Uuid | Type::Date | Type::Timestamp(_) | Type::Timestamptz(_) | Type::Enum(_) => true,
+            _ => false,
+        }
+    }
+
     /// The columns that `unnest()` of an array of composite values gives.
     pub(super) fn composite_columns(&self, list: &str, oid: Oid) -> Outcome<Vec<(String, Type, String)>> {
         let catalog = self.catalog();
-        let columns = attributes(oid, catalog)?.iter().enumerate().map(|(place, (name, ty))| {
-            let field = field_at("e", place, ty, catalog)?;
-            Ok((name.clone(), ty.clone(), format!("list_transform({list}, lambda e: {field})")))
+        let columns = attributes(oid, catalog)?.into_iter().enumerate().map(|(place, (name, ty))| {
+            let field = field_at("e", place, &ty, catalog)?;
+            Ok((name, ty, format!("list_transform({list}, lambda e: {field})")))
         });
         columns.collect()
     }

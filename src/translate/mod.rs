@@ -20,6 +20,7 @@ mod constant;
 mod domain;
 mod equality;
 mod expression;
+mod extension_values;
 mod from;
 mod function;
 mod literal;
@@ -65,6 +66,9 @@ pub struct Settings {
     pub calls: u64,
     /// Trigger functions under way, the one that asks included.
     pub trigger_depth: usize,
+    /// Functions of the database's own are taken at their word: a default or a CHECK is read when it is made, what it calls is read
+    /// when it is called.
+    pub trusts_functions: bool,
 }
 
 /// Which of several equally good rows to take where PostgreSQL leaves it to its plan. A statement whose rows are the same either

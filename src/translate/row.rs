@@ -2,7 +2,7 @@
 //!
 //! Input: row constructors, queries of several columns. Output: DuckDB SQL over their fields, one by one. Invariants: a row is compared
 //! from the left, and the first field that differs or isn't known decides; IN is NULL where a field that isn't known could make it
-//! true. Left out: rows of tables as values.
+//! true. Left out: rows of tables as values, which are composite.
 
 use pg_query::protobuf::Node;
 

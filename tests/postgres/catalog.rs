@@ -54,6 +54,10 @@ pub fn in_catalog(catalog: &Catalog) -> Vec<String> {
             lines.push(line);
         }
     }
+    for trigger in catalog.triggers.iter().filter(|trigger| trigger.statement.isconstraint) {
+        let table = catalog.tables.get(&trigger.table).map_or("", |table| table.name.as_str());
+        lines.push(format!("constraint {} on {table} t", trigger.name));
+    }
     for constraint in catalog.constraints.values() {
         let letter = match constraint.kind {
             ConstraintKind::PrimaryKey(_) => 'p',

@@ -72,6 +72,7 @@ fn ask_us(connection: &Connection, catalog: &Catalog, expression: &str) -> Answe
     let settings = Settings {
         calls: 0,
         trigger_depth: 0,
+        trusts_functions: false,
         now: "2026-02-09 18:04:11.524".to_owned(),
         time_zone: None,
         collation: None,

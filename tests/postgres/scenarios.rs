@@ -420,6 +420,21 @@ fn objects() {
 }
 
 #[test]
+fn attachments() {
+    check_all("attachments.txt", 0);
+}
+
+#[test]
+fn carried() {
+    check_all("carried.txt", 0);
+}
+
+#[test]
+fn dependents() {
+    check_all("dependents.txt", 0);
+}
+
+#[test]
 fn procedures() {
     check_all("procedures.txt", 8);
 }

@@ -75,6 +75,9 @@ impl Change {
             None => return Err(self.catalog.missing_named(schema, &relation.relname).at(relation.location)),
         };
         if kind == RelationKind::Table {
+            if self.change_partition(table, statement)? {
+                return Ok(tag);
+            }
             self.expect_alterable(table, statement, mirrored)?;
         }
         let mut parts: Vec<(Pass, Part<'_>)> = Vec::new();

@@ -74,7 +74,10 @@ impl Change {
                     None => return Err(Problem::rejected("42703", missing())),
                 },
                 (Ok(AlterTableType::AtAlterColumnType), Some(NodeEnum::ColumnDef(column))) => match place {
-                    Some(place) => attributes[place].1 = self.attribute_type(column)?,
+                    Some(place) => {
+                        self.expect_no_holder(oid, &relation.relname)?;
+                        attributes[place].1 = self.attribute_type(column)?;
+                    }
                     None => return Err(Problem::rejected("42703", missing())),
                 },
                 (Ok(AlterTableType::AtChangeOwner), _) => return Ok(TAG),
@@ -115,8 +118,23 @@ impl Change {
         }
     }
 
+    /// 0A000, where a column holds values of the type.
+    fn expect_no_holder(&self, oid: Oid, name: &str) -> Outcome<()> {
+        let holder = self.catalog.tables.values().find_map(|table| {
+            let holder = table.columns.iter().find(|column| column.ty.uses_composite(oid))?;
+            Some(format!("{}.{}", table.name, holder.name))
+        });
+        match holder {
+            Some(holder) => {
+                let message = format!("cannot alter type \"{name}\" because column \"{holder}\" uses it");
+                Err(Problem::rejected("0A000", message))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Stored values of the type would be others.
-    fn expect_unheld(&self, oid: Oid) -> Outcome<()> {
+    pub(super) fn expect_unheld(&self, oid: Oid) -> Outcome<()> {
         let holds = |ty: &Type| ty.uses_composite(oid);
         let in_tables = self.catalog.tables.values().any(|t| t.columns.iter().any(|column| holds(&column.ty)));
         let in_types = self.catalog.composites.values().any(|c| c.attributes.iter().any(|(_, ty)| holds(ty)));

@@ -38,14 +38,25 @@ impl Change {
         }
         self.expect_convertible(&column, &to, using.is_some())?;
         self.expect_unread(table, &column)?;
+        let default = self.default_kept(&column, &to)?;
         let owner = self.catalog.tables.get_mut(&table).expect("its column was found");
         let altered = owner.column_mut(column.attnum).expect("it was found by name");
         altered.ty = to.clone();
+        altered.default = default;
         if column.ty != to || using.is_some() {
             self.effects.push(Effect::ConvertColumn { table, attnum: column.attnum, from: column.ty.clone(), using });
             self.verify_anew(table, &column)?;
         }
         Ok(())
+    }
+
+    /// A default stays a value of the type that its column had: one that the user made is still needed then.
+    fn default_kept(&self, column: &Column, to: &Type) -> Outcome<Option<Expression>> {
+        let is_text = |default: &&Expression| matches!(&default.node.node, Some(NodeEnum::AConst(constant)) if matches!(constant.val, Some(Val::Sval(_))));
+        let text = column.default.as_ref().filter(|_| column.ty != *to && column.ty.is_own()).filter(is_text);
+        let Some(text) = text else { return Ok(column.default.clone()) };
+        let cast = Expression::parse(&format!("{}::{}", text.sql, column.ty.name(&self.catalog)));
+        cast.map(Some).map_err(|_| Problem::unsupported("a default of this form in a column of a new type"))
     }
 
     fn expect_convertible(&self, column: &Column, to: &Type, has_using: bool) -> Outcome<()> {
@@ -86,6 +97,13 @@ impl Change {
         if let Some(generated) = owner.columns.iter().find(|c| c.generated.as_ref().is_some_and(reads)) {
             return Err(Problem::rejected("0A000", "cannot alter type of a column used by a generated column")
                 .detail(format!("Column \"{name}\" is used by generated column \"{}\".", generated.name)));
+        }
+        let reading = self.triggers_reading(table, name).into_iter().chain(self.policies_reading(table, column.attnum));
+        if let Some(reading) = reading.into_iter().next() {
+            let what = if matches!(reading, super::dependencies::Object::Trigger(..)) { "trigger" } else { "policy" };
+            let message = format!("cannot alter type of a column used in a {what} definition");
+            return Err(Problem::rejected("0A000", message)
+                .detail(format!("{} depends on column \"{name}\"", self.describe(reading))));
         }
         if let Some(view) = self.view_reading(table, column.attnum) {
             return Err(Problem::rejected("0A000", "cannot alter type of a column used by a view or rule")

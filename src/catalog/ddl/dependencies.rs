@@ -6,11 +6,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use pg_query::NodeEnum;
+
 use super::Change;
 use super::columns::nextval_sequence;
 use crate::catalog::{
     AttNum, Catalog, Constraint, ConstraintKind, Definition, Effect, Expression, Function, Gives, Index, IndexTarget,
-    Oid, Outcome, Problem, Table, Type,
+    Oid, Outcome, Problem, Table, Trigger, Type, tree,
 };
 
 /// Something that can be dropped.
@@ -27,6 +29,22 @@ pub(super) enum Object {
     Domain(Oid),
     Function(Oid),
     Composite(Oid),
+    /// A CHECK of a domain or an attribute of a composite type, by its place.
+    Part(Oid, u16),
+    /// A trigger of a table, by its place among all.
+    Trigger(Oid, u16),
+    /// A policy of a table, by its place among all.
+    Policy(Oid, u16),
+}
+
+impl Object {
+    /// Its place among others, where it is known by that: it leaves it to the one behind it.
+    fn place(self) -> Option<u16> {
+        match self {
+            Object::Part(_, place) | Object::Trigger(_, place) | Object::Policy(_, place) => Some(place),
+            _ => None,
+        }
+    }
 }
 
 /// Why an object goes along.
@@ -71,8 +89,13 @@ impl Change {
             let description = self.describe(*object);
             self.note(format!("drop cascades to {description}"));
         }
-        for object in &queue {
+        // Parts go from the last to the first, so that their places hold.
+        let (mut parts, others): (Vec<Object>, Vec<Object>) =
+            queue.into_iter().partition(|object| object.place().is_some());
+        parts.sort_by_key(|object| std::cmp::Reverse(object.place()));
+        for object in parts.iter().chain(&others) {
             if !self.is_part_of(*object, &gone) || targets.contains(object) {
+                self.expect_unheld_part(*object)?;
                 self.delete(*object);
             }
         }
@@ -89,6 +112,8 @@ impl Change {
             Object::Constraint(oid) => {
                 self.catalog.constraints.get(&oid).is_some_and(|c| gone.contains(&Object::Table(c.table)))
             }
+            Object::Trigger(table, _) | Object::Policy(table, _) => gone.contains(&Object::Table(table)),
+            Object::Part(oid, _) => gone.contains(&Object::Domain(oid)) || gone.contains(&Object::Composite(oid)),
             _ => false,
         }
     }
@@ -148,7 +173,7 @@ impl Change {
                     .map(|c| (Object::Constraint(c.oid), Tie::Uses))
                     .collect()
             }
-            Object::Sequence(oid) => defaults_from(catalog, oid),
+            Object::Sequence(oid) => used(self.takers(oid)),
             Object::Enum(oid) => {
                 let mut all = Vec::new();
                 for table in catalog.tables.values() {
@@ -158,9 +183,8 @@ impl Change {
                 let based = catalog.domains.values().filter(|domain| domain.base.uses_enum(oid));
                 all.extend(based.map(|domain| (Object::Domain(domain.oid), Tie::Uses)));
                 all.extend(functions_of(catalog, |ty| ty.uses_enum(oid)));
-                let holds = |types: &[(String, Type)]| types.iter().any(|(_, ty)| ty.uses_enum(oid));
-                let based = catalog.composites.values().filter(|other| holds(&other.attributes));
-                all.extend(based.map(|other| (Object::Composite(other.oid), Tie::Uses)));
+                all.extend(attributes_of(catalog, |ty| ty.uses_enum(oid)));
+                all.extend(used(self.casters(&|ty| ty.uses_enum(oid))));
                 all
             }
             Object::Domain(oid) => {
@@ -172,6 +196,8 @@ impl Change {
                 let based = catalog.domains.values().filter(|domain| domain.base.uses_domain(oid));
                 all.extend(based.map(|domain| (Object::Domain(domain.oid), Tie::Uses)));
                 all.extend(functions_of(catalog, |ty| ty.uses_domain(oid)));
+                all.extend(attributes_of(catalog, |ty| ty.uses_domain(oid)));
+                all.extend(used(self.casters(&|ty| ty.uses_domain(oid))));
                 all
             }
             Object::Composite(oid) => {
@@ -180,19 +206,17 @@ impl Change {
                     let uses = table.columns.iter().filter(|column| column.ty.uses_composite(oid));
                     all.extend(uses.map(|column| (Object::Column(table.oid, column.attnum), Tie::Uses)));
                 }
-                let holds = |types: &[(String, Type)]| types.iter().any(|(_, ty)| ty.uses_composite(oid));
-                let based = catalog.composites.values().filter(|other| other.oid != oid && holds(&other.attributes));
-                all.extend(based.map(|other| (Object::Composite(other.oid), Tie::Uses)));
+                all.extend(attributes_of(catalog, |ty| ty.uses_composite(oid)));
                 all.extend(functions_of(catalog, |ty| ty.uses_composite(oid)));
                 all.extend(givers_of(catalog, oid));
+                all.extend(used(self.casters(&|ty| ty.uses_composite(oid))));
                 all
             }
             Object::Function(oid) => {
                 let function = catalog.functions.iter().find(|function| function.oid == oid);
-                let callers = function.map(|function| self.callers(function)).unwrap_or_default();
-                callers.into_iter().map(|caller| (caller, Tie::Uses)).collect()
+                used(function.map(|function| self.callers(function)).unwrap_or_default())
             }
-            Object::Default(..) => vec![],
+            Object::Default(..) | Object::Part(..) | Object::Trigger(..) | Object::Policy(..) => vec![],
         }
     }
 
@@ -207,6 +231,7 @@ impl Change {
         all.extend(foreign.map(|constraint| (Object::Constraint(constraint.oid), Tie::Uses)));
         all.extend(users_of(catalog, oid, None));
         all.extend(givers_of(catalog, oid));
+        all.extend(self.policies_on(oid).map(|policy| (policy, Tie::Uses)));
         all
     }
 
@@ -233,7 +258,23 @@ impl Change {
         all.extend(generated.map(|column| (Object::Column(oid, column.attnum), Tie::Uses)));
         all.extend(owned_sequences(catalog, oid, Some(attnum)));
         all.extend(users_of(catalog, oid, Some(attnum)));
+        all.extend(used(self.triggers_reading(oid, name)));
+        all.extend(used(self.policies_reading(oid, attnum)));
         all
+    }
+
+    /// Triggers that are for changes of the column, or whose WHEN reads it.
+    pub(super) fn triggers_reading(&self, table: Oid, name: &str) -> Vec<Object> {
+        let reading = (0..).zip(self.catalog.triggers.iter());
+        let reading = reading.filter(|(_, trigger)| trigger.table == table && trigger_reads(trigger, name));
+        reading.map(|(place, _)| Object::Trigger(table, place)).collect()
+    }
+
+    /// Policies whose conditions read the column.
+    pub(super) fn policies_reading(&self, table: Oid, attnum: AttNum) -> Vec<Object> {
+        let reading = (0..).zip(self.catalog.policies.iter());
+        let reading = reading.filter(|(_, policy)| policy.reads.get(&table).is_some_and(|c| c.contains(&attnum)));
+        reading.map(|(place, policy)| Object::Policy(policy.table, place)).collect()
     }
 
     /// As the server calls it in messages.
@@ -274,6 +315,26 @@ impl Change {
                 let function = catalog.functions.iter().find(|function| function.oid == oid);
                 function.map_or_else(String::new, |function| format!("function {}", catalog.described(function)))
             }
+            Object::Trigger(table, place) => {
+                let name = self.catalog.triggers.get(usize::from(place)).map_or("", |trigger| &trigger.name);
+                format!("trigger {name} on {}", of(table))
+            }
+            Object::Policy(table, place) => {
+                let name = self.catalog.policies.get(usize::from(place)).map_or("", |policy| &policy.name);
+                format!("policy {name} on {}", of(table))
+            }
+            Object::Part(oid, place) => {
+                let check = catalog.domains.get(&oid).and_then(|domain| domain.checks.get(usize::from(place)));
+                let composite = catalog.composites.get(&oid);
+                let attribute = composite.and_then(|c| Some((c, c.attributes.get(usize::from(place))?)));
+                match (check, attribute) {
+                    (Some(check), _) => format!("constraint {}", check.name),
+                    (_, Some((c, (name, _)))) => {
+                        format!("column {name} of {}", words("composite type", &c.schema, &c.name))
+                    }
+                    _ => String::new(),
+                }
+            }
         }
     }
 
@@ -298,6 +359,7 @@ impl Change {
             }
             Object::View(oid) => {
                 catalog.views.remove(&oid);
+                catalog.triggers.retain(|trigger| trigger.table != oid);
             }
             Object::Column(table, attnum) => self.delete_column(table, attnum),
             Object::Default(table, attnum) => {
@@ -324,6 +386,25 @@ impl Change {
                 catalog.composites.remove(&oid);
             }
             Object::Function(oid) => catalog.functions.retain(|function| function.oid != oid),
+            Object::Trigger(_, place) => drop(catalog.triggers.remove(usize::from(place))),
+            Object::Policy(_, place) => drop(catalog.policies.remove(usize::from(place))),
+            Object::Part(oid, place) => {
+                let place = usize::from(place);
+                if let Some(domain) = catalog.domains.get_mut(&oid) {
+                    domain.checks.remove(place);
+                }
+                if let Some(composite) = catalog.composites.get_mut(&oid) {
+                    composite.attributes.remove(place);
+                }
+            }
+        }
+    }
+
+    /// Stored values of a composite type hold every attribute.
+    fn expect_unheld_part(&self, object: Object) -> Outcome<()> {
+        match object {
+            Object::Part(oid, _) if self.catalog.composites.contains_key(&oid) => self.expect_unheld(oid),
+            _ => Ok(()),
         }
     }
 
@@ -344,6 +425,20 @@ impl Change {
     pub(super) fn remove_constraint_checked(&mut self, oid: Oid, cascade: bool) -> Outcome<()> {
         self.remove(&[Object::Constraint(oid)], cascade)
     }
+}
+
+/// The trigger is for changes of the column, or its WHEN reads it.
+fn trigger_reads(trigger: &Trigger, name: &str) -> bool {
+    let statement = &trigger.statement;
+    let mut found = tree::strings(&statement.columns).iter().any(|column| column == name);
+    if let Some(condition) = &statement.when_clause {
+        tree::walk(condition, &mut |node| {
+            if let NodeEnum::ColumnRef(column) = node {
+                found |= matches!(tree::strings(&column.fields).as_slice(), [_, read] if read == name);
+            }
+        });
+    }
+    found
 }
 
 /// The index is computed from the column.
@@ -407,10 +502,18 @@ fn owned_sequences(catalog: &Catalog, table: Oid, attnum: Option<AttNum>) -> imp
         .map(|sequence| (Object::Sequence(sequence.oid), Tie::Belongs))
 }
 
-/// Defaults that take values from a sequence.
-fn defaults_from(catalog: &Catalog, sequence: Oid) -> Vec<(Object, Tie)> {
-    let columns = default_columns(catalog, sequence).into_iter();
-    columns.map(|(table, attnum)| (Object::Default(table, attnum), Tie::Uses)).collect()
+fn used(users: Vec<Object>) -> Vec<(Object, Tie)> {
+    users.into_iter().map(|user| (user, Tie::Uses)).collect()
+}
+
+/// Attributes of such a type.
+fn attributes_of(catalog: &Catalog, uses: impl Fn(&Type) -> bool) -> Vec<(Object, Tie)> {
+    let mut all = Vec::new();
+    for composite in catalog.composites.values() {
+        let parts = (0..).zip(&composite.attributes).filter(|(_, (_, ty))| uses(ty));
+        all.extend(parts.map(|(place, _)| (Object::Part(composite.oid, place), Tie::Uses)));
+    }
+    all
 }
 
 /// Columns whose default takes values from a sequence.

@@ -10,7 +10,7 @@ use super::dependencies::Object;
 use super::{Change, is_cascade, object_type, qualified_list};
 use crate::catalog::lookup::{missing_schema, near_name};
 use crate::catalog::types::{extension_of, missing_type};
-use crate::catalog::{Oid, Outcome, Problem, RelationKind, tree};
+use crate::catalog::{Gives, Index, IndexKey, Oid, Outcome, Problem, RelationKind, Type, pg, tree};
 
 impl Change {
     pub(super) fn drop(&mut self, statement: &DropStmt) -> Outcome<&'static str> {
@@ -36,6 +36,7 @@ impl Change {
             ObjectType::ObjectStatisticExt => Ok("DROP STATISTICS"),
             ObjectType::ObjectPublication => self.drop_whole(statement, "publication", "DROP PUBLICATION"),
             ObjectType::ObjectEventTrigger => self.drop_whole(statement, "event trigger", "DROP EVENT TRIGGER"),
+            ObjectType::ObjectLanguage => self.drop_languages(statement),
             ObjectType::ObjectForeignServer => Ok("DROP SERVER"),
             ObjectType::ObjectFdw => Ok("DROP FOREIGN DATA WRAPPER"),
             other => Err(Problem::unsupported(format!("DROP of {}", super::records::object_words(other)))),
@@ -226,14 +227,14 @@ impl Change {
             let Some((relation, name)) = name_behind_table(node) else {
                 return Err(Problem::unsupported(format!("{tag} of this form")));
             };
-            let Some(table) = self.catalog.table(relation.0.as_deref(), &relation.1).map(|table| table.oid) else {
+            let Some((_, table)) = self.catalog.find_relation(relation.0.as_deref(), &relation.1) else {
                 if statement.missing_ok {
                     self.note(format!("relation \"{}\" does not exist, skipping", relation.1));
                     continue;
                 }
                 return Err(self.catalog.missing_named(relation.0.as_deref(), &relation.1));
             };
-            self.table = Some(table);
+            self.table = Some(table).filter(|table| self.catalog.tables.contains_key(table));
             let before = self.catalog.triggers.len() + self.catalog.policies.len();
             if what == "trigger" {
                 self.catalog.triggers.retain(|trigger| (trigger.table, &trigger.name) != (table, &name));
@@ -260,20 +261,17 @@ impl Change {
     fn drop_extensions(&mut self, statement: &DropStmt) -> Outcome<&'static str> {
         for node in &statement.objects {
             let (_, name) = qualified_list(node)?;
-            if self.catalog.extensions.remove(&name) {
+            if self.catalog.extensions.contains(&name) {
+                let users = self.users_of_extension(&name);
+                self.catalog.extensions.remove(&name);
                 self.catalog.extension_schemas.remove(&name);
-                let mut columns = Vec::new();
-                for table in self.catalog.tables.values() {
-                    let uses = table.columns.iter().filter(|column| extension_of(&column.ty) == Some(&name));
-                    columns.extend(uses.map(|column| Object::Column(table.oid, column.attnum)));
-                }
-                if let Some(first) = columns.first().filter(|_| !is_cascade(statement.behavior)) {
+                if let Some(first) = users.first().filter(|_| !is_cascade(statement.behavior)) {
                     let message = format!("cannot drop extension {name} because other objects depend on it");
                     return Err(Problem::rejected("2BP01", message)
                         .detail(format!("{} depends on extension {name}", self.describe(*first)))
                         .hint("Use DROP ... CASCADE to drop the dependent objects too."));
                 }
-                self.remove(&columns, true)?;
+                self.remove(&users, true)?;
             } else if statement.missing_ok {
                 self.note(format!("extension \"{name}\" does not exist, skipping"));
             } else if self.catalog.partial {
@@ -285,6 +283,86 @@ impl Change {
         Ok("DROP EXTENSION")
     }
 }
+
+impl Change {
+    /// Columns and functions of an extension's types, what calls its functions, indexes with its operator classes.
+    fn users_of_extension(&self, name: &str) -> Vec<Object> {
+        let catalog = &self.catalog;
+        let is_its = |ty: &Type| extension_of(ty) == Some(name);
+        let mut users = Vec::new();
+        for table in catalog.tables.values() {
+            let uses = table.columns.iter().filter(|column| is_its(&column.ty));
+            users.extend(uses.map(|column| Object::Column(table.oid, column.attnum)));
+        }
+        for function in catalog.functions.iter() {
+            let mut types = function.definition.iter().flat_map(|d| d.parameters.iter().map(|p| &p.ty));
+            let gives =
+                function.definition.as_ref().is_some_and(|d| matches!(&d.gives, Gives::Value(ty) if is_its(ty)));
+            if gives || types.any(is_its) {
+                users.push(Object::Function(function.oid));
+            }
+        }
+        users.extend(self.casters(&is_its));
+        let brings = |called: &str| {
+            let tables = pg::tables();
+            tables.extensions_with_function(called).contains(&name)
+                && tables.functions(called).is_empty()
+                && catalog.functions_named(None, called).next().is_none()
+        };
+        users.extend(self.mentioned_by(&|node| {
+            let mut found = false;
+            tree::walk(node, &mut |node| {
+                if let NodeEnum::FuncCall(call) = node {
+                    found |= tree::strings(&call.funcname).last().is_some_and(|called| brings(called));
+                }
+            });
+            found
+        }));
+        for index in catalog.indexes.values() {
+            if index.keys.iter().any(|key| self.class_extension(index, key) == Some(name)) {
+                users.push(index.constraint.map_or(Object::Index(index.oid), Object::Constraint));
+            }
+        }
+        users.sort_unstable();
+        users.dedup();
+        users
+    }
+
+    /// The extension that the operator class of an index's key comes with.
+    fn class_extension(&self, index: &Index, key: &IndexKey) -> Option<&'static str> {
+        if let Some(class) = &key.operator_class {
+            let class = class.rsplit('.').next().unwrap_or(class);
+            return OPERATOR_CLASSES.iter().find(|(own, _)| *own == class).map(|(_, extension)| *extension);
+        }
+        let column = key.column().and_then(|attnum| self.catalog.tables.get(&index.table)?.by_attnum(attnum))?;
+        // What these access methods take of their own has no order.
+        let is_ordered = matches!(
+            column.ty.plain(),
+            Type::Int2 | Type::Int4 | Type::Int8 | Type::Text | Type::Varchar(_) | Type::Uuid | Type::Date | Type::Bool
+        ) || column.ty.is_number()
+            || matches!(column.ty.plain(), Type::Timestamp(_) | Type::Timestamptz(_) | Type::Time(_) | Type::Enum(_));
+        match index.method.as_str() {
+            "gin" if is_ordered => Some("btree_gin"),
+            "gist" if is_ordered => Some("btree_gist"),
+            _ => None,
+        }
+    }
+}
+
+/// Operator classes that extensions bring.
+const OPERATOR_CLASSES: &[(&str, &str)] = &[
+    ("gin_trgm_ops", "pg_trgm"),
+    ("gist_trgm_ops", "pg_trgm"),
+    ("gist_ltree_ops", "ltree"),
+    ("gist__ltree_ops", "ltree"),
+    ("gin_hstore_ops", "hstore"),
+    ("gist_hstore_ops", "hstore"),
+    ("gin__int_ops", "intarray"),
+    ("gist__int_ops", "intarray"),
+    ("gist__intbig_ops", "intarray"),
+    ("citext_ops", "citext"),
+    ("citext_pattern_ops", "citext"),
+];
 
 /// `DROP TRIGGER name ON schema.table` comes as one list of names.
 pub(super) fn name_behind_table(node: &Node) -> Option<((Option<String>, String), String)> {

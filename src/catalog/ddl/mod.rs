@@ -5,6 +5,7 @@
 //! expressions, which the translator binds, and rows, which the effects are carried out on.
 
 mod alter;
+mod attachments;
 mod callers;
 mod columns;
 mod composites;
@@ -17,8 +18,10 @@ mod enums;
 mod foreign_keys;
 mod indexes;
 mod keys;
+mod languages;
 mod likes;
 mod partitions;
+mod policies;
 mod reads;
 mod records;
 mod relocations;
@@ -36,6 +39,7 @@ use pg_query::protobuf::{DropBehavior, Node, ObjectType};
 
 use super::{Catalog, Effect, Oid, Outcome, Problem};
 
+pub(crate) use attachments::partition_command;
 pub(super) use columns::nextval_sequence;
 pub(super) use foreign_keys::action as referential_action;
 pub(super) use indexes::read_index;
@@ -112,7 +116,10 @@ impl Change {
             NodeEnum::CreateTableAsStmt(_) => return Ok(None),
             NodeEnum::CreateStmt(statement) => self.create_table(statement)?,
             NodeEnum::AlterTableStmt(statement) => self.alter_table(statement)?,
-            NodeEnum::IndexStmt(statement) => self.create_index(statement)?,
+            NodeEnum::IndexStmt(statement) => {
+                self.expect_no_key_of_partition(statement)?;
+                self.create_index(statement)?
+            }
             NodeEnum::CreateEnumStmt(statement) => self.create_enum(statement)?,
             NodeEnum::AlterEnumStmt(statement) => self.alter_enum(statement)?,
             NodeEnum::CompositeTypeStmt(statement) => self.create_composite(statement)?,

@@ -2,7 +2,7 @@
 //!
 //! Input: the parser's statements. Output: partitioned tables, and partitions with the columns, keys and constraints of theirs.
 //! Invariants: a key that is unique holds all columns that the table is partitioned by (0A000); what is changed about a partitioned
-//! table is changed about its partitions. Left out: ATTACH and DETACH, partitions changed on their own, both refused.
+//! table is changed about its partitions. Left out: partitions changed on their own, which are refused.
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
@@ -82,16 +82,7 @@ impl Change {
         }
         let spec = statement.partbound.as_ref().ok_or_else(|| Problem::unsupported("a partition without a bound"))?;
         let bound = Bound::read(spec)?;
-        let fits = match (&bound, partitioning.strategy) {
-            (Bound::Default, strategy) => strategy != Strategy::Hash,
-            (Bound::List(..), Strategy::List)
-            | (Bound::Range(..), Strategy::Range)
-            | (Bound::Hash(..), Strategy::Hash) => true,
-            _ => false,
-        };
-        if !fits {
-            return Err(Problem::unsupported("a bound of another kind than its table is partitioned by"));
-        }
+        super::attachments::expect_kind(&bound, &partitioning)?;
         let schema = self.schema_for(relation)?;
         if parent.columns.iter().enumerate().any(|(at, column)| usize::from(column.attnum) != at + 1) {
             return Err(Problem::unsupported("a partition of a table that has lost a column"));
@@ -126,13 +117,13 @@ impl Change {
         }
     }
 
-    fn copy_constraint(&mut self, rule: &Constraint, table: Oid, name: String, kind: ConstraintKind) -> Oid {
+    pub(super) fn copy_constraint(&mut self, rule: &Constraint, table: Oid, name: String, kind: ConstraintKind) -> Oid {
         let oid = self.catalog.new_oid();
         self.catalog.constraints.insert(oid, Constraint { oid, table, name, kind, ..rule.clone() });
         oid
     }
 
-    fn copy_index(&mut self, index: &Index, rule: Option<&Constraint>, table: Oid) {
+    pub(super) fn copy_index(&mut self, index: &Index, rule: Option<&Constraint>, table: Oid) {
         let owner = &self.catalog.tables[&table];
         let names: Vec<String> = index
             .keys
@@ -177,6 +168,16 @@ impl Change {
                 ..RangeVar::default()
             })
             .collect()
+    }
+
+    /// The rows that a partition's own key would judge are its table's.
+    pub(super) fn expect_no_key_of_partition(&self, statement: &IndexStmt) -> Outcome<()> {
+        let Some(relation) = statement.relation.as_ref().filter(|_| statement.unique) else { return Ok(()) };
+        let table = self.catalog.table(crate::catalog::lookup::schema_of(relation), &relation.relname);
+        match table.is_some_and(|table| self.catalog.partitions.contains_key(&table.oid)) {
+            true => Err(Problem::unsupported("a unique index of a partition on its own")),
+            false => Ok(()),
+        }
     }
 
     /// CREATE INDEX on a partitioned table, for each of its partitions.

@@ -18,6 +18,24 @@ impl Catalog {
     pub fn dependencies(&self, query: &Node) -> BTreeMap<Oid, BTreeSet<AttNum>> {
         Reader::of(self, query).reads
     }
+
+    /// The same of a condition over the rows of a table.
+    pub(super) fn dependencies_of_condition(&self, table: Oid, condition: &Node) -> Reads {
+        let Some(owner) = self.tables.get(&table) else { return Reads::new() };
+        let relation = RangeVar {
+            schemaname: owner.schema.clone(),
+            relname: owner.name.clone(),
+            inh: true,
+            relpersistence: "p".to_owned(),
+            ..RangeVar::default()
+        };
+        let select = SelectStmt {
+            from_clause: vec![Node { node: Some(NodeEnum::RangeVar(relation)) }],
+            where_clause: Some(Box::new(condition.clone())),
+            ..SelectStmt::default()
+        };
+        self.dependencies(&Node { node: Some(NodeEnum::SelectStmt(Box::new(select))) })
+    }
 }
 
 /// Something in FROM.

@@ -11,7 +11,7 @@ use pg_query::protobuf::{
 
 use super::{Change, object_type, qualified_list};
 use crate::catalog::lookup::schema_of;
-use crate::catalog::{LOCAL, Oid, Outcome, Policy, Problem, RelationKind, Trigger, pg, tree};
+use crate::catalog::{LOCAL, Oid, Outcome, Problem, RelationKind, Trigger, pg, tree};
 
 impl Change {
     /// Records a statement; returns its command tag.
@@ -20,10 +20,8 @@ impl Change {
             NodeEnum::CreateFunctionStmt(statement) => return self.create_function(statement),
             NodeEnum::CreateTrigStmt(statement) => self.create_trigger(node, statement)?,
             NodeEnum::CreatePolicyStmt(statement) => self.create_policy(statement)?,
-            NodeEnum::AlterPolicyStmt(statement) => {
-                self.touch(statement.table.as_ref())?;
-                "ALTER POLICY"
-            }
+            NodeEnum::AlterPolicyStmt(statement) => self.alter_policy(statement)?,
+            NodeEnum::CreatePlangStmt(statement) => self.create_language(statement)?,
             NodeEnum::CreateExtensionStmt(statement) => self.create_extension(statement)?,
             NodeEnum::AlterExtensionStmt(_) => "ALTER EXTENSION",
             NodeEnum::CreateSchemaStmt(statement) => self.create_schema(statement)?,
@@ -129,6 +127,7 @@ impl Change {
     fn create_trigger(&mut self, node: &NodeEnum, statement: &CreateTrigStmt) -> Outcome<&'static str> {
         let table = self.touch(statement.relation.as_ref())?;
         let name = &statement.trigname.clone();
+        self.expect_timing(statement, table)?;
         self.expect_trigger_function(statement)?;
         let is = |trigger: &Trigger| trigger.table == table && trigger.name == *name;
         if self.catalog.triggers.iter().any(is) {
@@ -145,17 +144,23 @@ impl Change {
         Ok("CREATE TRIGGER")
     }
 
-    fn create_policy(&mut self, statement: &protobuf::CreatePolicyStmt) -> Outcome<&'static str> {
-        let table = self.touch(statement.table.as_ref())?;
-        let (name, command) = (statement.policy_name.clone(), statement.cmd_name.clone());
-        let policy = Policy { table, name, command, permissive: statement.permissive };
-        if self.catalog.policies.iter().any(|old| (old.table, &old.name) == (table, &policy.name)) {
-            let relation = statement.table.as_ref().map_or("", |relation| &relation.relname);
-            let message = format!("policy \"{}\" for table \"{relation}\" already exists", policy.name);
-            return Err(Problem::rejected("42710", message));
+    /// A table's triggers come before or after a row, a view's in its place.
+    fn expect_timing(&self, statement: &CreateTrigStmt, relation: Oid) -> Outcome<()> {
+        const INSTEAD: i32 = 64;
+        let stands = statement.timing & INSTEAD != 0;
+        let refused = |name: &str, what: &str, detail: &str| {
+            Err(Problem::rejected("42809", format!("\"{name}\" is {what}")).detail(detail.to_owned()))
+        };
+        match (self.catalog.tables.get(&relation), self.catalog.views.get(&relation)) {
+            (Some(table), _) if stands => refused(&table.name, "a table", "Tables cannot have INSTEAD OF triggers."),
+            (_, Some(view)) if !stands && statement.row => {
+                refused(&view.name, "a view", "Views cannot have row-level BEFORE or AFTER triggers.")
+            }
+            (_, Some(_)) if stands && !statement.row => {
+                Err(Problem::rejected("0A000", "INSTEAD OF triggers must be FOR EACH ROW"))
+            }
+            _ => Ok(()),
         }
-        self.catalog.policies.push(policy);
-        Ok("CREATE POLICY")
     }
 
     fn create_extension(&mut self, statement: &protobuf::CreateExtensionStmt) -> Outcome<&'static str> {
@@ -297,11 +302,24 @@ impl Change {
         if object_type(statement.objtype) == ObjectType::ObjectTable {
             for node in &statement.objects {
                 if let Some(NodeEnum::RangeVar(relation)) = &node.node {
-                    self.touch(Some(relation))?;
+                    let table = self.touch(Some(relation))?;
+                    self.expect_granted_columns(statement, table)?;
                 }
             }
         }
         Ok(if statement.is_grant { "GRANT" } else { "REVOKE" })
+    }
+
+    /// `GRANT SELECT (a, b)`: the columns are the table's.
+    fn expect_granted_columns(&self, statement: &protobuf::GrantStmt, table: Oid) -> Outcome<()> {
+        let Some(table) = self.catalog.tables.get(&table) else { return Ok(()) };
+        for node in &statement.privileges {
+            let Some(NodeEnum::AccessPriv(privilege)) = &node.node else { continue };
+            for column in tree::strings(&privilege.cols) {
+                self.catalog.expect_column(table, &column)?;
+            }
+        }
+        Ok(())
     }
 
     /// 42704, where the server has no such parameter; of a newer one that isn't known.

@@ -8,7 +8,7 @@ use pg_query::protobuf::{ObjectType, RenameStmt};
 use super::tables::named;
 use super::{Change, object_type, qualified_list};
 use crate::catalog::lookup::schema_of;
-use crate::catalog::{ConstraintKind, Function, IndexTarget, Oid, Outcome, Problem, RelationKind};
+use crate::catalog::{ConstraintKind, Function, IndexTarget, Oid, Outcome, Problem, RelationKind, Trigger, tree};
 
 impl Change {
     pub(super) fn rename(&mut self, statement: &RenameStmt) -> Outcome<&'static str> {
@@ -180,6 +180,9 @@ impl Change {
             if let ConstraintKind::Check(expression) = &mut constraint.kind {
                 expression.rename_column(old, new);
             }
+        }
+        for trigger in self.catalog.triggers.iter_mut().filter(|trigger| trigger.table == table) {
+            rename_in_trigger(trigger, old, new);
         }
         for column in self.catalog.tables.get_mut(&table).into_iter().flat_map(|table| &mut table.columns) {
             if let Some(generated) = &mut column.generated {
@@ -425,6 +428,29 @@ impl Change {
         });
         self.catalog = catalog;
     }
+}
+
+/// A trigger names columns that it is for, and those that its WHEN reads.
+fn rename_in_trigger(trigger: &mut Trigger, old: &str, new: &str) {
+    use pg_query::NodeEnum;
+    let statement = std::sync::Arc::make_mut(&mut trigger.statement);
+    for column in &mut statement.columns {
+        if tree::string(column).as_deref() == Some(old) {
+            *column = tree::name(new);
+        }
+    }
+    if let Some(condition) = &mut statement.when_clause {
+        tree::walk_mut(condition, &mut |node| {
+            if let NodeEnum::ColumnRef(column) = node
+                && let [_, field] = column.fields.as_mut_slice()
+                && tree::string(field).as_deref() == Some(old)
+            {
+                *field = tree::name(new);
+            }
+        });
+    }
+    let node = NodeEnum::CreateTrigStmt(Box::new(statement.clone()));
+    trigger.sql = node.deparse(Default::default()).unwrap_or_default();
 }
 
 /// ALTER TABLE … RENAME renames any relation; the others their own kind alone.

@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    AlterFunctionStmt, CreateFunctionStmt, CreateTrigStmt, DefElem, DefineStmt, DropStmt, FunctionParameter,
-    FunctionParameterMode, Node, ObjectType, ObjectWithArgs, TypeName,
+    AConst, AlterFunctionStmt, CreateFunctionStmt, CreateTrigStmt, DefElem, DefineStmt, DropStmt, FunctionParameter,
+    FunctionParameterMode, Node, ObjectType, ObjectWithArgs, TypeName, VariableSetKind, a_const::Val,
 };
 
 use super::{Change, is_cascade, object_type, qualified};
-use crate::catalog::lookup::missing_schema;
+use crate::catalog::lookup::{missing_schema, searched};
 use crate::catalog::{
     Catalog, Definition, Function, Gives, Oid, Outcome, Parameter, Problem, Type, overload, pg, tree,
 };
@@ -61,6 +61,7 @@ impl Change {
             })
         };
         let language = option("language").and_then(tree::string).unwrap_or_else(|| "sql".to_owned()).to_lowercase();
+        expect_value(statement, &language)?;
         let definition = match definition(statement, &self.catalog) {
             Ok(definition) => Some(Arc::new(definition)),
             Err(Problem::Unsupported(_)) => None,
@@ -122,10 +123,11 @@ impl Change {
         let Some(object) = &statement.func else { return Ok(TAG) };
         let what = if object_type(statement.objtype) == ObjectType::ObjectProcedure { "procedure" } else { "function" };
         let Some(one) = self.function_meant(object, what)? else { return Ok(TAG) };
+        let path = self.catalog.search_path.clone();
         let Some(definition) = self.catalog.functions[one].definition.as_mut() else { return Ok(TAG) };
         for node in &statement.actions {
             let Some(NodeEnum::DefElem(option)) = &node.node else { continue };
-            describe(Arc::make_mut(definition), option);
+            describe(Arc::make_mut(definition), option, &path);
         }
         Ok(TAG)
     }
@@ -263,6 +265,7 @@ fn definition(statement: &CreateFunctionStmt, catalog: &Catalog) -> Outcome<Defi
         is_strict: false,
         is_volatile: true,
         is_immutable: false,
+        search_path: None,
         body: None,
         query: None,
     };
@@ -273,7 +276,7 @@ fn definition(statement: &CreateFunctionStmt, catalog: &Catalog) -> Outcome<Defi
                 let texts = tree::strings(&list.items);
                 made.body = texts.into_iter().next();
             }
-            _ => describe(&mut made, option),
+            _ => describe(&mut made, option, &catalog.search_path),
         }
     }
     if let Some(body) = &statement.sql_body {
@@ -289,15 +292,36 @@ fn definition(statement: &CreateFunctionStmt, catalog: &Catalog) -> Outcome<Defi
     Ok(made)
 }
 
-/// VOLATILE and its kin, STRICT.
-fn describe(definition: &mut Definition, option: &DefElem) {
+/// VOLATILE and its kin, STRICT, SET search_path; `path` is the session's own.
+fn describe(definition: &mut Definition, option: &DefElem, path: &[String]) {
     match (option.defname.as_str(), option.arg.as_deref().and_then(|arg| arg.node.as_ref())) {
         ("volatility", Some(NodeEnum::String(word))) => {
             definition.is_volatile = word.sval == "volatile";
             definition.is_immutable = word.sval == "immutable";
         }
         ("strict", Some(NodeEnum::Boolean(value))) => definition.is_strict = value.boolval,
+        ("set", Some(NodeEnum::VariableSetStmt(set))) => match VariableSetKind::try_from(set.kind) {
+            Ok(VariableSetKind::VarSetValue) if set.name == "search_path" => {
+                definition.search_path = Some(searched(set.args.iter().filter_map(text_of).collect()));
+            }
+            Ok(VariableSetKind::VarSetCurrent) if set.name == "search_path" => {
+                definition.search_path = Some(path.to_vec());
+            }
+            Ok(VariableSetKind::VarResetAll) => definition.search_path = None,
+            Ok(VariableSetKind::VarReset | VariableSetKind::VarSetDefault) if set.name == "search_path" => {
+                definition.search_path = None;
+            }
+            _ => {}
+        },
         _ => {}
+    }
+}
+
+/// The text of a constant.
+fn text_of(node: &Node) -> Option<String> {
+    match &node.node {
+        Some(NodeEnum::AConst(AConst { val: Some(Val::Sval(text)), .. })) => Some(text.sval.clone()),
+        _ => None,
     }
 }
 
@@ -378,12 +402,43 @@ fn without_modifiers(ty: Type) -> Type {
     }
 }
 
+/// Types that are none of a value: what the server itself calls gives them.
+const HANDLERS: &[&str] = &[
+    "language_handler",
+    "fdw_handler",
+    "index_am_handler",
+    "table_am_handler",
+    "tsm_handler",
+    "internal",
+    "cstring",
+    "opaque",
+];
+
+/// What only the server calls is written in none of the languages that a migration's functions are.
+fn expect_value(statement: &CreateFunctionStmt, language: &str) -> Outcome<()> {
+    let name = statement.return_type.as_ref().and_then(|name| tree::strings(&name.names).pop()).unwrap_or_default();
+    if !HANDLERS.contains(&name.as_str()) {
+        return Ok(());
+    }
+    match language {
+        "c" | "internal" => Ok(()),
+        _ if name == "opaque" => Err(Problem::rejected("42704", "type \"opaque\" does not exist")),
+        "sql" if name == "internal" => Err(Problem::rejected("42P13", "unsafe use of pseudo-type \"internal\"")),
+        "sql" => Err(Problem::rejected("42P13", format!("SQL functions cannot return type {name}"))),
+        "plpgsql" => Err(Problem::rejected("0A000", format!("PL/pgSQL functions cannot return type {name}"))),
+        _ => Err(Problem::unsupported(format!("a function that returns {name}, which is written in {language},"))),
+    }
+}
+
 fn given(name: &TypeName, catalog: &Catalog) -> Outcome<Gives> {
     let plain = TypeName { setof: false, ..name.clone() };
     let names = tree::strings(&name.names);
     match names.last().map(String::as_str) {
         Some("trigger") => return Ok(Gives::Trigger),
         Some("event_trigger") => return Err(Problem::unsupported("an event trigger")),
+        Some(handler) if HANDLERS.contains(&handler) => {
+            return Err(Problem::unsupported("a function that only the server itself calls"));
+        }
         _ => {}
     }
     match type_of(&plain, catalog) {

@@ -61,6 +61,7 @@ impl Change {
     pub(super) fn create_table(&mut self, statement: &CreateStmt) -> Outcome<&'static str> {
         const TAG: &str = "CREATE TABLE";
         refuse_unknown_forms(statement)?;
+        expect_options(&statement.options)?;
         let relation = named(statement.relation.as_ref())?;
         let schema = self.schema_for(relation)?;
         if statement.if_not_exists && self.catalog.relation(&schema, &relation.relname).is_some() {
@@ -234,6 +235,10 @@ impl Change {
             self.note(format!("relation \"{}\" already exists, skipping", relation.relname));
             return Ok(tag.to_owned());
         }
+        let is_row = |ty: &Type| matches!(ty, Type::Composite(oid) if self.catalog.tables.contains_key(oid));
+        if columns.iter().any(|(_, ty)| is_row(ty)) {
+            return Err(Problem::unsupported("a column of the type of a table's rows"));
+        }
         let given = tree::strings(&into.col_names);
         if given.len() > columns.len() {
             return Err(Problem::rejected("42601", "too many column names were specified"));
@@ -358,6 +363,34 @@ impl Change {
         self.table = Some(oid);
         Ok("REFRESH MATERIALIZED VIEW")
     }
+}
+
+/// Parameters of a table's storage.
+const OPTIONS: &[&str] = &["fillfactor", "parallel_workers", "toast_tuple_target", "user_catalog_table"];
+
+/// Those that its TOAST table has as well.
+const SHARED_OPTIONS: &[&str] = &["vacuum_index_cleanup", "vacuum_truncate", "log_autovacuum_min_duration"];
+
+/// WITH (…): 22023 for what PostgreSQL 15 doesn't know.
+fn expect_options(options: &[Node]) -> Outcome<()> {
+    for node in options {
+        let Some(NodeEnum::DefElem(option)) = &node.node else { continue };
+        let name = option.defname.as_str();
+        let of_vacuum = SHARED_OPTIONS.contains(&name) || name.starts_with("autovacuum_");
+        let is_known = match option.defnamespace.as_str() {
+            "" => of_vacuum || OPTIONS.contains(&name) || name == "oids",
+            "toast" => of_vacuum,
+            other => {
+                let message = format!("unrecognized parameter namespace \"{other}\"");
+                return Err(Problem::rejected("22023", message));
+            }
+        };
+        if !is_known {
+            let prefix = if option.defnamespace.is_empty() { "" } else { "toast." };
+            return Err(Problem::rejected("22023", format!("unrecognized parameter \"{prefix}{name}\"")));
+        }
+    }
+    Ok(())
 }
 
 fn refuse_unknown_forms(statement: &CreateStmt) -> Outcome<()> {

@@ -10,6 +10,7 @@ pub mod mapping;
 mod polymorphic;
 pub mod resolution;
 pub(crate) mod settings;
+mod units;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;

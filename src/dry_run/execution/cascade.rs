@@ -43,11 +43,24 @@ impl Run<'_, '_> {
                 not_null(&key.parent_columns, "t")
             ))?;
             if count > 0 {
+                self.expect_followed(&constraint)?;
                 let action = key.on_delete;
                 cascades.push(Cascade { constraint, key, keys, action, updated: false });
             }
         }
         Ok(cascades)
+    }
+
+    /// Rows of a partition are its table's: a foreign key that it alone has isn't followed.
+    fn expect_followed(&self, constraint: &Constraint) -> Ran<()> {
+        match self.catalog.is_own_key(constraint) {
+            true => {
+                let what =
+                    format!("a change of rows to which the foreign key {} of one partition refers", constraint.name);
+                Err(crate::catalog::Problem::unsupported(what).into())
+            }
+            false => Ok(()),
+        }
     }
 
     /// Remembers the keys that an update is about to change.
@@ -72,6 +85,7 @@ impl Run<'_, '_> {
                 not_null(&key.parent_columns, "t")
             ))?;
             if count > 0 {
+                self.expect_followed(&constraint)?;
                 let action = key.on_update;
                 cascades.push(Cascade { constraint, key, keys, action, updated: true });
             }

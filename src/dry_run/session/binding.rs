@@ -8,7 +8,7 @@ use pg_query::NodeEnum;
 use super::Session;
 use crate::catalog::{Catalog, Column, ConstraintKind, Expression, IndexTarget, Oid, Problem, Type};
 use crate::dry_run::engine::Ran;
-use crate::translate::{Purpose, Tie};
+use crate::translate::{Purpose, Settings, Tie, Translator};
 
 impl Session<'_> {
     /// What USING gives must fit the new type: the server asks that before it looks at defaults and keys.
@@ -70,6 +70,7 @@ impl Session<'_> {
                 }
             }
         }
+        self.bind_policies(before)?;
         for domain in self.catalog.domains.values() {
             let rules = |domain: &crate::catalog::domain::Domain| (domain.checks.len(), domain.default.clone());
             if before.domains.get(&domain.oid).map(rules) != Some(rules(domain)) {
@@ -78,7 +79,9 @@ impl Session<'_> {
         }
         for constraint in self.catalog.constraints.values().filter(|c| !before.constraints.contains_key(&c.oid)) {
             if let ConstraintKind::Check(check) = &constraint.kind {
-                self.refuse_rejected(self.translator(Tie::Least).bind(constraint.table, &check.node, Purpose::Check))?;
+                let settings = self.trusting();
+                let translator = Translator { catalog: &self.catalog, settings: &settings, tie: Tie::Least };
+                self.refuse_rejected(translator.bind(constraint.table, &check.node, Purpose::Check))?;
             }
         }
         for index in self.catalog.indexes.values().filter(|index| !before.indexes.contains_key(&index.oid)) {
@@ -122,9 +125,12 @@ impl Session<'_> {
     fn bind_column(&self, table: Oid, column: &Column) -> Ran<()> {
         let translator = self.translator(Tie::Least);
         if let Some(generated) = &column.generated {
+            self.expect_no_generated(table, generated)?;
             return self.refuse_rejected(translator.bind(table, &generated.node, Purpose::Generated(column)));
         }
         if column.default.is_some() {
+            let settings = self.trusting();
+            let translator = Translator { catalog: &self.catalog, settings: &settings, tie: Tie::Least };
             let read = translator.default(table, column.attnum);
             // A notation of times that isn't read here may be none of the server's either.
             if let (Err(problem @ Problem::Unsupported(_)), Type::Date | Type::Timestamp(_) | Type::Timestamptz(_)) =
@@ -135,6 +141,48 @@ impl Session<'_> {
             return self.refuse_rejected(read);
         }
         Ok(())
+    }
+
+    /// A generated column is computed from others, none of them generated.
+    fn expect_no_generated(&self, table: Oid, expression: &Expression) -> Ran<()> {
+        let Some(table) = self.catalog.tables.get(&table) else { return Ok(()) };
+        let read = expression.columns();
+        match table.columns.iter().find(|column| column.generated.is_some() && read.contains(&column.name)) {
+            Some(column) => {
+                let message =
+                    format!("cannot use generated column \"{}\" in column generation expression", column.name);
+                Err(Problem::rejected("42P17", message)
+                    .detail("A generated column cannot reference another generated column.")
+                    .into())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// A policy's conditions read columns that are there.
+    fn bind_policies(&self, before: &Catalog) -> Ran<()> {
+        for policy in self.catalog.policies.iter().filter(|policy| !before.policies.contains(policy)) {
+            let Some(table) = self.catalog.tables.get(&policy.table) else { continue };
+            for condition in [&policy.using, &policy.check].into_iter().flatten() {
+                let name = [&table.schema, &table.name].map(|name| crate::query::quote_identifier(name)).join(".");
+                let parsed = pg_query::parse(&format!("SELECT FROM {name} WHERE {}", condition.sql), 0);
+                let node = parsed.ok().and_then(|parsed| parsed.protobuf.stmts.into_iter().next()?.stmt?.node);
+                let Some(node) = node else { continue };
+                if let Err(Problem::Rejected(error)) = self.translator(Tie::Least).select(&node)
+                    && error.sqlstate == "42703"
+                {
+                    return Err(
+                        Problem::Rejected(crate::catalog::problem::ServerError { position: None, ..error }).into()
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A default and a CHECK are only read when they are made: what they call is looked into when it is called.
+    fn trusting(&self) -> Settings {
+        Settings { trusts_functions: true, ..self.settings.clone() }
     }
 
     /// What can't be read is left to those who need it.

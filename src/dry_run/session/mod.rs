@@ -126,6 +126,8 @@ pub struct Session<'s> {
     nesting: usize,
     /// Deferred constraints that rows of the transaction under way have broken, to be checked at its end.
     deferred: BTreeMap<Oid, super::verification::Side>,
+    /// Triggers that wait for its end.
+    waiting: Vec<triggers::Waiting>,
     /// Tables with checks that wait for its end.
     pending: pending::Pending,
     /// Committed statements are run again.
@@ -205,6 +207,7 @@ impl<'s> Session<'s> {
         let settings = Settings {
             calls: 0,
             trigger_depth: 0,
+            trusts_functions: false,
             now: started.clone(),
             time_zone: server_zone.clone(),
             variables: Variables::default(),
@@ -236,6 +239,7 @@ impl<'s> Session<'s> {
             savepoints: Vec::new(),
             nesting: 0,
             deferred: BTreeMap::new(),
+            waiting: Vec::new(),
             pending: pending::Pending::new(),
             replaying: false,
             bodies: 0,

@@ -1,12 +1,13 @@
 //! New partitions: may their bounds stand beside those that are there?
 //!
-//! Input: CREATE TABLE … PARTITION OF, before it is carried out. Output: nothing, or the server's refusal: bounds that overlap or take
+//! Input: CREATE TABLE … PARTITION OF or ATTACH PARTITION, before it is carried out. Output: nothing, or the server's refusal: bounds that overlap or take
 //! nothing (42P17), rows of the default partition that would be the new one's (23514).
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::CreateStmt;
+use pg_query::protobuf::{AlterTableStmt, AlterTableType, CreateStmt, PartitionBoundSpec, RangeVar};
 
 use super::Session;
+use crate::catalog::ddl::partition_command;
 use crate::catalog::lookup::schema_of;
 use crate::catalog::partition::Bound;
 use crate::catalog::{Oid, Problem};
@@ -21,12 +22,34 @@ impl Session<'_> {
         else {
             return Ok(());
         };
+        let name = create.relation.as_ref().map_or("", |relation| relation.relname.as_str());
+        self.expect_bound_of(of, spec, name, true)
+    }
+
+    /// The same for a table that is to become a partition.
+    pub(super) fn expect_attached_bound(&mut self, alter: &AlterTableStmt) -> Ran<()> {
+        let Some((AlterTableType::AtAttachPartition, command)) = partition_command(alter) else { return Ok(()) };
+        let (Some(of), Some(spec), Some(relation)) = (&alter.relation, &command.bound, &command.name) else {
+            return Ok(());
+        };
+        let parent = self.catalog.table(schema_of(of), &of.relname);
+        let child = self.catalog.table(schema_of(relation), &relation.relname);
+        let (Some(parent), Some(child)) = (parent, child) else { return Ok(()) };
+        // What is looked at before, and what only the catalog says.
+        let is_extra = child.columns.iter().any(|column| parent.column(&column.name).is_none());
+        if is_extra || child.oid == parent.oid || self.catalog.partitions.contains_key(&child.oid) {
+            return Ok(());
+        }
+        // Rows of a default partition are looked at behind those of the table itself.
+        self.expect_bound_of(of, spec, &relation.relname, false)
+    }
+
+    fn expect_bound_of(&mut self, of: &RangeVar, spec: &PartitionBoundSpec, name: &str, of_default: bool) -> Ran<()> {
         let Some(parent) = self.catalog.table(schema_of(of), &of.relname).cloned() else { return Ok(()) };
         let Some(partitioning) = self.catalog.partitioned.get(&parent.oid).cloned() else { return Ok(()) };
         let Some(column) = partitioning.key.first().and_then(|attnum| parent.by_attnum(*attnum)) else { return Ok(()) };
         let ty = column.ty.name(&self.catalog);
         let bound = Bound::read(spec)?;
-        let name = create.relation.as_ref().map_or("", |relation| relation.relname.as_str());
         if let Bound::Range(Some(low), Some(high)) = &bound
             && self.holds(&format!("SELECT ({low})::{ty} >= ({high})::{ty}"))?
         {
@@ -45,7 +68,8 @@ impl Session<'_> {
                 let message = format!("partition \"{name}\" would overlap partition \"{shown}\"");
                 return Err(Problem::rejected("42P17", message).into());
             }
-            if *other == Bound::Default
+            if of_default
+                && *other == Bound::Default
                 && let Some(condition) = self.catalog.bound_condition(parent.oid, &bound)
             {
                 let table = format!("{}.{}", quote_identifier(&parent.schema), quote_identifier(&parent.name));

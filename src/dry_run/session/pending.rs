@@ -1,8 +1,7 @@
 //! Pending events: checks that wait for the end of the transaction, and what the server doesn't do to a table before they are made.
 //!
 //! Input: tables whose rows have been written, and a statement. Output: nothing, or 55006. Invariant: rows that came in and keys that are
-//! gone wait for certain; of other updates it isn't known, and the statement is refused by name. Left out: events of triggers that
-//! are deferred, which are refused themselves.
+//! gone wait for certain; of other updates it isn't known, and the statement is refused by name.
 
 use std::collections::BTreeMap;
 

@@ -18,6 +18,7 @@ pub(super) struct Point {
     catalog: Catalog,
     unreliable: BTreeMap<Oid, usize>,
     pending: Pending,
+    waiting: usize,
     recognition: Recognition,
     provenance: Provenance,
 }
@@ -29,6 +30,7 @@ impl Session<'_> {
             catalog: self.catalog.clone(),
             unreliable: self.unreliable.clone(),
             pending: self.pending.clone(),
+            waiting: self.waiting.len(),
             recognition: self.recognition.clone(),
             provenance: self.provenance.clone(),
         }
@@ -40,6 +42,7 @@ impl Session<'_> {
         self.catalog = point.catalog.clone();
         self.unreliable.clone_from(&point.unreliable);
         self.pending.clone_from(&point.pending);
+        self.waiting.truncate(point.waiting);
         self.recognition = point.recognition.clone();
         self.provenance = point.provenance.clone();
         self.catalog.keep_numbers(&standing);

@@ -52,6 +52,9 @@ impl Session<'_> {
         if let NodeEnum::CreateStmt(create) = &statement.node {
             self.expect_bound(create)?;
         }
+        if let NodeEnum::AlterTableStmt(alter) = &statement.node {
+            self.expect_attached_bound(alter)?;
+        }
         match super::body::runs_body(statement, &self.catalog) {
             true => self.run_body(statement, report),
             false => self.execute_plain(statement, report),

@@ -252,6 +252,7 @@ impl Session<'_> {
 
     /// Deferred constraints that rows have broken: does each of them hold by now?
     pub(super) fn check_deferred(&mut self, report: &mut StatementReport) -> Ran<()> {
+        self.run_waiting(report)?;
         for (constraint, side) in std::mem::take(&mut self.deferred) {
             self.on_rows(report, |run| run.verify_deferred(constraint, side))?;
         }
@@ -289,7 +290,7 @@ impl Session<'_> {
 
     /// The end of a file's transaction; what it finds is its last statement's error.
     fn commit_file(&mut self) -> Result<()> {
-        let last = self.reports.len().checked_sub(1).filter(|_| !self.deferred.is_empty());
+        let last = self.reports.len().checked_sub(1).filter(|_| !(self.deferred.is_empty() && self.waiting.is_empty()));
         let Some(last) = last else {
             return self.commit();
         };
@@ -331,6 +332,7 @@ impl Session<'_> {
 
     fn commit(&mut self) -> Result<()> {
         self.deferred.clear();
+        self.waiting.clear();
         self.pending.clear();
         self.forget_savepoints();
         self.end_temporary()?;
@@ -382,6 +384,7 @@ impl Session<'_> {
     fn abort(&mut self) -> Result<()> {
         self.forget_savepoints();
         self.deferred.clear();
+        self.waiting.clear();
         self.pending.clear();
         let undone = std::mem::take(&mut self.open);
         self.ended += 1;
@@ -407,6 +410,7 @@ impl Session<'_> {
         self.set_moment(self.ended)?;
         self.unreliable = self.unreliable_before.clone();
         self.deferred.clear();
+        self.waiting.clear();
         self.pending.clear();
         replayed?;
         // Numbers taken from a sequence aren't given back.

@@ -12,6 +12,13 @@ impl Run<'_, '_> {
     /// Every row of a partitioned table has a partition.
     pub(super) fn verify_routing(&mut self, touched: &Touched) -> Ran<()> {
         let Some(partitioning) = self.catalog.partitioned.get(&touched.table).cloned() else { return Ok(()) };
+        let strict = self.catalog.partitions_of(touched.table).find_map(|(oid, _)| self.catalog.own_rule(oid));
+        if let Some(rule) = strict
+            && self.store.engine.count(&format!("SELECT count(*) FROM {}", touched.rows))? > 0
+        {
+            let what = format!("a write of a partitioned table of which one partition alone has the rule {rule}");
+            return Err(Problem::unsupported(what).into());
+        }
         if !concerns(touched, &partitioning.key.iter().copied().collect()) {
             return Ok(());
         }

@@ -37,6 +37,9 @@ pub trait Host {
     /// The schema now.
     fn catalog(&self) -> &Catalog;
 
+    /// Looks for names in these schemas from here on; gives those in which they were looked for.
+    fn change_search_path(&mut self, path: Vec<String>) -> Vec<String>;
+
     /// Answers a query, its columns cast to the types of the variables they go into; at most so many rows are given.
     ///
     /// # Errors

@@ -125,14 +125,28 @@ impl<H: Host> Interpreter<'_, H> {
                 _ => Given::Nothing,
             });
         }
-        match function.language.as_str() {
-            "plpgsql" => self.call_plpgsql(function, &definition, arguments),
-            "sql" => self.call_sql(function, &definition, arguments),
+        self.within_its_path(&definition, |interpreter| match function.language.as_str() {
+            "plpgsql" => interpreter.call_plpgsql(function, &definition, arguments),
+            "sql" => interpreter.call_sql(function, &definition, arguments),
             other => {
                 Err(Problem::unsupported(format!("the function {}(), which is written in {other},", function.name))
                     .into())
             }
+        })
+    }
+
+    /// Runs a body in the schemas that its function says, where it says some.
+    fn within_its_path<T>(
+        &mut self,
+        definition: &Definition,
+        run: impl FnOnce(&mut Self) -> Result<T, H::Halt>,
+    ) -> Result<T, H::Halt> {
+        let before = definition.search_path.clone().map(|path| self.host.change_search_path(path));
+        let done = run(self);
+        if let Some(before) = before {
+            self.host.change_search_path(before);
         }
+        done
     }
 
     fn call_plpgsql(
@@ -345,7 +359,7 @@ impl<H: Host> Interpreter<'_, H> {
         let body = body_of(function, &definition)?;
         let label = Some(function.name.clone());
         let frame = Frame::new(label, variables, Vec::new(), Gives::Trigger, &body);
-        let (frame, returned) = self.run(&body, frame)?;
+        let (frame, returned) = self.within_its_path(&definition, |interpreter| interpreter.run(&body, frame))?;
         match frame.given {
             Given::Row(row) => Ok(row),
             _ if returned => Ok(None),

@@ -43,7 +43,7 @@ impl Reader<'_> {
             }
             // `SELECT t FROM t`: the row as a value.
             Err(_) if source.is_none() && site.scope.sources.iter().any(|s| s.name == name) => {
-                return Err(Problem::unsupported(format!("the row of {name} as a value")));
+                return self.whole_row(name, site);
             }
             Err(Problem::Rejected(error)) if error.sqlstate == "42P01" => {
                 return Err(self.missing_source(source.unwrap_or_default(), site.scope));

@@ -8,6 +8,7 @@ mod list;
 mod operator;
 mod record;
 mod subquery;
+mod whole;
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{self, MinMaxOp, Node, NullTestType, a_const::Val};
@@ -86,9 +87,17 @@ impl Reader<'_> {
                 if let Some(NodeEnum::RowExpr(row)) = &required(&test.arg)?.node {
                     return self.null_test_of_row(&row.args, word, site);
                 }
+                match self.row_values(required(&test.arg)?, true, site) {
+                    Some(Some(fields)) => return self.null_test_of_row(&fields, word, site),
+                    Some(None) => return Ok(Typed::new((word == "IS NULL").to_string(), Type::Bool)),
+                    None => {}
+                }
                 let value = self.expression(required(&test.arg)?, site)?;
-                if matches!(value.ty, Type::Record | Type::Composite(_)) {
+                if value.ty == Type::Record {
                     return Err(Problem::unsupported("a NULL test of a row"));
+                }
+                if let Type::Composite(oid) = value.ty {
+                    return self.null_test_of_composite(&value.sql, oid, word);
                 }
                 Ok(Typed::new(format!("({} {word})", value.sql), Type::Bool))
             }

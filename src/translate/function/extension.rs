@@ -27,6 +27,9 @@ impl Reader<'_> {
         if let Some((_, text)) = NAMESPACES.iter().find(|(known, _)| *known == name && args.is_empty()) {
             return Ok(Some(Typed::new(format!("CAST('{text}' AS UUID)"), Type::Uuid)));
         }
+        if let Some(value) = self.function_of_values(name, args)? {
+            return Ok(Some(value));
+        }
         match (name, args) {
             ("digest", [data, algorithm]) => self.digest(data, algorithm),
             ("gen_salt", [algorithm]) => Ok(self.salt(algorithm, None)),

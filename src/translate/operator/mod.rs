@@ -35,8 +35,14 @@ impl Reader<'_> {
         if is_citext(&left.ty) && name.contains('~') {
             return Err(self.no_operator(name, &left.ty, &right.ty));
         }
+        if let Some(value) = self.extension_operator(name, &left, &right)? {
+            return Ok(value);
+        }
         if COMPARISONS.contains(&name) {
             return self.compare(name, left, right);
+        }
+        if matches!(name, "~~" | "!~~" | "~~*" | "!~~*") {
+            return self.like(left, right, None, name.ends_with('*'), name.starts_with('!'));
         }
         let (left, right) = (self.uncased(left)?, self.uncased(right)?);
         let (left, right, result) = self.operands(name, left, right)?;

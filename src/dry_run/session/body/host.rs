@@ -76,6 +76,10 @@ impl Host for Bodied<'_, '_> {
         &self.session.catalog
     }
 
+    fn change_search_path(&mut self, path: Vec<String>) -> Vec<String> {
+        std::mem::replace(&mut self.session.catalog.search_path, path)
+    }
+
     fn query(&mut self, query: &NodeEnum, variables: &Variables, into: &[Type], most: usize) -> Ran<Answer> {
         if writes(query) {
             return self.query_that_writes(query, variables, into, most);

@@ -2,9 +2,11 @@
 //!
 //! Input: an INSERT, UPDATE or DELETE. Output: the same with its triggers run in the server's order: BEFORE on the rows as they are
 //! staged, the write, its constraints, AFTER on the rows that were written. Invariants: triggers of one kind run by name; a trigger
-//! whose function isn't within reach makes the whole statement one that can't be told. Left out: triggers that are deferred, those that
-//! stand for the write itself, and those before referential actions.
+//! whose function isn't within reach makes the whole statement one that can't be told. Left out: triggers before referential
+//! actions.
 
+mod deferred;
+mod instead;
 mod rows;
 mod simple;
 mod stages;
@@ -25,6 +27,7 @@ use crate::dry_run::report::{StatementReport, Verdict};
 use crate::migration::Statement;
 use crate::plpgsql::run::{Answer, is_interpreted};
 use crate::translate::{Named, Value, Variable};
+pub(super) use deferred::Waiting;
 use rows::Work;
 pub(super) use turn::Returning;
 
@@ -64,12 +67,6 @@ impl Fired {
     /// What it runs, with the trigger's own arguments in place.
     fn function(&self) -> Outcome<Function> {
         let refused = |what: &str| Problem::unsupported(format!("the trigger {}, {what},", self.name));
-        if self.statement.timing & INSTEAD != 0 {
-            return Err(refused("which stands for the write itself"));
-        }
-        if self.statement.initdeferred {
-            return Err(refused("which is deferred"));
-        }
         let known = self.function.clone().or_else(|| self.function_of_extension());
         let mut function = known.ok_or_else(|| refused("whose function isn't known"))?;
         if let Some(definition) = &mut function.definition
@@ -104,6 +101,7 @@ impl Fired {
                 is_strict: false,
                 is_volatile: true,
                 is_immutable: false,
+                search_path: None,
                 body: Some(format!("BEGIN NEW.{column} := now(); RETURN NEW; END")),
                 query: None,
             })),
@@ -127,6 +125,9 @@ fn event(node: &NodeEnum) -> i32 {
 pub(super) fn meets_triggers(node: &NodeEnum, catalog: &Catalog) -> bool {
     if catalog.triggers.is_empty() {
         return false;
+    }
+    if instead::view_written(node, catalog).is_some() {
+        return true;
     }
     let Some(table) = target_of(node, catalog) else { return false };
     let fires = |trigger: &crate::catalog::Trigger| trigger.enabled;
@@ -360,8 +361,9 @@ impl Session<'_> {
                 }
             }
             let mut variables = self.trigger_variables(trigger, event.table, event.kind);
+            let columns = columns_of(&self.catalog, event.table);
             for name in ["new", "old"] {
-                let variable = Variable::Record(None);
+                let variable = rows::absent(columns.iter().map(|(_, name, ty)| (name, ty)));
                 variables.push(Named { name: name.to_owned(), variable, not_null: false });
             }
             let empty = match trigger.has_transitions() && work.is_none() {

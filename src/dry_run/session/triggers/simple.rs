@@ -49,6 +49,7 @@ impl Session<'_> {
         let block = &body.block;
         // What depends on the trigger being under way is asked while it is.
         let plain = function.language == "plpgsql"
+            && function.definition.as_ref().is_none_or(|definition| definition.search_path.is_none())
             && !text.contains("pg_trigger_depth")
             && block.declarations.is_empty()
             && block.handlers.is_empty();

@@ -3,7 +3,6 @@
 //! Input: an INSERT, UPDATE or DELETE. Output: its rows written, its triggers run: those before the statement, those before each row on the
 //! rows as they are staged, the write with its referential actions, those after each row, those after the statement, and last those of
 //! rows that referential actions wrote. Invariant: what a trigger can't be told of is refused only where there is a row for it.
-//! Left out: deferred triggers.
 
 use super::rows::{Olds, Shape};
 use super::{DELETE, Event, Fired, INSERT, UPDATE, event, looks_at};
@@ -49,6 +48,12 @@ impl Session<'_> {
         returning: Option<&Returning<'_>>,
         report: &mut StatementReport,
     ) -> Ran<(Verdict, Option<Answer>)> {
+        if let Some(view) = super::instead::view_written(&statement.node, &self.catalog).cloned() {
+            if returning.is_some() {
+                return Err(Problem::unsupported("RETURNING of a view that a trigger stands for").into());
+            }
+            return Ok((self.write_instead(statement, &view, report)?, None));
+        }
         let (plan, other) = self.write_plans(&statement.node)?;
         let table = execution::table_of(&plan);
         self.expect_calls_apart(table)?;

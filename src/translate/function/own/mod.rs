@@ -25,6 +25,10 @@ const DEPTH: usize = 16;
 
 /// The query that a function is, where it is nothing else.
 fn query_of(function: &Function) -> Option<SelectStmt> {
+    // In other schemas than the caller's its names mean something else.
+    if function.definition.as_ref()?.search_path.is_some() {
+        return None;
+    }
     match function.definition.as_ref()?.query.as_deref()? {
         NodeEnum::SelectStmt(select) => Some((**select).clone()),
         _ => None,
@@ -39,6 +43,9 @@ impl Reader<'_> {
         // The server looks into functions in SQL, and takes others at their word.
         let is_immutable = chosen.function.definition.as_ref().is_some_and(|definition| definition.is_immutable);
         self.is_mutable |= chosen.function.language != "sql" && !is_immutable;
+        if self.settings().trusts_functions {
+            return self.trusted_value(&chosen.function, call, site);
+        }
         let Some(select) = query_of(&chosen.function) else { return self.called_value(&chosen, call, site) };
         let (remarks, steps) = (self.remarks.clone(), self.steps.len());
         let inlined = self.inlined_value(&chosen.function, &select, call, site);
@@ -59,6 +66,16 @@ impl Reader<'_> {
         }
     }
 
+    /// A value of the function's type, whatever its body says.
+    fn trusted_value(&mut self, function: &Function, call: &FuncCall, site: Site<'_>) -> Outcome<Typed> {
+        let refused = |what: &str| Problem::unsupported(format!("the function {}(), {what},", function.name));
+        let Some(definition) = function.definition.clone() else { return Err(refused("which isn't known")) };
+        let Gives::Value(ty) = &definition.gives else { return Err(refused("which gives no value")) };
+        self.own_arguments(function, &definition, call, site)?;
+        self.is_mutable |= !definition.is_immutable;
+        Ok(Typed::new(format!("CAST(NULL AS {})", physical(ty)), ty.clone()))
+    }
+
     fn inlined_value(
         &mut self,
         function: &Function,
@@ -74,6 +91,7 @@ impl Reader<'_> {
         }
         let arguments = self.own_arguments(function, &definition, call, site)?;
         let nulls: Vec<String> = arguments.iter().map(|argument| format!("{} IS NULL", argument.sql)).collect();
+        let (arguments, given) = self.apart(arguments);
         let query = self.own_query(function, &definition, select, arguments)?;
         let [output] = query.outputs.as_slice() else { return Err(refused("whose query has several columns")) };
         let value = Typed::new(format!("q.{}", output.column), output.ty.clone());
@@ -90,7 +108,7 @@ impl Reader<'_> {
                 }
             }
         };
-        let sql = format!("(SELECT CAST({} AS {}) FROM ({}) AS q{one})", value.sql, physical(ty), query.sql);
+        let sql = format!("(SELECT CAST({} AS {}) FROM {given}({}) AS q{one})", value.sql, physical(ty), query.sql);
         Ok(Typed::new(
             match definition.is_strict && !nulls.is_empty() {
                 true => format!("CASE WHEN {} THEN NULL ELSE {sql} END", nulls.join(" OR ")),
@@ -98,6 +116,19 @@ impl Reader<'_> {
             },
             ty.clone(),
         ))
+    }
+
+    /// Arguments under names that no table of the function's has: a bare column of the row that is judged would be one of theirs.
+    fn apart(&mut self, arguments: Vec<Typed>) -> (Vec<Typed>, String) {
+        if !arguments.iter().any(|argument| has_bare_column(&argument.sql)) {
+            return (arguments, String::new());
+        }
+        let alias = format!("g{}", self.number());
+        let list: Vec<String> =
+            (1..).zip(&arguments).map(|(n, argument)| format!("{} AS a{n}", argument.sql)).collect();
+        let named =
+            (1..).zip(arguments).map(|(n, argument)| Typed::new(format!("{alias}.a{n}"), argument.ty)).collect();
+        (named, format!("(SELECT {}) AS {alias}, LATERAL ", list.join(", ")))
     }
 
     /// A call in FROM: the query with the function's own column names.
@@ -198,5 +229,48 @@ impl Reader<'_> {
             true => Err(Problem::unsupported(format!("the function {}(), which gives a record,", function.name))),
             false => Ok(query),
         }
+    }
+}
+
+/// Does SQL name a column of the row that is judged, `c<attnum>` without a source before it?
+fn has_bare_column(sql: &str) -> bool {
+    let mut before = ' ';
+    let mut rest = sql;
+    while let Some(c) = rest.chars().next() {
+        if c == '\'' || c == '"' {
+            let end = rest[1..].find(c).map_or(rest.len(), |end| end + 2);
+            rest = &rest[end..];
+            before = c;
+            continue;
+        }
+        if c.is_alphabetic() || c == '_' {
+            let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
+            let digits = rest[..end].strip_prefix('c').unwrap_or_default();
+            if before != '.' && !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) {
+                return true;
+            }
+            before = 'x';
+            rest = &rest[end..];
+            continue;
+        }
+        before = c;
+        rest = &rest[c.len_utf8()..];
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bare_columns_are_told_from_others() {
+        let check = |sql: &str, expected: bool| assert_eq!(has_bare_column(sql), expected, "{sql}");
+        check("c1", true);
+        check("lower(c12)", true);
+        check("s1.c1", false);
+        check("'c1'", false);
+        check("abc1 + count(s.c2) || \"c1\"", false);
+        check("CAST(c3 AS VARCHAR)", true);
     }
 }
