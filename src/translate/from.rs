@@ -340,13 +340,13 @@ impl Reader<'_> {
             let right = find(&scope.sources[middle..], "right")?;
             self.reads(left.origin);
             self.reads(right.origin);
+            let ty = self.common_type(&[left.ty.clone(), right.ty.clone()], "JOIN/USING")?;
             let equal = self.operator(
                 "=",
                 Typed::new(left.sql.clone(), left.ty.clone()),
                 Typed::new(right.sql.clone(), right.ty.clone()),
             )?;
             conditions.push(equal.sql);
-            let ty = self.common_type(&[left.ty.clone(), right.ty.clone()], "JOIN/USING")?;
             let sql = match kind {
                 JoinType::JoinFull => format!("coalesce({}, {})", left.sql, right.sql),
                 JoinType::JoinRight => right.sql,

@@ -67,9 +67,9 @@ fn value(text: &str, ty: &Type, explicit: bool, catalog: &Catalog) -> Outcome<St
             format!("CAST('{shown}' AS {})", physical(ty))
         }
         Type::Numeric(_) => super::number::literal(text, ty)?,
-        Type::Uuid => uuid::Uuid::try_parse(text.trim())
-            .map(|id| format!("CAST({} AS UUID)", quote_literal(&id.to_string())))
-            .map_err(|_| invalid())?,
+        Type::Uuid => native::text::uuid_from_text(text)
+            .map(|id| format!("CAST({} AS UUID)", quote_literal(&id)))
+            .map_err(Failure::into_problem)?,
         Type::Enum(oid) => label(text, *oid, catalog)?,
         Type::Date | Type::Timestamp(_) | Type::Timestamptz(_) => time(text, ty)?,
         Type::Interval => format!("CAST('{}' AS INTERVAL)", read_time(text, "interval")?),

@@ -114,6 +114,8 @@ pub enum Variable {
     Row(Vec<(String, Value)>),
     /// A record, which takes the shape of what is assigned; `None` before.
     Record(Option<Vec<(String, Value)>>),
+    /// NEW or OLD where the event has none: NULL as a whole, and so is each field.
+    Absent(Vec<(String, Value)>),
 }
 
 /// A variable with its name.
@@ -191,7 +193,7 @@ impl Variables {
         match (rest, &named.variable) {
             ([], _) => Ok(Some(place)),
             ([_], Variable::Scalar(_)) => Ok(None),
-            ([field], Variable::Row(fields) | Variable::Record(Some(fields))) => {
+            ([field], Variable::Row(fields) | Variable::Record(Some(fields)) | Variable::Absent(fields)) => {
                 match fields.iter().position(|(name, _)| name == field) {
                     Some(at) => Ok(Some(Place { field: Some(at), ..place })),
                     None => {
@@ -221,7 +223,7 @@ impl Variables {
     pub fn value(&self, place: Place) -> Option<&Value> {
         match (&self.named(place).variable, place.field) {
             (Variable::Scalar(value), None) => Some(value),
-            (Variable::Row(fields) | Variable::Record(Some(fields)), Some(at)) => {
+            (Variable::Row(fields) | Variable::Record(Some(fields)) | Variable::Absent(fields), Some(at)) => {
                 fields.get(at).map(|(_, value)| value)
             }
             _ => None,
@@ -241,6 +243,11 @@ impl Variables {
         match (&mut self.named_mut(place).variable, place.field) {
             (Variable::Scalar(held), None) => *held = value,
             (Variable::Row(fields) | Variable::Record(Some(fields)), Some(at)) => fields[at].1 = value,
+            (variable @ Variable::Absent(_), Some(at)) => {
+                let Variable::Absent(fields) = std::mem::replace(variable, Variable::Record(None)) else { return };
+                *variable = Variable::Row(fields);
+                self.assign(Place { field: Some(at), ..place }, value);
+            }
             _ => {}
         }
     }

@@ -70,6 +70,10 @@ impl Change {
             let message = "number of referencing and referenced columns for foreign key disagree";
             return Err(Problem::rejected("42830", message));
         }
+        // Of one column it says the same as MATCH SIMPLE.
+        if constraint.fk_matchtype == "f" && columns.len() > 1 {
+            return Err(Problem::unsupported("a foreign key of several columns with MATCH FULL"));
+        }
         Ok(ForeignKey {
             columns,
             parent: parent.oid,

@@ -20,6 +20,10 @@ impl StagedDelete {
         (self.stage.clone(), self.rows)
     }
 
+    pub(super) fn changed(&self) -> (Oid, &str) {
+        (self.table, &self.stage)
+    }
+
     pub(super) fn with(self, stage: String, rows: u64) -> StagedDelete {
         StagedDelete { stage, rows, ..self }
     }

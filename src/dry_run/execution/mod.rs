@@ -22,6 +22,7 @@ use super::report::StatementReport;
 use super::store::{Store, columns_of};
 use super::verification::Side;
 use crate::catalog::{AttNum, Catalog, Oid, Problem};
+use crate::render::count;
 use crate::translate::{
     InsertPlan, NUMBERS_OF_SEQUENCE, Remarks, Returning, Settings, Step, Tie, Translator, UpdatePlan, WritePlan,
     table_name,
@@ -118,6 +119,15 @@ impl Staged {
         }
     }
 
+    /// The table whose rows it changes or deletes, and the temporary table that names them.
+    fn changed(&self) -> Option<(Oid, &str)> {
+        match self {
+            Staged::Update(update) => Some((update.table, &update.stage)),
+            Staged::Delete(delete) => Some(delete.changed()),
+            Staged::Insert(insert) => insert.update.as_ref().map(|update| (update.table, update.stage.as_str())),
+        }
+    }
+
     /// The same for some of its rows; only rows that come in can be parted.
     pub(super) fn piece(&self, stage: String, rows: u64) -> Option<Staged> {
         match self {
@@ -151,9 +161,10 @@ impl<'a> Run<'a, '_> {
     pub(super) fn write(&mut self, plan: &WritePlan, alternative: Option<&WritePlan>) -> Ran<()> {
         let staged = self.stage_with(&with_queries(plan))?;
         let main = self.stage(plan, alternative)?;
-        for write in staged {
-            self.apply_one(write, false)?;
+        if let Some(changed) = main.changed() {
+            self.check_apart(&staged, changed)?;
         }
+        self.apply_with(staged)?;
         self.apply_one(main, true)
     }
 
@@ -167,10 +178,30 @@ impl<'a> Run<'a, '_> {
                 ));
             }
             let write = self.stage(plan, None)?;
+            if let Some(changed) = write.changed() {
+                self.check_apart(&staged, changed)?;
+            }
             self.keep_returned(plan, &write)?;
             staged.push(write);
         }
         Ok(staged)
+    }
+
+    /// Of two writes of one statement to the same row the server carries out one, and doesn't say which.
+    fn check_apart(&self, before: &[Staged], (table, stage): (Oid, &str)) -> Ran<()> {
+        for (_, other) in before.iter().filter_map(Staged::changed).filter(|(other, _)| *other == table) {
+            let common = format!("SELECT count(*) FROM {stage} WHERE _r IN (SELECT _r FROM {other})");
+            let rows = self.store.engine.count(&common)?;
+            if rows > 0 {
+                let name = self.catalog.tables.get(&table).map_or("a table", |table| table.name.as_str());
+                return Err(Problem::unsupported(format!(
+                    "a statement that writes {} row(s) of {name} twice, of which the server carries out one without saying which,",
+                    count(rows)
+                ))
+                .into());
+            }
+        }
+        Ok(())
     }
 
     fn keep_returned(&mut self, plan: &WritePlan, staged: &Staged) -> Ran<()> {

@@ -8,6 +8,7 @@ mod format;
 mod names;
 mod octets;
 mod patterns;
+mod uuid;
 
 use super::{Arguments, Failure, Given, Native};
 
@@ -48,6 +49,7 @@ pub(super) const FUNCTIONS: &[(&str, Native)] = &[
     ("pg_like", Native::Truth(|a| patterns::like(a, false))),
     ("pg_ilike", Native::Truth(|a| patterns::like(a, true))),
     ("pg_bytea_in", Native::Text(bytes::read)),
+    ("pg_uuid_in", Native::Text(|a| one(a).map(uuid::from_text).transpose())),
     ("pg_encode", Native::Text(bytes::encode)),
     ("pg_decode", Native::Text(bytes::decode)),
     ("pg_digest", Native::Text(bytes::digest)),
@@ -58,6 +60,7 @@ pub(super) const FUNCTIONS: &[(&str, Native)] = &[
 ];
 
 pub(crate) use bytes::from_text as bytes_from_text;
+pub(crate) use uuid::from_text as uuid_from_text;
 
 /// The only argument.
 fn one<'a>(arguments: &Arguments<'a>) -> Option<&'a str> {

@@ -73,7 +73,7 @@ impl<H: Host> Interpreter<'_, H> {
                         .collect(),
                 };
                 let shape: Option<Vec<(String, Type)>> = match &frame.variables.named(place).variable {
-                    Variable::Row(held) => {
+                    Variable::Row(held) | Variable::Absent(held) => {
                         Some(held.iter().map(|(name, value)| (name.clone(), value.ty.clone())).collect())
                     }
                     _ => None,
@@ -160,6 +160,7 @@ impl<H: Host> Interpreter<'_, H> {
                     held.1 = value;
                 }
             }
+            Variable::Absent(_) => named.variable = Variable::Row(fields),
             Variable::Scalar(_) => {
                 return Err(Problem::unsupported("an assignment of a row to a variable of one value").into());
             }
@@ -184,7 +185,7 @@ impl<H: Host> Interpreter<'_, H> {
                     ));
                 }
                 None => {
-                    if let Variable::Row(fields) = &frame.variables.named(place).variable {
+                    if let Variable::Row(fields) | Variable::Absent(fields) = &frame.variables.named(place).variable {
                         types.extend(fields.iter().map(|(_, value)| value.ty.clone()));
                     }
                 }
@@ -205,7 +206,9 @@ impl<H: Host> Interpreter<'_, H> {
             let place = find(&frame.variables, &target.path)?;
             if frame.variables.value(place).is_none() {
                 let shape: Vec<(String, Type)> = match &frame.variables.named(place).variable {
-                    Variable::Row(fields) => fields.iter().map(|(n, v)| (n.clone(), v.ty.clone())).collect(),
+                    Variable::Row(fields) | Variable::Absent(fields) => {
+                        fields.iter().map(|(n, v)| (n.clone(), v.ty.clone())).collect()
+                    }
                     _ => answer.columns.clone(),
                 };
                 let value_at = |at: usize, ty: &Type| {
@@ -259,7 +262,9 @@ impl<H: Host> Interpreter<'_, H> {
                         return Err(null_refused(&declaration.name).into());
                     }
                 }
-                Variable::Row(_) | Variable::Record(_) => variable = Variable::Record(self.row(default, frame)?),
+                Variable::Row(_) | Variable::Record(_) | Variable::Absent(_) => {
+                    variable = Variable::Record(self.row(default, frame)?);
+                }
             }
         }
         let named = Named { name: declaration.name.clone(), variable, not_null: declaration.not_null };

@@ -40,6 +40,7 @@ impl<H: Host> Interpreter<'_, H> {
                 match (&frame.variables.named(place).variable, frame.variables.value(place)) {
                     (Variable::Row(fields), None) => Ok(Some(fields.clone())),
                     (Variable::Record(fields), None) => Ok(fields.clone()),
+                    (Variable::Absent(_), None) => Ok(None),
                     _ => Err(refused().into()),
                 }
             }

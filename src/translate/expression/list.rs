@@ -110,10 +110,7 @@ impl Reader<'_> {
     fn each_element(&mut self, name: &str, all: bool, subject: Typed, array: Typed) -> Outcome<Typed> {
         let Type::Array(element) = &array.ty else { return Err(Problem::unsupported("ANY of what is no array")) };
         let element = Typed::new("m", (**element).clone());
-        let holds = match name.strip_suffix('*').unwrap_or(name) {
-            "~~" | "!~~" => self.like(subject, element, None, name.ends_with('*'), name.starts_with('!'))?,
-            _ => self.operator(name, subject, element)?,
-        };
+        let holds = self.operator(name, subject, element)?;
         if holds.sql.contains("SELECT ") {
             return Err(Problem::unsupported("a subquery before ANY or ALL of an array"));
         }

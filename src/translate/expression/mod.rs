@@ -87,6 +87,11 @@ impl Reader<'_> {
                 if let Some(NodeEnum::RowExpr(row)) = &required(&test.arg)?.node {
                     return self.null_test_of_row(&row.args, word, site);
                 }
+                match self.row_values(required(&test.arg)?, true, site) {
+                    Some(Some(fields)) => return self.null_test_of_row(&fields, word, site),
+                    Some(None) => return Ok(Typed::new((word == "IS NULL").to_string(), Type::Bool)),
+                    None => {}
+                }
                 let value = self.expression(required(&test.arg)?, site)?;
                 if value.ty == Type::Record {
                     return Err(Problem::unsupported("a NULL test of a row"));

@@ -57,13 +57,23 @@ impl Reader<'_> {
                 let folds = kind == AExprKind::AexprIlike || foreign;
                 self.like(subject, pattern, escape, folds, name.starts_with('!'))
             }
-            AExprKind::AexprBetween | AExprKind::AexprNotBetween => {
+            AExprKind::AexprBetween
+            | AExprKind::AexprNotBetween
+            | AExprKind::AexprBetweenSym
+            | AExprKind::AexprNotBetweenSym => {
                 let Some(NodeEnum::List(bounds)) = &right.node else { return Err(Problem::unsupported("BETWEEN")) };
                 let [low, high] = bounds.items.as_slice() else { return Err(Problem::unsupported("BETWEEN")) };
-                let above = self.binary(">=", left, low, site)?;
-                let below = self.binary("<=", left, high, site)?;
-                let sql = format!("({} AND {})", above.sql, below.sql);
-                let negated = kind == AExprKind::AexprNotBetween;
+                let mut within = |low: &Node, high: &Node| -> Outcome<String> {
+                    let (above, below) = (self.binary(">=", left, low, site)?, self.binary("<=", left, high, site)?);
+                    Ok(format!("({} AND {})", above.sql, below.sql))
+                };
+                let sql = match kind {
+                    AExprKind::AexprBetweenSym | AExprKind::AexprNotBetweenSym => {
+                        format!("({} OR {})", within(low, high)?, within(high, low)?)
+                    }
+                    _ => within(low, high)?,
+                };
+                let negated = matches!(kind, AExprKind::AexprNotBetween | AExprKind::AexprNotBetweenSym);
                 Ok(Typed::new(if negated { format!("(NOT {sql})") } else { sql }, Type::Bool))
             }
             AExprKind::AexprSimilar => {

@@ -44,6 +44,7 @@ impl Reader<'_> {
         let fields = match &variables.named(place).variable {
             Variable::Row(fields) => Some(fields.clone()),
             Variable::Record(fields) => fields.clone(),
+            Variable::Absent(_) => None,
             Variable::Scalar(_) => return None,
         };
         Some((path, fields))
@@ -126,7 +127,7 @@ impl Reader<'_> {
     }
 
     /// The values of a row; `ROW(…)` is left to the operators, which treat NULLs in it in their own way.
-    fn row_values(&self, node: &Node, variables_only: bool, site: Site<'_>) -> Option<Option<Vec<Node>>> {
+    pub(super) fn row_values(&self, node: &Node, variables_only: bool, site: Site<'_>) -> Option<Option<Vec<Node>>> {
         if let Some(NodeEnum::RowExpr(row)) = &node.node {
             return (!variables_only).then(|| Some(self.spelled_out(&row.args, site.scope)));
         }

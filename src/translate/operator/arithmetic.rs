@@ -7,7 +7,7 @@ use crate::query::quote_literal;
 use crate::translate::cast::{Context, convert};
 use crate::translate::number;
 use crate::translate::reader::Reader;
-use crate::translate::typed::{Family, Typed, base, family, is_integer, number_rank, physical, raise};
+use crate::translate::typed::{Constant, Family, Typed, base, family, is_integer, number_rank, physical, raise};
 
 impl Reader<'_> {
     pub(super) fn arithmetic(&mut self, name: &str, left: Typed, right: Typed) -> Outcome<Typed> {
@@ -44,7 +44,14 @@ impl Reader<'_> {
         if is_integer(&wider) {
             let ty = physical(&wider);
             let (a, b) = (format!("CAST({} AS {ty})", left.sql), format!("CAST({} AS {ty})", right.sql));
-            return Ok(Typed::new(self.integer_arithmetic(name, &a, &b, &wider), wider));
+            // What divides by a plain number always can, and stays a sort key of a window.
+            let plain = matches!(right.constant, Some(Constant::Integer(n)) if n != 0 && n != -1);
+            let sql = match name {
+                "/" if plain => format!("({a} // {b})"),
+                "%" if plain => format!("({a} % {b})"),
+                _ => self.integer_arithmetic(name, &a, &b, &wider),
+            };
+            return Ok(Typed::new(sql, wider));
         }
         let sql = match &wider {
             Type::Numeric(_) => {
@@ -71,7 +78,7 @@ impl Reader<'_> {
     }
 
     /// Integers fail beyond their range (DuckDB's own overflow error) and at division by zero, and divide towards zero.
-    pub(super) fn integer_arithmetic(&self, name: &str, a: &str, b: &str, ty: &Type) -> String {
+    fn integer_arithmetic(&self, name: &str, a: &str, b: &str, ty: &Type) -> String {
         match name {
             "/" | "%" => {
                 let zero = raise("22012", "'division by zero'", ty);

@@ -41,6 +41,9 @@ impl Reader<'_> {
         if COMPARISONS.contains(&name) {
             return self.compare(name, left, right);
         }
+        if matches!(name, "~~" | "!~~" | "~~*" | "!~~*") {
+            return self.like(left, right, None, name.ends_with('*'), name.starts_with('!'));
+        }
         let (left, right) = (self.uncased(left)?, self.uncased(right)?);
         let (left, right, result) = self.operands(name, left, right)?;
         let unknown = self.no_operator(name, &left.ty, &right.ty);

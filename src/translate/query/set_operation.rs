@@ -3,11 +3,11 @@
 use pg_query::protobuf::{SelectStmt, SetOperation};
 
 use super::Query;
-use crate::catalog::{Outcome, Problem};
+use crate::catalog::{Outcome, Problem, Type};
 use crate::translate::reader::Reader;
 use crate::translate::scope::Scope;
 use crate::translate::typed::Typed;
-use crate::translate::{Output, equality};
+use crate::translate::{Output, equality, variables};
 
 impl Reader<'_> {
     /// UNION, INTERSECT, EXCEPT.
@@ -40,8 +40,15 @@ impl Reader<'_> {
                 self.has_equality(&ty)?;
             }
             for (side, output, list) in [("l", l, &mut a), ("r", r, &mut b)] {
-                let value = Typed::new(format!("{side}.{}", output.column), output.ty.clone());
-                let value = self.unified(value, &ty, name)?;
+                let column = format!("{side}.{}", output.column);
+                let value = match output.ty {
+                    // A literal becomes what the other side is, as its input function reads it.
+                    Type::Unknown if ty != Type::Unknown => {
+                        let text = Typed::new(format!("CAST({column} AS VARCHAR)"), Type::Text);
+                        variables::coerce(text, &ty, self.catalog())?
+                    }
+                    _ => self.unified(Typed::new(column, output.ty.clone()), &ty, name)?,
+                };
                 list.push(format!("{} AS {}", value.sql, l.column));
             }
             outputs.push(Output { ty, ..l.clone() });

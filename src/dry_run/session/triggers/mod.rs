@@ -361,8 +361,9 @@ impl Session<'_> {
                 }
             }
             let mut variables = self.trigger_variables(trigger, event.table, event.kind);
+            let columns = columns_of(&self.catalog, event.table);
             for name in ["new", "old"] {
-                let variable = Variable::Record(None);
+                let variable = rows::absent(columns.iter().map(|(_, name, ty)| (name, ty)));
                 variables.push(Named { name: name.to_owned(), variable, not_null: false });
             }
             let empty = match trigger.has_transitions() && work.is_none() {

@@ -56,12 +56,17 @@ impl Work {
                         })
                         .collect(),
                 ),
-                false => Variable::Record(None),
+                false => absent(self.columns.iter().map(|(_, name, ty)| (name, ty))),
             },
             not_null: false,
         };
         vec![row("new", "n", self.has_new), row("old", "o", self.has_old)]
     }
+}
+
+/// NEW or OLD of an event that has none.
+pub(super) fn absent<'c>(columns: impl Iterator<Item = (&'c String, &'c Type)>) -> Variable {
+    Variable::Absent(columns.map(|(name, ty)| (name.clone(), Value::null(ty.clone()))).collect())
 }
 
 /// `SELECT expression`
@@ -302,7 +307,8 @@ impl Session<'_> {
     fn call_variables(&self, trigger: &Fired, work: &Work, (new, old): (Option<Row>, Option<Row>)) -> Vec<Named> {
         let mut names = self.trigger_variables(trigger, work.table, work.event());
         for (name, row) in [("new", new), ("old", old)] {
-            let variable = row.map_or(Variable::Record(None), Variable::Row);
+            let columns = work.columns.iter().map(|(_, name, ty)| (name, ty));
+            let variable = row.map_or_else(|| absent(columns), Variable::Row);
             names.push(Named { name: name.to_owned(), variable, not_null: false });
         }
         names
