@@ -40,7 +40,8 @@ pub fn on_server(client: &mut Client) -> Vec<String> {
 /// The schema as the catalog has it.
 pub fn in_catalog(catalog: &Catalog) -> Vec<String> {
     let mut lines = Vec::new();
-    for table in catalog.tables.values() {
+    // Temporary tables are nobody else's, and left out on the server as well.
+    for table in catalog.tables.values().filter(|table| !table.schema.starts_with("pg_")) {
         for column in &table.columns {
             let mut line = format!("column {}.{} {}", table.name, column.name, column.ty.name(catalog));
             for (said, holds) in [

@@ -203,10 +203,25 @@ impl Change {
                 let enabled = matches!(command.subtype(), T::AtEnableTrigAll | T::AtEnableTrigUser);
                 self.catalog.triggers.iter_mut().filter(|t| t.table == table).for_each(|t| t.enabled = enabled);
             }
+            T::AtReplicaIdentity => self.expect_identity_index(table, command)?,
             // Everything else that got a pass is recorded: it leaves rows and names alone.
             _ => {}
         }
         Ok(vec![])
+    }
+
+    /// REPLICA IDENTITY USING INDEX names an index of the table.
+    fn expect_identity_index(&self, table: Oid, command: &AlterTableCmd) -> Outcome<()> {
+        let named = command.def.as_deref().and_then(|def| def.node.as_ref());
+        let Some(NodeEnum::ReplicaIdentityStmt(identity)) = named.filter(|_| !self.catalog.partial) else {
+            return Ok(());
+        };
+        if identity.name.is_empty() || self.catalog.indexes_of(table).any(|index| index.name == identity.name) {
+            return Ok(());
+        }
+        let message =
+            format!("index \"{}\" for table \"{}\" does not exist", identity.name, self.catalog.tables[&table].name);
+        Err(Problem::rejected("42704", message))
     }
 
     pub(super) fn attnum(&self, table: Oid, name: &str) -> Outcome<AttNum> {

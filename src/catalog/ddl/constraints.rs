@@ -1,4 +1,4 @@
-//! Constraints: CHECK and EXCLUDE, and how a constraint is validated, altered and dropped.
+//! Constraints: CHECK and EXCLUDE, and how a constraint is validated, altered, deferred and dropped.
 //!
 //! Input: the parts of ALTER TABLE and CREATE TABLE. Output: constraints, and what they demand of the rows. Left out: keys and foreign
 //! keys, which have files of their own; whether a CHECK's expression binds, which the translator tells.
@@ -7,8 +7,53 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{self, ConstrType, Node};
 
 use super::Change;
-use crate::catalog::lookup::missing_constraint;
-use crate::catalog::{Constraint, ConstraintKind, Effect, Expression, Oid, Outcome, Problem, Table, Timing, tree};
+use crate::catalog::lookup::{missing_constraint, missing_schema, schema_of};
+use crate::catalog::{
+    Catalog, Constraint, ConstraintKind, Effect, Expression, Oid, Outcome, Problem, Table, Timing, tree,
+};
+
+impl Catalog {
+    /// The constraints that SET CONSTRAINTS names are there, and can be deferred where they are to be.
+    ///
+    /// # Errors
+    /// 42704, 3F000, 42809 as the server has them.
+    pub fn expect_constraints(&self, statement: &protobuf::ConstraintsSetStmt) -> Outcome<()> {
+        let names = statement.constraints.iter().filter_map(|node| match &node.node {
+            Some(NodeEnum::RangeVar(name)) => Some(name),
+            _ => None,
+        });
+        for named in names {
+            let schema = schema_of(named);
+            if let Some(schema) = schema.filter(|schema| !self.schemas.contains(*schema)) {
+                return Err(missing_schema(schema));
+            }
+            let (timings, triggers) = match schema {
+                Some(schema) => self.timings_of(schema, &named.relname),
+                None => {
+                    let all = self.search_schemas().map(|schema| self.timings_of(schema, &named.relname));
+                    all.into_iter().find(|(timings, triggers)| !timings.is_empty() || *triggers).unwrap_or_default()
+                }
+            };
+            // What a snapshot doesn't hold may exist.
+            if timings.is_empty() && !triggers && !self.partial {
+                let message = format!("constraint \"{}\" does not exist", named.relname);
+                return Err(Problem::rejected("42704", message));
+            }
+            if statement.deferred && timings.contains(&Timing::Immediate) {
+                let message = format!("constraint \"{}\" is not deferrable", named.relname);
+                return Err(Problem::rejected("42809", message));
+            }
+        }
+        Ok(())
+    }
+
+    /// When the constraints of a name in a schema are checked, and whether a trigger has the name.
+    fn timings_of(&self, schema: &str, name: &str) -> (Vec<Timing>, bool) {
+        let is_here = |table: &Oid| self.tables.get(table).is_some_and(|table| table.schema == schema);
+        let found = self.constraints.values().filter(|c| c.name == name && is_here(&c.table)).map(|c| c.timing);
+        (found.collect(), self.triggers.iter().any(|trigger| trigger.name == name && is_here(&trigger.table)))
+    }
+}
 
 impl Change {
     /// ALTER TABLE … ADD CONSTRAINT.

@@ -51,6 +51,7 @@ impl Change {
                 "SHOW"
             }
             NodeEnum::ConstraintsSetStmt(statement) => {
+                self.catalog.expect_constraints(statement)?;
                 match statement.deferred {
                     true => self.catalog.defer_constraints(),
                     false => self.catalog.undefer_constraints(),

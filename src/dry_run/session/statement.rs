@@ -289,7 +289,10 @@ impl Session<'_> {
                 Ok(Verdict::Executed)
             }
             node => {
-                if matches!(node, NodeEnum::ConstraintsSetStmt(set) if !set.deferred) {
+                if let NodeEnum::ConstraintsSetStmt(set) = node
+                    && !set.deferred
+                {
+                    self.catalog.expect_constraints(set)?;
                     self.check_deferred(report)?;
                 }
                 self.expect_none_pending(node)?;

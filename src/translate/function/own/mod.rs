@@ -12,7 +12,7 @@ use std::rc::Rc;
 use pg_query::NodeEnum;
 use pg_query::protobuf::{FuncCall, SelectStmt};
 
-use crate::catalog::{Definition, Function, Gives, Outcome, Problem, Type};
+use crate::catalog::{Catalog, Definition, Function, Gives, Outcome, Problem, Type, tree};
 use crate::translate::cast::{Context, convert};
 use crate::translate::expression::Site;
 use crate::translate::query::Query;
@@ -24,12 +24,15 @@ use crate::translate::variables::{Level, NameConflict, Named, Value, Variable, V
 const DEPTH: usize = 16;
 
 /// The query that a function is, where it is nothing else.
-fn query_of(function: &Function) -> Option<SelectStmt> {
-    // In other schemas than the caller's its names mean something else.
-    if function.definition.as_ref()?.search_path.is_some() {
+fn query_of(function: &Function, catalog: &Catalog) -> Option<SelectStmt> {
+    let definition = function.definition.as_ref()?;
+    // In other schemas than the caller's its names may mean something else.
+    if definition.search_path.as_ref().is_some_and(|path| *path != catalog.search_path)
+        && definition.body.as_deref().is_none_or(|body| has_bare_name(body, catalog))
+    {
         return None;
     }
-    match function.definition.as_ref()?.query.as_deref()? {
+    match definition.query.as_deref()? {
         NodeEnum::SelectStmt(select) => Some((**select).clone()),
         _ => None,
     }
@@ -46,7 +49,9 @@ impl Reader<'_> {
         if self.settings().trusts_functions {
             return self.trusted_value(&chosen.function, call, site);
         }
-        let Some(select) = query_of(&chosen.function) else { return self.called_value(&chosen, call, site) };
+        let Some(select) = query_of(&chosen.function, self.catalog()) else {
+            return self.called_value(&chosen, call, site);
+        };
         let (remarks, steps) = (self.remarks.clone(), self.steps.len());
         let inlined = self.inlined_value(&chosen.function, &select, call, site);
         // A query in place may be computed once for all rows: what is new at every call isn't.
@@ -91,7 +96,8 @@ impl Reader<'_> {
         }
         let arguments = self.own_arguments(function, &definition, call, site)?;
         let nulls: Vec<String> = arguments.iter().map(|argument| format!("{} IS NULL", argument.sql)).collect();
-        let (arguments, given) = self.apart(arguments);
+        let asks = !select.from_clause.is_empty() || has_query(select);
+        let (arguments, given) = if asks { self.apart(arguments) } else { (arguments, String::new()) };
         let query = self.own_query(function, &definition, select, arguments)?;
         let [output] = query.outputs.as_slice() else { return Err(refused("whose query has several columns")) };
         let value = Typed::new(format!("q.{}", output.column), output.ty.clone());
@@ -136,7 +142,8 @@ impl Reader<'_> {
         let chosen = self.chosen_function(call, site)?;
         let call = &chosen.call;
         let is_plain = |definition: &Definition| definition.is_set && !definition.is_strict;
-        let select = query_of(&chosen.function).filter(|_| chosen.function.definition.as_deref().is_some_and(is_plain));
+        let select = query_of(&chosen.function, self.catalog())
+            .filter(|_| chosen.function.definition.as_deref().is_some_and(is_plain));
         let Some(select) = select else { return self.called_rows(&chosen, call, site) };
         let (remarks, steps) = (self.remarks.clone(), self.steps.len());
         match self.inlined_rows(&chosen.function, &select, call, site) {
@@ -230,6 +237,39 @@ impl Reader<'_> {
             false => Ok(query),
         }
     }
+}
+
+/// Does a body name, without a schema, what a schema of the user's has?
+fn has_bare_name(body: &str, catalog: &Catalog) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    let known = |word: &str| {
+        catalog.tables.values().any(|table| table.name == word)
+            || catalog.views.values().any(|view| view.name == word)
+            || catalog.sequences.values().any(|sequence| sequence.name == word)
+            || catalog.enums.values().any(|ty| ty.name == word)
+            || catalog.domains.values().any(|ty| ty.name == word)
+            || catalog.composites.values().any(|ty| ty.name == word)
+            || catalog.functions.iter().any(|function| function.name == word)
+    };
+    let mut at = 0;
+    while let Some(start) = body[at..].find(is_part).map(|found| at + found) {
+        let end = body[start..].find(|c: char| !is_part(c)).map_or(body.len(), |found| start + found);
+        let before = body[..start].trim_end_matches('"').chars().next_back();
+        let word = &body[start..end];
+        if before != Some('.') && (known(word) || known(&word.to_lowercase())) {
+            return true;
+        }
+        at = end;
+    }
+    false
+}
+
+/// Does a query hold another?
+fn has_query(select: &SelectStmt) -> bool {
+    let mut found = false;
+    let node = pg_query::protobuf::Node { node: Some(NodeEnum::SelectStmt(Box::new(select.clone()))) };
+    tree::walk(&node, &mut |node| found |= matches!(node, NodeEnum::SubLink(_)));
+    found
 }
 
 /// Does SQL name a column of the row that is judged, `c<attnum>` without a source before it?
