@@ -8,7 +8,7 @@ use pg_query::protobuf::Node;
 use super::cast::{self, Context};
 use super::reader::Reader;
 use super::{Translator, write};
-use crate::catalog::{Column, Oid, Outcome, Problem, Type, expression};
+use crate::catalog::{Column, Oid, Outcome, Problem, Type};
 
 /// What a kept expression is for.
 #[derive(Debug, Clone, Copy)]
@@ -53,13 +53,6 @@ fn read(reader: &mut Reader<'_>, table: Oid, node: &Node, purpose: Purpose<'_>) 
         Purpose::IndexPredicate => reader.row_condition(table, node, "WHERE", "index predicates"),
         Purpose::IndexKey => reader.row_expression(table, node, "index expressions").map(|_| ()),
         Purpose::Generated(column) => {
-            let generated = reader.catalog().tables[&table].columns.iter().filter(|other| other.generated.is_some());
-            let names = expression::columns(node);
-            if let Some(other) = generated.map(|other| &other.name).find(|name| names.contains(name)) {
-                let message = format!("cannot use generated column \"{other}\" in column generation expression");
-                return Err(Problem::rejected("42P17", message)
-                    .detail("A generated column cannot reference another generated column."));
-            }
             let value = reader.row_expression(table, node, "column generation expressions")?;
             let stored = reader.coerce(value, &column.ty, Context::Assignment, Some(&column.name));
             stored.map(|_| ()).map_err(write::of_default)

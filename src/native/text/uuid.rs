@@ -18,7 +18,7 @@ pub(crate) fn from_text(text: &str) -> Result<String, Failure> {
     let mut digits = String::with_capacity(32);
     let mut after_hyphen = false;
     for letter in inner.chars() {
-        let may_break = !after_hyphen && !digits.is_empty() && digits.len() % 4 == 0 && digits.len() < 32;
+        let may_break = !after_hyphen && !digits.is_empty() && digits.len().is_multiple_of(4) && digits.len() < 32;
         after_hyphen = letter == '-';
         match letter {
             '-' if may_break => {}
