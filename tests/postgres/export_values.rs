@@ -522,7 +522,8 @@ fn what_has_no_counterpart_arrives_as_the_servers_text() {
         assert_eq!(here, server, "{name}");
     }
     // Such a table is rehearsed: what reads the opaque column is refused by name, all else runs.
-    let sql = "UPDATE t SET id = id + 1; SELECT id FROM t WHERE words @@ 'top'::tsquery; ALTER TABLE t DROP COLUMN words";
+    let sql =
+        "UPDATE t SET id = id + 1; SELECT id FROM t WHERE words @@ 'top'::tsquery; ALTER TABLE t DROP COLUMN words";
     std::fs::write(folder.path().join("m.sql"), sql).expect("a migration");
     let report = crate::fixtures::json(folder.path(), &["dry-run", "m.sql", "--on", "snap", "--fail-on", "never"], 0);
     let verdicts: Vec<&str> = report["result"]["statements"]

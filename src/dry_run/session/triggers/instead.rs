@@ -9,6 +9,7 @@ use pg_query::protobuf::{
     ColumnRef, DeleteStmt, InsertStmt, LimitOption, Node, RangeVar, ResTarget, SelectStmt, SetOperation, UpdateStmt,
 };
 
+use super::rows::absent;
 use super::{DELETE, Event, Fired, INSERT, INSTEAD, UPDATE, event};
 use crate::catalog::{Catalog, Outcome, Problem, Type, View, tree};
 use crate::dry_run::engine::Ran;
@@ -276,8 +277,10 @@ impl Session<'_> {
                 };
                 named.variable = Variable::Scalar(Value::text_of(text));
             }
-            for (name, row) in [("new", new.clone()), ("old", old.clone())] {
-                let variable = row.map_or(Variable::Record(None), Variable::Row);
+            let shape = new.as_ref().or(old.as_ref()).map(Vec::as_slice).unwrap_or_default();
+            for (name, row) in [("new", &new), ("old", &old)] {
+                let columns = shape.iter().map(|(column, value)| (column, &value.ty));
+                let variable = row.clone().map_or_else(|| absent(columns), Variable::Row);
                 names.push(Named { name: name.to_owned(), variable, not_null: false });
             }
             let given = self.run_function(&function, vec![names], statement, report)?;
