@@ -212,7 +212,7 @@ pub enum ConstraintKind {
     AbsentForeignKey(AbsentForeignKey),
     /// CHECK.
     Check(Expression),
-    /// EXCLUDE, as written: recorded, never verified.
+    /// EXCLUDE, as written.
     Exclusion(String),
 }
 

@@ -559,6 +559,15 @@ impl Translator<'_> {
         }
     }
 
+    /// An operator between two values of one type, as DuckDB SQL.
+    ///
+    /// # Errors
+    /// As [`Translator::select`].
+    pub fn holds(&self, operator: &str, ty: &Type, left: &str, right: &str) -> Outcome<String> {
+        let (left, right) = (Typed::new(left, ty.clone()), Typed::new(right, ty.clone()));
+        Ok(Reader::new(self).operator(operator, left, right)?.sql)
+    }
+
     /// Does an expression over a table's rows give the same for all of them, at any time? The server computes it ahead.
     ///
     /// # Errors

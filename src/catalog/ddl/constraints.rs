@@ -121,33 +121,32 @@ impl Change {
         Ok(())
     }
 
-    /// Records an EXCLUDE constraint: nothing verifies it.
+    /// Adds an EXCLUDE constraint, with the index behind it.
     pub(super) fn add_exclusion(&mut self, table: Oid, constraint: &protobuf::Constraint) -> Outcome<()> {
-        let owner = &self.catalog.tables[&table];
-        let schema = owner.schema.clone();
-        let name = match constraint.conname.as_str() {
-            "" => {
-                let columns: Vec<String> = constraint.exclusions.iter().filter_map(exclusion_column).collect();
-                let addition = crate::catalog::naming::addition(&columns);
-                self.catalog.choose_relation_name(&schema, &owner.name, Some(&addition), "excl", true)
-            }
-            given => given.to_owned(),
-        };
-        self.catalog.expect_free_relation(&schema, &name)?;
-        self.expect_free_constraint(table, &name)?;
         let element = |node: &Node| match &node.node {
             Some(NodeEnum::List(list)) => list.items.first().cloned(),
             _ => None,
         };
         // The index behind it, as CREATE INDEX would make it.
-        let statement = protobuf::IndexStmt {
-            idxname: name.clone(),
+        let mut statement = protobuf::IndexStmt {
             access_method: constraint.access_method.clone(),
             index_params: constraint.exclusions.iter().filter_map(element).collect(),
             index_including_params: Vec::new(),
             where_clause: constraint.where_clause.clone(),
             ..protobuf::IndexStmt::default()
         };
+        let owner = &self.catalog.tables[&table];
+        let schema = owner.schema.clone();
+        let name = match constraint.conname.as_str() {
+            "" => {
+                let addition = crate::catalog::naming::addition(&super::indexes::index_column_names(&statement));
+                self.catalog.choose_relation_name(&schema, &owner.name, Some(&addition), "excl", true)
+            }
+            given => given.to_owned(),
+        };
+        self.catalog.expect_free_relation(&schema, &name)?;
+        self.expect_free_constraint(table, &name)?;
+        statement.idxname.clone_from(&name);
         let mut index = super::indexes::read_index(&self.catalog.tables[&table], &statement)?;
         let (of_index, oid) = (self.catalog.new_oid(), self.catalog.new_oid());
         (index.oid, index.constraint) = (of_index, Some(oid));
@@ -160,7 +159,7 @@ impl Change {
         self.catalog
             .constraints
             .insert(oid, Constraint { oid, table, name: name.clone(), kind, validated: true, timing });
-        self.note(format!("the exclusion constraint {name} is recorded, not verified"));
+        self.demand(table, Effect::VerifyConstraint(oid));
         Ok(())
     }
 
@@ -265,14 +264,6 @@ pub(super) fn expect_row_expression(table: &Table, node: &Node, place: &str) -> 
 fn is_known(table: &Table, name: &str) -> bool {
     // The table's own name is its whole row.
     table.column(name).is_some() || name == table.name || ["tableoid", "ctid", "xmin"].contains(&name)
-}
-
-fn exclusion_column(node: &Node) -> Option<String> {
-    let Some(NodeEnum::List(list)) = &node.node else { return None };
-    match list.items.first()?.node.as_ref()? {
-        NodeEnum::IndexElem(element) if !element.name.is_empty() => Some(element.name.clone()),
-        _ => None,
-    }
 }
 
 fn exclusion_operator(node: &Node) -> Option<String> {

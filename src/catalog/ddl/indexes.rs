@@ -189,7 +189,7 @@ fn indexed_column<'a>(table: &'a Table, name: &str) -> Outcome<&'a crate::catalo
 }
 
 /// What the index's columns are called, expressions included: parts of its implicit name.
-fn index_column_names(statement: &IndexStmt) -> Vec<String> {
+pub(super) fn index_column_names(statement: &IndexStmt) -> Vec<String> {
     let elements = statement.index_params.iter().chain(&statement.index_including_params);
     naming::distinct_names(elements.filter_map(|node| match &node.node {
         Some(NodeEnum::IndexElem(element)) => Some(match element.expr.as_deref() {

@@ -6,7 +6,7 @@
 
 use super::insert::StagedInsert;
 use super::{Run, row_of};
-use crate::catalog::{Index, Oid, Problem};
+use crate::catalog::{ConstraintKind, Index, Oid, Problem};
 use crate::dry_run::engine::Ran;
 use crate::dry_run::store::columns_of;
 use crate::dry_run::verification::keys::KeySql;
@@ -47,6 +47,11 @@ impl Run<'_, '_> {
     /// DO NOTHING: rows that meet one of the table's go first, whichever key they meet it by; then those that meet another row of the
     /// source. A row that is skipped meets nobody, so that by several keys it would matter who goes first.
     fn skip_conflicts(&mut self, plan: &InsertPlan, conflict: &Conflict, staged: &mut StagedInsert) -> Ran<()> {
+        let exclusions = self.catalog.constraints_of(plan.table);
+        if exclusions.into_iter().any(|constraint| matches!(constraint.kind, ConstraintKind::Exclusion(_))) {
+            let what = "ON CONFLICT DO NOTHING in a table with an exclusion constraint";
+            return Err(Problem::unsupported(what).into());
+        }
         let all = staged.rows;
         let mut keys = Vec::new();
         for arbiter in &conflict.arbiters {

@@ -3,8 +3,9 @@
 //! Input: rows that a statement wrote, or a constraint, index or NOT NULL that it adds. Output: nothing, or a [`Violation`] with
 //! the server's SQLSTATE and words, the number of rows and some of them. Invariants: only rows written are judged, and only by rules
 //! that read a column written, or that older rows needn't keep; every question is one scan or one join. The server stops at the first row it meets; here all are
-//! counted and the DETAIL names the least. Left out: EXCLUDE.
+//! counted and the DETAIL names the least.
 
+mod exclusion;
 pub(super) mod keys;
 mod references;
 mod routing;
@@ -69,6 +70,7 @@ impl Run<'_, '_> {
                 }
                 if found.is_none() || touched.columns.is_none() {
                     go_on(&mut found, self.verify_unique_rows(&touched))?;
+                    go_on(&mut found, self.verify_exclusions(&touched))?;
                 }
                 refused(found)?;
             }
@@ -178,10 +180,7 @@ impl Run<'_, '_> {
         match &constraint.kind {
             ConstraintKind::ForeignKey(key) => self.verify_foreign_key(&constraint, key, None),
             ConstraintKind::PrimaryKey(index) | ConstraintKind::Unique(index) => self.verify_index(*index),
-            ConstraintKind::Exclusion(_) => {
-                self.unverified(&format!("exclusion constraint {}", constraint.name), "an exclusion");
-                Ok(())
-            }
+            ConstraintKind::Exclusion(_) => self.verify_exclusion(&constraint, None),
             ConstraintKind::AbsentForeignKey(key) => {
                 let what = format!("the table {}, which the snapshot doesn't hold", key.parent);
                 self.unverified(&format!("foreign key {}", constraint.name), &what);

@@ -39,11 +39,6 @@ impl Run<'_, '_> {
     }
 
     pub(super) fn verify_checks(&mut self, touched: &Touched) -> Ran<()> {
-        let exclusions = self.catalog.constraints.values().filter(|c| c.table == touched.table);
-        let exclusions = exclusions.filter(|c| matches!(c.kind, ConstraintKind::Exclusion(_)));
-        for name in exclusions.map(|constraint| constraint.name.clone()).collect::<Vec<_>>() {
-            self.unverified(&format!("exclusion constraint {name}"), "operators that aren't evaluated here");
-        }
         let mut found = None;
         for (constraint, check) in self.checks_of(touched.table) {
             let Some(sql) = self.check_sql(&constraint, &check)? else { continue };
