@@ -110,7 +110,7 @@ impl Run<'_, '_> {
                 return Ok(());
             }
             Err(Problem::Rejected(error)) => {
-                self.unverified(&rule, &format!("a definition that no longer fits ({})", error.message));
+                self.remark(format!("The {rule} isn't verified: its definition no longer fits ({}).", error.message));
                 return Ok(());
             }
         };
@@ -118,7 +118,7 @@ impl Run<'_, '_> {
             return Ok(());
         }
         if self.waits(constraint) {
-            self.unverified(&rule, "the end of the transaction, where it is checked");
+            self.remark(format!("The {rule} isn't verified: it waits for the end of the transaction."));
             return Ok(());
         }
         self.store.ensure(constraint.table, exclusion.columns.iter().copied())?;
@@ -129,11 +129,13 @@ impl Run<'_, '_> {
             None => all,
         };
         if !exclusion.has_equality && written.saturating_mul(all) > MOST_PAIRS {
-            self.unverified(&rule, "more pairs of rows than are compared here");
+            self.remark(format!(
+                "The {rule} isn't verified: more pairs of rows would have to be compared than are compared here."
+            ));
             return Ok(());
         }
         if written > 1 && touched.is_some_and(|touched| touched.columns.is_some()) {
-            self.unverified(&rule, "rows on their way: some may meet while the statement goes from one to the next");
+            self.remark(format!("The {rule} is verified for the rows as they are in the end; the statement may fail where one meets another that is still to be changed."));
         }
         // Each pair once where both rows are new: the later one is refused.
         let pairs = match touched {

@@ -113,7 +113,10 @@ impl Run<'_, '_> {
     }
 
     fn unverified(&mut self, rule: &str, what: &str) {
-        let note = format!("The {rule} isn't verified: it uses {what}.");
+        self.remark(format!("The {rule} isn't verified: it uses {what}."));
+    }
+
+    fn remark(&mut self, note: String) {
         if !self.report.notes.contains(&note) {
             self.report.notes.push(note);
         }
