@@ -4,7 +4,17 @@
 //! is descended into; what isn't listed here has no column below it. Left out: statements other than queries.
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{Node, SelectStmt};
+use pg_query::protobuf::{Node, RangeVar, SelectStmt};
+
+/// The relation that an INSERT, UPDATE or DELETE names.
+pub fn relation_written(node: &NodeEnum) -> Option<&RangeVar> {
+    match node {
+        NodeEnum::InsertStmt(insert) => insert.relation.as_ref(),
+        NodeEnum::UpdateStmt(update) => update.relation.as_ref(),
+        NodeEnum::DeleteStmt(delete) => delete.relation.as_ref(),
+        _ => None,
+    }
+}
 
 /// Lists the nodes right below one, shared or mutable: the same list must serve the one who looks and the one who renames.
 macro_rules! children {

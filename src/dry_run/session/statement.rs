@@ -10,7 +10,7 @@ use pg_query::protobuf::{ExplainStmt, ViewStmt};
 
 use super::Session;
 use crate::catalog::ddl::{TransactionState, table_query};
-use crate::catalog::{Applied, Catalog, Effect, Oid, Problem, Type};
+use crate::catalog::{Applied, Catalog, Effect, Oid, Problem, Type, tree};
 use crate::dry_run::engine::{Halt, Ran};
 use crate::dry_run::execution::{self, Run, Selected, Walk};
 use crate::dry_run::report::{StatementReport, Verdict};
@@ -428,13 +428,7 @@ impl Session<'_> {
 
     /// Does a statement write a view, and so the table behind it?
     fn writes_through_view(&self, node: &NodeEnum) -> bool {
-        let relation = match node {
-            NodeEnum::InsertStmt(insert) => insert.relation.as_ref(),
-            NodeEnum::UpdateStmt(update) => update.relation.as_ref(),
-            NodeEnum::DeleteStmt(delete) => delete.relation.as_ref(),
-            _ => None,
-        };
-        relation.is_some_and(|relation| {
+        tree::relation_written(node).is_some_and(|relation| {
             self.catalog.view(crate::catalog::lookup::schema_of(relation), &relation.relname).is_some()
         })
     }

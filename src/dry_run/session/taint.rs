@@ -8,7 +8,7 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::RangeVar;
 
 use super::Session;
-use crate::catalog::Oid;
+use crate::catalog::{Oid, tree};
 use crate::dry_run::report::StatementReport;
 use crate::migration::Statement;
 
@@ -20,10 +20,7 @@ impl Session<'_> {
                 let bodies = self.bodies_named(&statement.sql);
                 return self.mark(self.mentioned(&bodies), statement);
             }
-            NodeEnum::InsertStmt(insert) => insert.relation.as_ref(),
-            NodeEnum::UpdateStmt(update) => update.relation.as_ref(),
-            NodeEnum::DeleteStmt(delete) => delete.relation.as_ref(),
-            _ => None,
+            node => tree::relation_written(node),
         };
         let mut tables = match target {
             Some(relation) => self.named(relation),

@@ -24,12 +24,7 @@ const ALL: usize = usize::MAX >> 1;
 
 /// The view that a statement writes, where a trigger stands for that.
 pub(super) fn view_written<'c>(node: &NodeEnum, catalog: &'c Catalog) -> Option<&'c View> {
-    let relation = match node {
-        NodeEnum::InsertStmt(insert) => insert.relation.as_ref(),
-        NodeEnum::UpdateStmt(update) => update.relation.as_ref(),
-        NodeEnum::DeleteStmt(delete) => delete.relation.as_ref(),
-        _ => None,
-    }?;
+    let relation = tree::relation_written(node)?;
     let view = catalog.view(crate::catalog::lookup::schema_of(relation), &relation.relname)?;
     let stands = catalog.triggers.iter().any(|trigger| {
         trigger.table == view.oid

@@ -177,12 +177,7 @@ pub(super) fn fires_before_rows(node: &NodeEnum, catalog: &Catalog) -> bool {
 
 /// The table that a write names.
 fn target_of(node: &NodeEnum, catalog: &Catalog) -> Option<Oid> {
-    let relation = match node {
-        NodeEnum::InsertStmt(insert) => insert.relation.as_ref(),
-        NodeEnum::UpdateStmt(update) => update.relation.as_ref(),
-        NodeEnum::DeleteStmt(delete) => delete.relation.as_ref(),
-        _ => None,
-    }?;
+    let relation = tree::relation_written(node)?;
     catalog.table(crate::catalog::lookup::schema_of(relation), &relation.relname).map(|table| table.oid)
 }
 
